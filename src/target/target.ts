@@ -4,6 +4,7 @@ import type { BundleModel } from '../format/bundled-content.ts';
 import type { ClusterRecord } from '../format/cluster-record.ts';
 import type { DeployedRelease, Generation, RenderedText, Workload } from '../format/generation.ts';
 import type { Constraint, Operation } from '../format/plan.ts';
+import type { RenderedObjects } from '../format/rendered-objects.ts';
 import type { SecretReference } from '../format/secret-reference.ts';
 import type { Adapter, Health } from '../format/service.ts';
 import type { Site } from '../format/site.ts';
@@ -22,6 +23,11 @@ export interface DeployedService {
   readonly adapters?: readonly Adapter[];
   /** Where clients reach it. */
   readonly addresses: readonly { readonly port: string; readonly url: string }[];
+  /**
+   * For the objects of a chart, which are applied and not started, so that nobody stops them: what they may do beyond their
+   * namespace, one line each.
+   */
+  readonly powers?: readonly string[];
 }
 
 /** One service of a release in a generation. */
@@ -94,6 +100,8 @@ export interface RenderInput {
   readonly cars?: ReadonlyMap<string, Digest>;
   /** The content of single files up to `MAX_MOUNTED_FILE_BYTES`, by their names; for the same targets. */
   readonly contents?: ReadonlyMap<string, Uint8Array>;
+  /** The rendered objects of each chart and of each item of `objects`, by its name. */
+  readonly objects?: ReadonlyMap<string, RenderedObjects>;
 }
 
 /** A step that the target runs, with its inverse. */
@@ -187,6 +195,8 @@ export interface SiteSupply {
   withDepot(release: DeployedRelease, work: (host: string) => Promise<void>): Promise<void>;
   /** Tells a person what a step left undone although it succeeded. @param hint what to do about it */
   warn(message: string, hint: string): void;
+  /** Tells a person what a step waits for, whenever that changes; absent where nobody reads it. */
+  progress?(what: string): void;
 }
 
 /** A step of the target as it runs. It can be repeated after it was killed at any point, with the same result. */
@@ -216,6 +226,8 @@ export interface Target {
   readonly runsServices: boolean;
   /** Whether its services mount models and files as images, so that these need digests. */
   readonly mountsImages?: boolean;
+  /** Whether it applies charts and objects of the Kubernetes API. */
+  readonly appliesObjects?: boolean;
   /** Secrets that the target itself needs for a release with these settings, such as the credentials of a registry. */
   ownSecrets?(settings: Site): ReadonlyMap<string, SecretReference>;
   /**

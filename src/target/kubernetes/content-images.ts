@@ -1,4 +1,4 @@
-import { fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import { podSpecOf } from './workload-kinds.ts';
@@ -11,6 +11,23 @@ export function imagesOf(deployment: KubernetesObject): string[] {
     ...listOf(spec['volumes']).map(({ image }) => textOf(fieldsOf(image)['reference'])),
   ];
   return [...new Set(references.flatMap((each) => each ?? []))];
+}
+
+/** The images in the pod template of a workload, or in a pod; none for any other kind, whose fields only its operator knows. */
+export function templateImages(object: KubernetesObject): string[] {
+  const { initContainers, containers } = templateSpec(object) ?? {};
+  return [...listOf(initContainers), ...listOf(containers)].flatMap(
+    ({ image }) => textOf(image) ?? [],
+  );
+}
+
+/** The pods that a workload makes, or that an object is; undefined for any other kind. */
+export function templateSpec({ apiVersion, kind, spec }: KubernetesObject): Fields | undefined {
+  if (!['v1', 'apps/v1', 'batch/v1'].includes(apiVersion)) return undefined;
+  if (kind === 'Pod') return fieldsOf(spec);
+  const { template, jobTemplate } = fieldsOf(spec);
+  const made = template ?? fieldsOf(fieldsOf(jobTemplate)['spec'])['template'];
+  return made === undefined ? undefined : fieldsOf(fieldsOf(made)['spec']);
 }
 
 /** Models and files, which can be images, with their sizes in bytes. */

@@ -205,6 +205,15 @@ export function carImage(name: string, input: RenderInput): string {
   return carReference(name, carOf(name, input), place);
 }
 
+/** Where a server that a chart brings finds a model of the release. */
+export function modelAddress(name: string, input: RenderInput, owner: Owner): string {
+  const { weights } = settingsOf(input);
+  if (weights === 'local') return `pvc://${localName(input, owner)}/models/${name}`;
+  if (weights === 'volume')
+    return `pvc://${claimOf(input, owner)}/${folderOf(input.bundle)}/models/${name}`;
+  return `oci://${carImage(name, input)}`;
+}
+
 function carOf(name: string, { cars }: RenderInput): Digest {
   const digest = cars?.get(name);
   if (digest === undefined) throw new Error(`${name} has no image`);

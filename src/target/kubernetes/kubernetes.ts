@@ -1,6 +1,10 @@
 import { StowageError } from '../../core/error.ts';
 import { textOf } from '../../core/fields.ts';
-import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
+import type {
+  KubernetesService,
+  KubernetesSet,
+  KubernetesWorkload,
+} from '../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import type { Site } from '../../format/site.ts';
 import type { Environment } from '../host/command.ts';
@@ -10,6 +14,7 @@ import { Cluster } from './api/cluster.ts';
 import { openConnection } from './api/connection.ts';
 import { forwardTo } from './api/forward.ts';
 import { pathOf } from './api/kinds.ts';
+import { ObjectApi } from './api/object-api.ts';
 import { runInPod } from './api/run-in-pod.ts';
 import { clusterConstraints, overridableRules } from './constraints/check.ts';
 import { examineCluster } from './doctor/examine-cluster.ts';
@@ -18,6 +23,12 @@ import { exclusiveServices } from './exclusive.ts';
 import { clearVolume, fillVolume } from './fill-volume.ts';
 import { siteInventory } from './inventory.ts';
 import { closeNamespace, openNamespace } from './namespace.ts';
+import { applySet, repairSet, returnSet, type SetWork } from './objects/apply-set.ts';
+import { pruneSet, restoreSet, undoSet, uninstallSet } from './objects/remove-set.ts';
+import { ReplacedObjects } from './objects/replaced-objects.ts';
+import { runHooks } from './objects/set-hooks.ts';
+import { podBehind, podOfSet, setState } from './objects/set-state.ts';
+import { setOf, setsOf } from './objects/sets.ts';
 import { removeOurs } from './ownership.ts';
 import { loggedPod, mainPod, podsOf } from './pods.ts';
 import { recordCluster } from './record.ts';
@@ -33,6 +44,9 @@ import {
 import { serviceState } from './state.ts';
 import { kubernetesSteps } from './steps.ts';
 import { clusterWorkload, placeText, serviceOf, workloadOf } from './workload.ts';
+
+/** The name of the port at which a set answers prompts. */
+const SET_PORT = 'endpoint';
 
 export interface KubernetesOptions {
   readonly env: Environment;
@@ -54,10 +68,17 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
     opened ??= section().then(async (each) => new Cluster(await openConnection(each, env)));
     return opened;
   };
+  let objects: ObjectApi | undefined;
+  const api = async (): Promise<ObjectApi> => {
+    objects ??= new ObjectApi(await open());
+    return objects;
+  };
+  const replaced = new ReplacedObjects(root);
   return {
     name: 'kubernetes',
     runsServices: true,
     mountsImages: true,
+    appliesObjects: true,
     overridable: overridableRules,
     ownSecrets({ kubernetes }) {
       const reference = kubernetes?.images.credentials;
@@ -71,16 +92,23 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
     role: async (signal) => requestedRole(await open(), await section(), signal),
     record: async (running, signal) => recordCluster(await open(), running, signal),
     render: renderKubernetes,
-    services: (release) =>
-      (clusterWorkload(release)?.services ?? []).map((each) => deployed(each, workloadOf(release))),
+    services: (release) => {
+      const workload = clusterWorkload(release);
+      if (workload === undefined) return [];
+      return [
+        ...setsOf(workload).map((each, index, all) => deployedSet(each, all[index - 1], workload)),
+        ...workload.services.map((each) => deployed(each, workload)),
+      ];
+    },
     steps: kubernetesSteps,
     exclusive: async (change, signal) =>
       exclusiveServices(await open(), change, { settings: await settings(), signal }),
-    run: async (operation, site, signal) => run(await open(), operation, site, signal),
+    run: async (operation, site, signal) =>
+      run({ api: await api(), replaced }, operation, site, signal),
     constraints: async (context) =>
       clusterConstraints({
         ...{ ...context, root, platform: hostPlatform() },
-        ...{ cluster: await open(), settings: await settings() },
+        ...{ cluster: await open(), api: await api(), settings: await settings() },
       }),
     diskUse: async () => [],
     async hasSecret({ release, name }, signal) {
@@ -94,15 +122,18 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
       const { namespace } = workloadOf(release);
       await (await open()).remove({ kind: 'Secret', namespace, name }, signal);
     },
-    endpoint: async (of, port, signal) => endpoint(await open(), of, port, signal),
+    endpoint: async (of, port, signal) => endpoint(await api(), of, port, signal),
     async state({ release, service }, signal) {
       const workload = workloadOf(release);
+      const set = setOf(workload, service);
+      if (set !== undefined) return setState(await api(), workload, set, signal);
       return serviceState(await open(), workload, serviceOf(workload, service), signal);
     },
     async states(of, signal) {
       const [first] = of;
       if (first === undefined) return [];
       const cluster = await open();
+      const objectApi = await api();
       const { site, namespace } = workloadOf(first.release);
       const shared = of.every(({ release }) => workloadOf(release).namespace === namespace);
       const where = shared ? { namespace } : {};
@@ -110,21 +141,22 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
       return Promise.all(
         of.map(({ release, service }) => {
           const workload = workloadOf(release);
+          const set = setOf(workload, service);
+          if (set !== undefined) return setState(objectApi, workload, set, signal);
           return serviceState(inventory, workload, serviceOf(workload, service), signal);
         }),
       );
     },
     async runInside(of, command, signal) {
-      const cluster = await open();
-      const { namespace, pod } = await podOf(cluster, of, signal);
-      const inside = { namespace, pod, container: of.service, command };
+      const { cluster } = await api();
+      const inside = { ...(await podOf(await api(), of, signal)), command };
       return runInPod(cluster.connection, inside, signal);
     },
     async logs(of, lines, signal) {
-      const cluster = await open();
-      const { namespace, pod } = await podOf(cluster, of, signal, loggedPod);
+      const { cluster } = await api();
+      const { namespace, pod, container } = await podOf(await api(), of, signal, loggedPod);
       const path = (previous: boolean): string =>
-        `${pathOf('Pod', namespace, pod)}/log?${new URLSearchParams({ container: of.service, tailLines: String(lines), previous: String(previous) })}`;
+        `${pathOf('Pod', namespace, pod)}/log?${new URLSearchParams({ container, tailLines: String(lines), previous: String(previous) })}`;
       const now = await cluster.text(path(false), signal);
       if (now.status === 200 && now.text.trim() !== '') return now.text;
       // A container that just restarted has written nothing yet: how the one before ended says more.
@@ -132,10 +164,10 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
       return before.status === 200 ? before.text : now.status === 200 ? now.text : '';
     },
     async followLogs(of, lines, write, signal) {
-      const cluster = await open();
-      const { namespace, pod } = await podOf(cluster, of, signal, loggedPod);
+      const { cluster } = await api();
+      const { namespace, pod, container } = await podOf(await api(), of, signal, loggedPod);
       const query = new URLSearchParams({
-        container: of.service,
+        container,
         tailLines: String(lines),
         follow: 'true',
       });
@@ -152,20 +184,32 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
 }
 
 async function run(
-  cluster: Cluster,
+  { api, replaced }: { readonly api: ObjectApi; readonly replaced: ReplacedObjects },
   { action, release, counterpart, subject }: TargetOperation,
-  { warn }: SiteSupply,
+  { warn, progress }: SiteSupply,
   signal: AbortSignal,
 ): Promise<void> {
   const workload = workloadOf(release);
   const other = counterpart === undefined ? undefined : clusterWorkload(counterpart);
   const service = () => serviceOf(workload, subject);
+  const { cluster } = api;
   const mine = () => ({ cluster, workload, service: service() });
+  const set = setOf(workload, subject);
+  if (set !== undefined && action in setActions)
+    return setActions[action]?.(
+      {
+        ...{ api, replaced, workload, set, other, warn },
+        ...(progress === undefined ? {} : { progress }),
+      },
+      signal,
+    );
   switch (action) {
     case 'open-namespace':
       return openNamespace(cluster, workload, signal, other);
     case 'close-namespace':
-      return closeNamespace(cluster, workload, signal);
+      await closeNamespace(cluster, workload, signal);
+      if (other === undefined) await replaced.forgetRelease(workload.release);
+      return;
     case 'apply-objects':
       for (const object of workload.objects) await cluster.apply(object, signal);
       return;
@@ -196,6 +240,19 @@ async function run(
       throw new Error(`kubernetes has no action ${action}`);
   }
 }
+
+/** What is done with sets of objects. */
+const setActions: Readonly<Record<string, (work: SetWork, signal: AbortSignal) => Promise<void>>> =
+  {
+    'apply-set': applySet,
+    'return-set': returnSet,
+    'repair-set': repairSet,
+    'test-set': (work, signal) => runHooks(work, 'test', signal),
+    'restore-set': restoreSet,
+    'remove-set': undoSet,
+    'prune-set': pruneSet,
+    'uninstall-set': uninstallSet,
+  };
 
 /** Whether the other generation has the same Deployment, which then stays. */
 function hasDeployment(
@@ -232,25 +289,52 @@ function deployed(
   };
 }
 
-async function endpoint(cluster: Cluster, of: ServiceOf, port: string, signal: AbortSignal) {
+/** A set follows the one before it. */
+function deployedSet(
+  { name, endpoint: at, powers }: KubernetesSet,
+  before: KubernetesSet | undefined,
+  { namespace }: KubernetesWorkload,
+): DeployedService {
+  const dependsOn = before === undefined ? [] : [before.name];
+  if (at === undefined) return { name, dependsOn, addresses: [], powers };
+  const url = `http://${at.service}.${namespace}.svc:${at.port}`;
+  const health = {
+    ...({ server: 'http', path: '/v1/models', port: SET_PORT } as const),
+    ...{ startupSeconds: 600, startupLimitSeconds: 7200, soakSeconds: 0 },
+  };
+  return { name, dependsOn, health, addresses: [{ port: SET_PORT, url }], powers };
+}
+
+async function endpoint(api: ObjectApi, of: ServiceOf, port: string, signal: AbortSignal) {
+  const { cluster } = api;
+  const workload = workloadOf(of.release);
+  const set = setOf(workload, of.service);
+  if (set?.endpoint !== undefined)
+    return forwardTo(cluster.connection, await podBehind(api, workload, set.endpoint, signal));
   const service = serviceOf(workloadOf(of.release), of.service);
   const found = service.ports.find((each) => each.name === port);
   if (found === undefined) throw new Error(`service ${of.service} has no port ${port}`);
-  const place = await podOf(cluster, of, signal);
-  return forwardTo(cluster.connection, { ...place, port: found.port });
+  const { namespace, pod } = await podOf(api, of, signal);
+  return forwardTo(cluster.connection, { namespace, pod, port: found.port });
 }
 
 /** @throws StowageError `engine-failed` when the service has no pod */
 async function podOf(
-  cluster: Cluster,
+  api: ObjectApi,
   { release, service: name }: ServiceOf,
   signal: AbortSignal,
   choose = mainPod,
 ) {
+  const { cluster } = api;
   const workload = workloadOf(release);
+  const set = setOf(workload, name);
+  if (set !== undefined) {
+    const { namespace, pod: found } = await podOfSet(api, workload, set, signal);
+    return { namespace, pod: found.name, container: found.container };
+  }
   const service = serviceOf(workload, name);
   const pod = choose(await podsOf(cluster, workload, service, signal));
-  if (pod !== undefined) return { namespace: workload.namespace, pod: pod.name };
+  if (pod !== undefined) return { namespace: workload.namespace, pod: pod.name, container: name };
   throw new StowageError('engine-failed', `service ${name} has no pod`, {
     expected: `a pod of ${service.deployment.kind} ${service.deployment.metadata.name}`,
     found: 'none',

@@ -5,7 +5,10 @@ import { interrupted } from '../../core/interrupted.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
 import type { Cluster, Found } from './api/cluster.ts';
 import { groupOf, type Kind } from './api/kinds.ts';
+import { apiGroup } from './api/resources.ts';
 import { applySetId, labels, MANAGER, parentName, releaseLabels } from './labels.ts';
+import { isDefinition } from './objects/order.ts';
+import { everyObject, setsOf } from './objects/sets.ts';
 import { ownerOf } from './ownership.ts';
 import { placeOf } from './workload.ts';
 
@@ -66,13 +69,14 @@ export async function closeNamespace(
 
 export function namespaceObject(workload: KubernetesWorkload): KubernetesObject {
   const { [labels.partOf]: _, ...own } = releaseLabels(workload);
-  return restrictedNamespace(workload.namespace, own);
+  return restrictedNamespace(workload.namespace, own, workload.podSecurity);
 }
 
-/** A namespace whose pods must satisfy PodSecurity `restricted`. */
+/** A namespace whose pods must satisfy PodSecurity `restricted`, or a weaker standard that its release needs. */
 export function restrictedNamespace(
   name: string,
   own: Readonly<Record<string, string>>,
+  level: NonNullable<KubernetesWorkload['podSecurity']> | 'restricted' = 'restricted',
 ): KubernetesObject {
   const policy = 'pod-security.kubernetes.io';
   return {
@@ -82,9 +86,9 @@ export function restrictedNamespace(
       name,
       labels: {
         ...own,
-        [`${policy}/enforce`]: 'restricted',
-        [`${policy}/audit`]: 'restricted',
-        [`${policy}/warn`]: 'restricted',
+        [`${policy}/enforce`]: level,
+        [`${policy}/audit`]: level,
+        [`${policy}/warn`]: level,
       },
     },
   };
@@ -96,6 +100,12 @@ export function parentObject(
   other?: KubernetesWorkload,
 ): KubernetesObject {
   const { [labels.partOf]: _, ...own } = releaseLabels(workload);
+  const its = [workload, ...(other === undefined ? [] : [other])]
+    .flatMap(setsOf)
+    .flatMap(everyObject)
+    .filter((each) => !isDefinition(each));
+  const namespaces = its.flatMap(({ metadata: { namespace } }) => namespace ?? []);
+  const others = [...new Set(namespaces)].filter((each) => each !== workload.namespace).toSorted();
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -105,10 +115,17 @@ export function parentObject(
       labels: { ...own, [labels.applySet]: applySetId(workload) },
       annotations: {
         'applyset.kubernetes.io/tooling': `${MANAGER}/v1`,
-        'applyset.kubernetes.io/contains-group-kinds': membersOf([workload, other])
-          .map((kind) => (groupOf(kind) === '' ? kind : `${kind}.${groupOf(kind)}`))
+        'applyset.kubernetes.io/contains-group-kinds': [
+          ...new Set([
+            ...membersOf([workload, other]).map((kind) => groupKind(groupOf(kind), kind)),
+            ...its.map(({ apiVersion, kind }) => groupKind(apiGroup(apiVersion), kind)),
+          ]),
+        ]
           .toSorted()
           .join(','),
+        ...(others.length === 0
+          ? {}
+          : { 'applyset.kubernetes.io/additional-namespaces': others.join(',') }),
       },
     },
   };
@@ -120,6 +137,10 @@ function membersOf(workloads: readonly (KubernetesWorkload | undefined)[]): Kind
     (each?.services ?? []).map(({ deployment }) => deployment.kind as Kind),
   );
   return [...new Set([...MEMBERS, ...used])];
+}
+
+function groupKind(group: string, kind: string): string {
+  return group === '' ? kind : `${kind}.${group}`;
 }
 
 /** Whether a namespace is being deleted. */

@@ -1,6 +1,6 @@
 import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
 import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
-import type { Found, Reader } from './api/cluster.ts';
+import type { Found, Reader, Selection } from './api/cluster.ts';
 import { labels, podSelector } from './labels.ts';
 
 /** A pod of a service, as far as it matters here. */
@@ -18,6 +18,8 @@ export interface Pod {
   /** Of its container. */
   readonly runningSince?: string;
   readonly restarts: number;
+  /** The container that keeps it from getting ready, or its first. */
+  readonly container: string;
   /** How its container ended last. */
   readonly ended?: { readonly reason: string; readonly exitCode: number; readonly message: string };
 }
@@ -39,9 +41,17 @@ export async function podsNamed(
   name: string,
   signal: AbortSignal,
 ): Promise<Pod[]> {
-  const selector = podSelector(name, { site, release });
+  return podsWith(cluster, { namespace, labels: podSelector(name, { site, release }) }, signal);
+}
+
+/** The pods with these labels, newest last. */
+export async function podsWith(
+  cluster: Reader,
+  selection: Pick<Selection, 'namespace' | 'labels' | 'fields'>,
+  signal: AbortSignal,
+): Promise<Pod[]> {
   const found: { pod: Pod; at: string }[] = [];
-  for await (const each of cluster.list({ kind: 'Pod', namespace, labels: selector }, signal))
+  for await (const each of cluster.list({ ...selection, kind: 'Pod' }, signal))
     found.push({ pod: podFrom(each), at: textOf(metadataOf(each)['creationTimestamp']) ?? '' });
   return found.toSorted((a, b) => (a.at < b.at ? -1 : 1)).map(({ pod }) => pod);
 }
@@ -64,7 +74,7 @@ export function metadataOf(object: Found): Fields {
 function podFrom(object: Found): Pod {
   const metadata = metadataOf(object);
   const status = fieldsOf(object['status']);
-  const [container = {}] = listOf(status['containerStatuses']);
+  const container = decisive(status);
   const { running, waiting, terminated } = stateIn(container['state']);
   const last = stateIn(container['lastState']).terminated;
   const node = textOf(fieldsOf(object['spec'])['nodeName']);
@@ -75,6 +85,7 @@ function podFrom(object: Found): Pod {
   return {
     name: textOf(metadata['name']) ?? '',
     ...(uid === undefined ? {} : { uid }),
+    container: textOf(container['name']) ?? '',
     ...(node === undefined ? {} : { node }),
     ...(fieldsOf(metadata['labels'])[labels.role] === 'worker' ? { worker: true } : {}),
     ready: condition(status, 'Ready')?.['status'] === 'True',
@@ -99,6 +110,24 @@ function podFrom(object: Found): Pod {
           },
         }),
   };
+}
+
+/** The status of the container that says most of a pod: one that cannot start, one that failed, or the first. */
+function decisive(status: Fields): Fields {
+  const containers = listOf(status['containerStatuses']);
+  const all = [...listOf(status['initContainerStatuses']), ...containers];
+  const [first = {}] = containers;
+  if (all.length <= 1) return first;
+  const reason = (each: Fields): string | undefined =>
+    textOf(stateIn(each['state']).waiting?.['reason']);
+  return (
+    all.find(
+      (each) => !['PodInitializing', 'ContainerCreating', undefined].includes(reason(each)),
+    ) ??
+    all.find((each) => Number(stateIn(each['state']).terminated?.['exitCode'] ?? 0) !== 0) ??
+    containers.find(({ ready }) => ready !== true) ??
+    first
+  );
 }
 
 function stateIn(value: unknown): Partial<Record<'running' | 'waiting' | 'terminated', Fields>> {

@@ -6,10 +6,13 @@ import type { Generation } from '../../format/generation.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
 import type { Cluster, Found, Reader } from './api/cluster.ts';
 import { isForbidden } from './api/failure.ts';
+import { ObjectApi } from './api/object-api.ts';
 import { clusterUid } from './doctor/cluster-proof.ts';
 import { nodeFacts } from './doctor/node-facts.ts';
 import { siteInventory } from './inventory.ts';
 import { namespaceObject, parentObject } from './namespace.ts';
+import { liveObjects } from './objects/set-state.ts';
+import { setsOf } from './objects/sets.ts';
 import { metadataOf, podsOf } from './pods.ts';
 import { clusterWorkload, placeOf } from './workload.ts';
 
@@ -36,7 +39,10 @@ export async function recordCluster(
     ...(uid === undefined ? {} : { uid }),
     version: textOf(gitVersion, 128) ?? 'unknown',
     nodes: await recordNodes({ cluster, reader }, workloads, signal),
-    objects: await recordObjects(reader, workloads, signal),
+    objects: [
+      ...(await recordObjects(reader, workloads, signal)),
+      ...(await recordSets(new ObjectApi(cluster), workloads, signal)),
+    ],
   };
 }
 
@@ -89,6 +95,25 @@ async function recordObjects(
     return [{ ...place, resourceVersion: version, digest }];
   });
   return found.flat();
+}
+
+async function recordSets(
+  api: ObjectApi,
+  workloads: readonly KubernetesWorkload[],
+  signal: AbortSignal,
+): Promise<RecordedObject[]> {
+  const recorded: RecordedObject[] = [];
+  for (const workload of workloads)
+    for (const set of setsOf(workload))
+      for (const { object, placed, found } of await liveObjects(api, workload, set, signal)) {
+        const version = found === undefined ? undefined : metadataOf(found)['resourceVersion'];
+        if (placed === undefined || typeof version !== 'string') continue;
+        const { namespace, name, resource } = placed;
+        const where = namespace === undefined ? {} : { namespace };
+        const digest = digestOf(canonicalBytes(object as unknown as Json));
+        recorded.push({ kind: resource.kind, ...where, name, resourceVersion: version, digest });
+      }
+  return recorded;
 }
 
 /** An account with a Role in one namespace may not read the namespace itself. */

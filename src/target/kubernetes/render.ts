@@ -19,6 +19,7 @@ import {
   type Unnamed,
 } from './labels.ts';
 import { MAX_SET_NAME } from './leader-worker-sets.ts';
+import { renderSets } from './objects/render-sets.ts';
 import { type Peer, peersOf } from './peers.ts';
 import { podSpec, portName, workerPodSpec } from './pod.ts';
 import { networkPolicies } from './policies.ts';
@@ -70,12 +71,14 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
   const nameOf = (service: string): string => names.get(service)?.object ?? '';
   const peerNameOf = (service: string): string => names.get(service)?.peer ?? '';
   const filled = renderFill(input, owner, pullSecret);
+  const sets = renderSets(input, owner, pullSecret);
+  const { podSecurity } = bundle.cluster ?? {};
   return {
     kind: 'kubernetes',
     ...{ ...owner },
     objects: [
-      ...networkPolicies(services, settings.clients, owner).map(({ base, ...policy }) =>
-        named(owner, base, policy),
+      ...(services.length === 0 ? [] : networkPolicies(services, settings.clients, owner)).map(
+        ({ base, ...policy }) => named(owner, base, policy),
       ),
       ...services.flatMap((service) =>
         disruptionBudget(service, nameOf(service.name), owner).map((budget) =>
@@ -108,6 +111,8 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
       ? {}
       : { pullSecret: { name: registrySecret, registry: settings.images.registry } }),
     ...(filled === undefined ? {} : { fill: filled.fill }),
+    ...(sets.length === 0 ? {} : { sets }),
+    ...(podSecurity === undefined || !owner.ownsNamespace ? {} : { podSecurity }),
   };
 }
 

@@ -9,6 +9,8 @@ import {
   type ServiceName,
 } from '../change.ts';
 import type { ServiceStep, TargetStep, TargetSteps } from '../target.ts';
+import { clearSets, retireSets, startSets, testSets } from './objects/set-steps.ts';
+import { setOf } from './objects/sets.ts';
 import { clusterWorkload } from './workload.ts';
 
 /**
@@ -30,14 +32,18 @@ export function kubernetesSteps(change: Change): TargetSteps {
       ...replaced.flatMap((each) => stop(each, change)),
       ...uninstalled.flatMap((each) => takeAway(each, change)),
     ],
-    start: [...arriving.flatMap((each) => start(each, change)), ...repair(change)],
+    start: [
+      ...arriving.flatMap((each) => [...startSets(each, change), ...start(each, change)]),
+      ...repair(change),
+    ],
     expose: [
+      ...arriving.flatMap((each) => testSets(each)),
       ...arriving.flatMap((each) => expose(each, change)),
       ...(change.repairs ?? []).flatMap((each) => exposeRepaired(each, change)),
       ...leaving.flatMap((each) => withdraw(each, change)),
     ],
-    retire: replaced.flatMap((each) => retire(each, change)),
-    clear: uninstalled.flatMap((each) => clear(each)),
+    retire: replaced.flatMap((each) => [...retireSets(each, change), ...retire(each, change)]),
+    clear: uninstalled.flatMap((each) => [...clearSets(each), ...clear(each)]),
     close: uninstalled.flatMap((each) => close(each)),
   };
 }
@@ -113,12 +119,18 @@ function start(release: DeployedRelease, change: Change): ServiceStep[] {
 }
 
 /** A service that did not run before does not run after an undo either. */
-function repair({ repairs = [] }: Change): ServiceStep[] {
-  return repairs.map(({ release, service, running, reason }) => ({
-    ...{ action: 'start-deployment', side: 'to', release, subject: service, service },
-    ...(running ? {} : { undo: 'stop-deployment' }),
-    reason,
-  }));
+function repair({ repairs = [], to }: Change): ServiceStep[] {
+  return repairs.map(({ release, service, running, reason }) => {
+    const about = { side: 'to', release, subject: service, service, reason } as const;
+    const found = to.releases.find((each) => each.name === release);
+    // Whatever the set has was applied before: there is nothing to return to.
+    if (found !== undefined && setOf(clusterWorkload(found), service) !== undefined)
+      return { ...about, action: 'repair-set' };
+    return {
+      ...{ ...about, action: 'start-deployment' },
+      ...(running ? {} : { undo: 'stop-deployment' }),
+    };
+  });
 }
 
 function expose(release: DeployedRelease, change: Change): TargetStep[] {

@@ -9,7 +9,7 @@ import { clusterSite, worked, workload } from './rendered.ts';
 const running = { status: { active: 1 } };
 const ended = { status: { conditions: [{ type: 'Failed', status: 'True' }] } };
 const pod = (values: Partial<Pod> = {}): Pod => ({
-  ...{ name: 'fill-1', ready: false, deleted: false, restarts: 0 },
+  ...{ name: 'fill-1', ready: false, deleted: false, restarts: 0, container: 'fill' },
   ...values,
 });
 const end = (message: string): Pod => pod({ ended: { reason: 'Error', exitCode: 1, message } });

@@ -3,7 +3,7 @@ import type { Pod } from '../../../src/target/kubernetes/pods.ts';
 import { endText, startFailure } from '../../../src/target/kubernetes/start-failure.ts';
 
 const pod = (values: Partial<Pod>): Pod => ({
-  ...{ name: 'server-1', ready: false, deleted: false, restarts: 0 },
+  ...{ name: 'server-1', ready: false, deleted: false, restarts: 0, container: 'server' },
   ...values,
 });
 const waiting = (reason: string, message = ''): Pod => pod({ waiting: { reason, message } });

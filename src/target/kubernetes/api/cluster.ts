@@ -14,7 +14,7 @@ const FIRST_PATIENCE_MS = 10_000;
 const FIRST_WAIT_MS = 200;
 const MAX_WAIT_MS = 5_000;
 /** Objects in one page of a list. A ConfigMap can have a megabyte. */
-const PAGE = 500;
+export const PAGE = 500;
 const LARGE_PAGE = 25;
 
 /** An object as the server returned it. */
@@ -70,7 +70,7 @@ export class Cluster {
   async tryGet({ kind, namespace, name }: Named, signal: AbortSignal): Promise<Attempt> {
     const what = `read ${said(kind, namespace, name)}`;
     return this.#sendAt(kind, signal, (apiVersion) =>
-      this.#send(what, {
+      this.send(what, {
         ...{ method: 'GET', signal },
         path: pathOf(kind, namespace, name, apiVersion),
       }),
@@ -80,7 +80,7 @@ export class Cluster {
   /** Any GET that has no object, such as `/version`. */
   async read(path: string, signal: AbortSignal): Promise<Found> {
     return required(
-      await this.#send(`read ${path}`, { method: 'GET', path, signal }),
+      await this.send(`read ${path}`, { method: 'GET', path, signal }),
       `read ${path}`,
     );
   }
@@ -89,7 +89,7 @@ export class Cluster {
   async hasKind(kind: Kind, signal: AbortSignal): Promise<boolean> {
     const { apiVersion, plural } = kinds[kind];
     const path = `/apis/${apiVersion}`;
-    const answer = await this.#send(`read ${path}`, { method: 'GET', path, signal });
+    const answer = await this.send(`read ${path}`, { method: 'GET', path, signal });
     if (answer.failure?.status === 404) return false;
     const { resources } = required(answer, `read ${path}`);
     return listOf(resources).some(({ name }) => name === plural);
@@ -116,7 +116,7 @@ export class Cluster {
         ...(token === '' ? {} : { continue: token }),
       });
       const path = `${pathOf(kind, namespace)}?${query}`;
-      const answer = await this.#send(what, { method: 'GET', path, signal });
+      const answer = await this.send(what, { method: 'GET', path, signal });
       // 410: the list expired between two pages. Its objects may repeat, which callers tolerate.
       if (answer.failure?.status === 410 && token !== '') {
         token = '';
@@ -146,7 +146,7 @@ export class Cluster {
       fieldValidation: 'Strict',
       ...(dryRun ? { dryRun: 'All' } : {}),
     });
-    return this.#send(`apply ${objectText(object)}`, {
+    return this.send(`apply ${objectText(object)}`, {
       method: 'PATCH',
       path: `${pathOf(object.kind as Kind, namespace, name)}?${query}`,
       contentType: 'application/apply-patch+yaml',
@@ -157,7 +157,7 @@ export class Cluster {
 
   /** Creates an object that the server answers itself, such as a review of access. */
   async create(path: string, object: object, signal: AbortSignal): Promise<Attempt> {
-    return this.#send(`create ${path}`, {
+    return this.send(`create ${path}`, {
       ...{ method: 'POST', path, signal },
       contentType: 'application/json',
       body: JSON.stringify(object),
@@ -175,7 +175,7 @@ export class Cluster {
   ): Promise<void> {
     const what = `delete ${said(kind, namespace, name)}`;
     const answer = await this.#sendAt(kind, signal, (apiVersion) =>
-      this.#send(what, {
+      this.send(what, {
         ...{ method: 'DELETE', signal },
         path: pathOf(kind, namespace, name, apiVersion),
         contentType: 'application/json',
@@ -224,7 +224,7 @@ export class Cluster {
 
   async #otherVersion(kind: Kind, signal: AbortSignal): Promise<string | undefined> {
     const ask = (path: string): Promise<Attempt> =>
-      this.#send(`read ${path}`, { method: 'GET', path, signal });
+      this.send(`read ${path}`, { method: 'GET', path, signal });
     const group = await ask(`/apis/${groupOf(kind)}`);
     for (const { groupVersion } of listOf(group.object?.['versions']).slice(0, 20)) {
       const version = textOf(groupVersion) ?? '';
@@ -235,7 +235,8 @@ export class Cluster {
     return undefined;
   }
 
-  async #send(what: string, request: RawRequest): Promise<Attempt> {
+  /** A request for objects of any kind, where a refusal is a result. `what` is what is requested, such as `read Lease a/b`. */
+  async send(what: string, request: RawRequest): Promise<Attempt> {
     const began = performance.now();
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, MAX_WAIT_MS)) {
       const response = await sendOnce(this.connection, request);
@@ -272,7 +273,8 @@ function isTransient({ failure }: Attempt): boolean {
   return [429, 502, 503, 504].includes(status) || (status === 500 && /etcd/.test(message));
 }
 
-function required(answer: Attempt, what: string): Found {
+/** @throws StowageError `engine-failed` for a refusal */
+export function required(answer: Attempt, what: string): Found {
   if (answer.failure !== undefined) throw refusedRequest(what, answer.failure);
   return answer.object;
 }

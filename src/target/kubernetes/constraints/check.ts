@@ -4,12 +4,21 @@ import { removeLeftProbes } from '../doctor/probe-place.ts';
 import { clusterWorkload } from '../workload.ts';
 import { admission } from './admission.ts';
 import { capacity } from './capacity.ts';
+import { clusterNeeds } from './cluster-needs.ts';
 import type { ClusterConstraintInput, ClusterRule } from './constraint.ts';
+import { definitions } from './definitions.ts';
 import { depot } from './depot.ts';
 import { existence } from './existence.ts';
 import { imagePull } from './image-pull.ts';
 import { networkPolicy, outsidePorts } from './network.ts';
 import { nodeDisk } from './node-disk.ts';
+import {
+  objectAdmission,
+  objectKinds,
+  objectOwners,
+  objectPlaces,
+  objectPowers,
+} from './objects.ts';
 import { quota } from './quota.ts';
 import { rights } from './rights.ts';
 import { leaderWorkerSets, version } from './version.ts';
@@ -19,6 +28,10 @@ import { volume } from './volume.ts';
 const rules: readonly ClusterRule[] = [
   version,
   leaderWorkerSets,
+  clusterNeeds,
+  objectKinds,
+  objectPlaces,
+  objectPowers,
   rights,
   depot,
   existence,
@@ -26,14 +39,24 @@ const rules: readonly ClusterRule[] = [
   capacity,
   nodeDisk,
   quota,
+  objectOwners,
+  definitions,
   admission,
+  objectAdmission,
   networkPolicy,
   outsidePorts,
   imagePull,
 ];
 
 /** Rules that a person may temporarily override. */
-export const overridableRules = ['capacity', 'depot', 'node-disk', 'quota', 'image-pull'] as const;
+export const overridableRules = [
+  'capacity',
+  'depot',
+  'node-disk',
+  'quota',
+  'definition',
+  'image-pull',
+] as const;
 
 /** The result of every rule for a cluster, satisfied or not. Removes what a killed plan left of its probes. */
 export async function clusterConstraints(input: ClusterConstraintInput): Promise<Constraint[]> {

@@ -4,11 +4,12 @@ import { momentOf } from '../../../format/field.ts';
 import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { type Arrival, arrivals, releaseText } from '../../change.ts';
-import { contentImages, imagesOf } from '../content-images.ts';
+import { contentImages, imagesOf, templateImages } from '../content-images.ts';
 import { ProofFile } from '../doctor/cluster-proof.ts';
 import { type PullResult, probePull, type Shown } from '../doctor/image-probe.ts';
 import { type ProbeRequest, withProbePlace } from '../doctor/probe-place.ts';
 import { namespaceObject } from '../namespace.ts';
+import { everyObject, setsOf } from '../objects/sets.ts';
 import { REGISTRY_SECRET } from '../render.ts';
 import { clusterWorkload, placeOf } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
@@ -47,7 +48,11 @@ function imagesToTry({ release, bundle }: Arrival): Tried | undefined {
   const workload = clusterWorkload(release);
   if (workload === undefined) return undefined;
   const large = contentImages(bundle).filter(({ size }) => size > MAX_CONTENT_BYTES);
-  const all = new Set(workload.services.flatMap(({ deployment }) => imagesOf(deployment)));
+  const all = new Set([
+    ...workload.services.flatMap(({ deployment }) => imagesOf(deployment)),
+    ...setsOf(workload).flatMap(everyObject).flatMap(templateImages),
+  ]);
+  if (all.size === 0) return undefined;
   const images = [...all].filter(
     (each) => !large.some(({ name }) => each.includes(`/${name}-car@`)),
   );

@@ -3,9 +3,12 @@ import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, changesBetween } from '../../change.ts';
 import { groupOf } from '../api/kinds.ts';
+import { apiGroup } from '../api/resources.ts';
 import { type Right, reviewRights, rightText } from '../api/review.ts';
+import { isDefinition } from '../objects/order.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
+import { type ReleaseSurvey, surveyObjects } from './object-survey.ts';
 
 /** What the rights of an account depend on. */
 export interface RightsNeeds {
@@ -180,18 +183,31 @@ export function rightsFor(workload: KubernetesWorkload): Right[] {
   return rightsOf(required, namespace);
 }
 
+/** What an account needs for the charts and objects of a release: its definitions are never deleted by an uninstall. */
+function objectRights({ objects }: ReleaseSurvey): Right[] {
+  return objects.flatMap(({ resource, placed, object }) => {
+    if (resource === undefined) return [];
+    const { apiVersion, plural } = resource;
+    const verbs = isDefinition(object) ? MANAGE.filter((verb) => verb !== 'delete') : MANAGE;
+    return verbs.map((verb) => ({
+      ...{ verb, group: apiGroup(apiVersion), resource: plural },
+      ...(placed?.namespace === undefined ? {} : { namespace: placed.namespace }),
+    }));
+  });
+}
+
 /** The account of the kubeconfig may do what the change needs; each missing right is named. */
-export async function rights({
-  change,
-  cluster,
-  signal,
-}: ClusterConstraintInput): Promise<Constraint[]> {
+export async function rights(input: ClusterConstraintInput): Promise<Constraint[]> {
+  const { change, cluster, signal } = input;
   const { leaving } = changesBetween(change.from, change.to);
   const releases = [...arrivals(change).map(({ release }) => release), ...leaving];
-  const needed = releases.flatMap((release) => {
-    const workload = clusterWorkload(release);
-    return workload === undefined ? [] : rightsFor(workload);
-  });
+  const needed = [
+    ...releases.flatMap((release) => {
+      const workload = clusterWorkload(release);
+      return workload === undefined ? [] : rightsFor(workload);
+    }),
+    ...(await surveyObjects(input)).flatMap(objectRights),
+  ];
   if (needed.length === 0) return [];
   const { allowed, denied } = await reviewRights(cluster, needed, signal);
   return [

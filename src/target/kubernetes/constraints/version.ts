@@ -12,7 +12,10 @@ const BY_DEFAULT = 35;
 /** The server is new enough for the way in which pods get their models. */
 export async function version(input: ClusterConstraintInput): Promise<Constraint[]> {
   const { change, cluster, settings, signal } = input;
-  if (!arrivals(change).some(({ release }) => clusterWorkload(release) !== undefined)) return [];
+  const hasServices = arrivals(change).some(
+    ({ release }) => (clusterWorkload(release)?.services ?? []).length > 0,
+  );
+  if (!hasServices) return [];
   const { weights = 'auto', fill, storageClass } = settings.kubernetes ?? {};
   const fills = fill !== undefined || storageClass !== undefined;
   if (weights !== 'auto' && weights !== 'image-volume' && !fills) return [];

@@ -182,7 +182,7 @@ function failureIn({ waiting }: ContainerState): StartFailure {
 }
 
 function failureOf(message: string): StartFailure {
-  const pod = { name: '', ready: false, deleted: false, restarts: 0 };
+  const pod = { name: '', ready: false, deleted: false, restarts: 0, container: '' };
   const failure = startFailure({ ...pod, waiting: { reason: 'ErrImagePull', message } });
   return failure ?? { found: message, hint: 'see the events of the pod', mayPass: true };
 }

@@ -1,0 +1,201 @@
+import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import type { KubernetesObject } from '../../../format/kubernetes.ts';
+import { MANAGER } from '../labels.ts';
+import { type Attempt, type Cluster, type Found, PAGE, required } from './cluster.ts';
+import { type Resource, Resources, resourcePath } from './resources.ts';
+
+/** An object of any kind, where it is. */
+export interface Placed {
+  readonly resource: Resource;
+  readonly namespace?: string;
+  readonly name: string;
+}
+
+const JSON_TYPE = 'application/json';
+
+/** Objects of any kind that the server has, also those of custom resources. @throws as {@link Cluster} */
+export class ObjectApi {
+  readonly cluster: Cluster;
+  readonly resources: Resources;
+
+  constructor(cluster: Cluster) {
+    this.cluster = cluster;
+    this.resources = new Resources(cluster);
+  }
+
+  /**
+   * Where an object is. @param within the namespace of a namespaced object that names none
+   * @returns undefined for a kind that the server has in no version
+   */
+  async place(
+    { apiVersion, kind, metadata: { namespace, name } }: KubernetesObject,
+    within: string,
+    signal: AbortSignal,
+  ): Promise<Placed | undefined> {
+    const resource = await this.resources.findAny(apiVersion, kind, signal);
+    if (resource === undefined) return undefined;
+    return { resource, name, ...(resource.namespaced ? { namespace: namespace ?? within } : {}) };
+  }
+
+  /** @returns undefined if there is no such object */
+  async get(placed: Placed, signal: AbortSignal): Promise<Found | undefined> {
+    const answer = await this.tryGet(placed, signal);
+    if (answer.failure?.status === 404) return undefined;
+    return required(answer, `read ${placedText(placed)}`);
+  }
+
+  async tryGet(placed: Placed, signal: AbortSignal): Promise<Attempt> {
+    return this.cluster.send(`read ${placedText(placed)}`, {
+      ...{ method: 'GET', path: pathTo(placed), signal },
+    });
+  }
+
+  /** Server-side apply by the field manager `stowage`, never forced. With `dryRun` nothing is stored. */
+  async tryApply(
+    placed: Placed,
+    object: KubernetesObject,
+    signal: AbortSignal,
+    { dryRun = false }: { readonly dryRun?: boolean } = {},
+  ): Promise<Attempt> {
+    const query = new URLSearchParams({
+      fieldManager: MANAGER,
+      fieldValidation: 'Strict',
+      ...(dryRun ? { dryRun: 'All' } : {}),
+    });
+    return this.cluster.send(`apply ${placedText(placed)}`, {
+      method: 'PATCH',
+      path: `${pathTo(written(placed, object))}?${query}`,
+      contentType: 'application/apply-patch+yaml',
+      body: JSON.stringify(inNamespace(object, placed)),
+      signal,
+    });
+  }
+
+  async apply(placed: Placed, object: KubernetesObject, signal: AbortSignal): Promise<Found> {
+    return required(await this.tryApply(placed, object, signal), `apply ${placedText(placed)}`);
+  }
+
+  /** Changes an object by RFC 6902. @param subresource such as `status` */
+  async patch(
+    placed: Placed,
+    operations: readonly object[],
+    signal: AbortSignal,
+    subresource?: string,
+  ): Promise<Found> {
+    const what = `change ${placedText(placed)}`;
+    const answer = await this.cluster.send(what, {
+      method: 'PATCH',
+      path: `${pathTo(placed)}${subresource === undefined ? '' : `/${subresource}`}?fieldManager=${MANAGER}`,
+      contentType: 'application/json-patch+json',
+      body: JSON.stringify(operations),
+      signal,
+    });
+    return required(answer, what);
+  }
+
+  /** Replaces an object, or makes it if `found` is undefined. */
+  async put(
+    placed: Placed,
+    object: object,
+    found: Found | undefined,
+    signal: AbortSignal,
+  ): Promise<Found> {
+    const what = `restore ${placedText(placed)}`;
+    const { resource, namespace, name } = placed;
+    const path = found === undefined ? resourcePath(resource, namespace) : pathTo(placed);
+    const answer = await this.cluster.send(what, {
+      method: found === undefined ? 'POST' : 'PUT',
+      path: `${path}?fieldManager=${MANAGER}`,
+      contentType: JSON_TYPE,
+      body: JSON.stringify(object),
+      signal,
+    });
+    // It was made by an attempt whose answer was lost.
+    if (answer.failure?.reason === 'AlreadyExists') return (await this.get(placed, signal)) ?? {};
+    return required(answer, `${what} ${name}`);
+  }
+
+  /** Deletes an object and what it owns; one that is not there is no failure. */
+  async remove(placed: Placed, signal: AbortSignal): Promise<void> {
+    const what = `delete ${placedText(placed)}`;
+    const answer = await this.cluster.send(what, {
+      ...{ method: 'DELETE', path: pathTo(placed), signal },
+      contentType: JSON_TYPE,
+      body: JSON.stringify({ propagationPolicy: 'Background' }),
+    });
+    if (answer.failure?.status !== 404) required(answer, what);
+  }
+
+  /** The objects of a kind with these labels, in pages. @param namespace absent for those of all namespaces */
+  async *list(
+    resource: Resource,
+    {
+      namespace,
+      labels = {},
+      limit,
+    }: {
+      readonly namespace?: string | undefined;
+      readonly labels?: Readonly<Record<string, string>>;
+      /** At most so many; all if absent. */
+      readonly limit?: number;
+    },
+    signal: AbortSignal,
+  ): AsyncGenerator<Found> {
+    const selectors = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+    let token = '';
+    let count = 0;
+    for (;;) {
+      const query = new URLSearchParams({
+        limit: String(Math.min(PAGE, limit ?? PAGE)),
+        ...(selectors.length === 0 ? {} : { labelSelector: selectors.join(',') }),
+        ...(token === '' ? {} : { continue: token }),
+      });
+      const path = `${resourcePath(resource, namespace)}?${query}`;
+      const what = `list ${resource.plural}`;
+      const answer = await this.cluster.send(what, { method: 'GET', path, signal });
+      // 410: the list expired between two pages. Its objects may repeat, which callers tolerate.
+      if (answer.failure?.status === 410 && token !== '') {
+        token = '';
+        continue;
+      }
+      const page = required(answer, what);
+      for (const found of listOf(page['items'])) {
+        yield found;
+        count += 1;
+        if (limit !== undefined && count >= limit) return;
+      }
+      token = textOf(fieldsOf(page['metadata'])['continue'], 65_536) ?? '';
+      if (token === '') return;
+    }
+  }
+}
+
+/** An object in messages, such as `Lease a/b`. */
+export function placedText({ resource: { kind }, namespace, name }: Placed): string {
+  return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
+}
+
+/** A text by which two places can be compared, whatever version they were written in. */
+export function placedKey({
+  resource: { apiVersion, kind },
+  namespace = '',
+  name,
+}: Placed): string {
+  const [group] = apiVersion.includes('/') ? apiVersion.split('/') : [''];
+  return `${group} ${kind} ${namespace} ${name}`;
+}
+
+function pathTo({ resource, namespace, name }: Placed): string {
+  return resourcePath(resource, namespace, name);
+}
+
+/** An object is applied in the version that it was written in, and in no other. */
+function written({ resource, ...place }: Placed, { apiVersion }: KubernetesObject): Placed {
+  return { ...place, resource: { ...resource, apiVersion } };
+}
+
+/** With its namespace or, for an object of the cluster, without one. */
+function inNamespace(object: KubernetesObject, { namespace }: Placed): KubernetesObject {
+  const { namespace: _, ...metadata } = object.metadata;
+  return { ...object, metadata: namespace === undefined ? metadata : { ...metadata, namespace } };
+}

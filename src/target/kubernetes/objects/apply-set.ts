@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StowageError } from '../../../core/error.ts';
+import { interrupted } from '../../../core/interrupted.ts';
+import type {
+  KubernetesObject,
+  KubernetesSet,
+  KubernetesWorkload,
+} from '../../../format/kubernetes.ts';
+import type { SiteSupply } from '../../target.ts';
+import type { Attempt, Found } from '../api/cluster.ts';
+import { conflictsOf, refusedRequest } from '../api/failure.ts';
+import { type ObjectApi, placedKey, placedText } from '../api/object-api.ts';
+import { definedResources } from '../api/resources.ts';
+import { ownerOf } from '../ownership.ts';
+import { type Awaiting, awaitReady } from './await-ready.ts';
+import { isDefinition, phasesOf } from './order.ts';
+import type { ReplacedObjects } from './replaced-objects.ts';
+import { runHooks } from './set-hooks.ts';
+import {
+  makerOf,
+  type PlacedObject,
+  placeAll,
+  placesOf,
+  setDigest,
+  setOf,
+  severalAtOnce,
+} from './sets.ts';
+import { takeOver } from './take-over.ts';
+
+const POLL_MS = 500;
+/** How long a webhook that does not answer is waited for: its pods may be starting. */
+const WEBHOOK_MS = 120_000;
+/** How long the server may take to serve a kind whose definition is established. */
+const SERVED_MS = 15_000;
+
+/** A set of a release, and what its site knows. */
+export interface SetWork extends Awaiting {
+  /** The release of this name in the other generation of the plan. */
+  readonly other?: KubernetesWorkload | undefined;
+  readonly replaced: ReplacedObjects;
+  readonly warn: SiteSupply['warn'];
+}
+
+/**
+ * Applies a set: its namespaces, then its definitions, until the server has their kinds; its hooks before, everything else, until
+ * all of it is ready; webhooks; its hooks after.
+ * @throws StowageError `gate-failed` for what does not get ready or a hook that fails, `engine-failed`
+ */
+export async function applySet(work: SetWork, signal: AbortSignal): Promise<void> {
+  const isUpgrade = setOf(work.other, work.set.name) !== undefined;
+  await keepReplaced(work, signal);
+  await applyFirst(work, signal);
+  await runHooks(work, isUpgrade ? 'pre-upgrade' : 'pre-install', signal);
+  await applyRest(work, signal);
+  await runHooks(work, isUpgrade ? 'post-upgrade' : 'post-install', signal);
+}
+
+/** Applies a set of an earlier generation, without its hooks. @throws as {@link applySet} */
+export async function returnSet(work: SetWork, signal: AbortSignal): Promise<void> {
+  await keepReplaced(work, signal);
+  await repairSet(work, signal);
+}
+
+/** Applies a set again, without its hooks: what is as it should be stays untouched. @throws as {@link applySet} */
+export async function repairSet(work: SetWork, signal: AbortSignal): Promise<void> {
+  await applyFirst(work, signal);
+  await applyRest(work, signal);
+}
+
+async function applyFirst(work: SetWork, signal: AbortSignal): Promise<void> {
+  const { namespaces, definitions } = phasesOf(work.set);
+  await applyAll(work, namespaces, signal);
+  await awaitReady(work, await applyAll(work, definitions, signal), signal);
+  const began = performance.now();
+  for (const { apiVersion, kind } of definedResources(definitions))
+    while ((await work.api.resources.find(apiVersion, kind, signal)) === undefined) {
+      if (signal.aborted) throw interrupted(signal);
+      if (performance.now() - began >= SERVED_MS) return;
+      await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+    }
+}
+
+async function applyRest(work: SetWork, signal: AbortSignal): Promise<void> {
+  const { rest, webhooks } = phasesOf(work.set);
+  const isCustom = ({ object: { kind, apiVersion } }: PlacedObject): boolean =>
+    work.set.readyWhen?.some(
+      (each) =>
+        each.kind === kind && (each.group ?? apiVersion.split('/')[0]) === apiVersion.split('/')[0],
+    ) === true;
+  const applied = await applyAll(work, rest, signal);
+  await awaitReady(
+    work,
+    applied.filter((each) => !isCustom(each)),
+    signal,
+  );
+  await awaitReady(work, await applyAll(work, webhooks, signal), signal);
+  // Their operators may need the webhooks.
+  await awaitReady(work, applied.filter(isCustom), signal);
+}
+
+/** Applies objects in their order, those of one kind at once. @throws StowageError `engine-failed` */
+export async function applyAll(
+  work: Pick<SetWork, 'api' | 'workload' | 'set'>,
+  objects: readonly KubernetesObject[],
+  signal: AbortSignal,
+): Promise<PlacedObject[]> {
+  const { api, workload } = work;
+  const applied: PlacedObject[] = [];
+  for (const group of byKind(objects)) {
+    const placed = await placeAll(api, group, workload.namespace, signal);
+    if (placed.length < group.length) throw unknownKind(work.set, group[0]);
+    await severalAtOnce(placed, async (each) => {
+      const { failure } = await applyPatiently(api, each, signal);
+      if (failure === undefined) return;
+      if (conflictsOf(failure).length > 0) await requireOurs(work, each, signal);
+      throw refusedRequest(`apply ${placedText(each.placed)}`, failure);
+    });
+    applied.push(...placed);
+  }
+  return applied;
+}
+
+/** Applies an object, also while the webhook that judges it starts. */
+export async function applyPatiently(
+  api: ObjectApi,
+  { placed, object }: PlacedObject,
+  signal: AbortSignal,
+): Promise<Attempt> {
+  const began = performance.now();
+  for (;;) {
+    const answer = await api.tryApply(placed, object, signal);
+    if (answer.failure === undefined || !/failed calling webhook/.test(answer.failure.message))
+      return answer;
+    if (signal.aborted) throw interrupted(signal);
+    if (performance.now() - began >= WEBHOOK_MS) return answer;
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** Neighbours of one kind: nothing of a kind waits for another of it. */
+function byKind(objects: readonly KubernetesObject[]): KubernetesObject[][] {
+  const groups: KubernetesObject[][] = [];
+  for (const object of objects) {
+    const last = groups.at(-1);
+    if (last?.[0]?.kind === object.kind && last[0].apiVersion === object.apiVersion)
+      last.push(object);
+    else groups.push([object]);
+  }
+  return groups;
+}
+
+/**
+ * Keeps every object that this change is about to replace and that the release did not have, before the first write, and takes
+ * over those that may be.
+ */
+async function keepReplaced(work: SetWork, signal: AbortSignal): Promise<void> {
+  const { api, workload, set, other, replaced } = work;
+  const name = { release: workload.release, set: set.name };
+  const change = setDigest(set);
+  const own = await placesOf(api, other, signal);
+  const placed = (await placeAll(api, set.objects, workload.namespace, signal)).filter(
+    (each) => !own.has(placedKey(each.placed)),
+  );
+  const existing = (
+    await severalAtOnce(placed, async (each): Promise<{ each: PlacedObject; found: Found }[]> => {
+      const found = await api.get(each.placed, signal);
+      return found === undefined ? [] : [{ each, found }];
+    })
+  ).flat();
+  const isOurs = (found: Found): boolean => ownerOf(found) === workload.site;
+  if (!(await replaced.hasBegun(name, change))) {
+    const foreign = existing.find(({ found }) => !isOurs(found));
+    if (foreign !== undefined && set.adopt !== true)
+      throw foreignObject(foreign.each, foreign.found);
+    // A definition that an earlier release left stays as it is after an undo.
+    const kept = existing.filter(({ each, found }) => !isOurs(found) || isDefinition(each.object));
+    await replaced.begin(
+      name,
+      change,
+      kept.map(({ found }) => found),
+    );
+  }
+  if (set.adopt !== true) return;
+  await severalAtOnce(existing, ({ each, found }) => takeOver(api, each.placed, found, signal));
+}
+
+/** A conflict with the owner of the whole object says more than one of a field. */
+async function requireOurs(
+  { api, workload }: Pick<SetWork, 'api' | 'workload'>,
+  each: PlacedObject,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await api.get(each.placed, signal);
+  if (found !== undefined && ownerOf(found) !== workload.site) throw foreignObject(each, found);
+}
+
+function foreignObject({ placed }: PlacedObject, found: Found): StowageError {
+  return new StowageError('engine-failed', `${placedText(placed)} belongs to another owner`, {
+    expected: 'no such object, or one of this release',
+    found: makerOf(found),
+    hint: 'remove it, or ask the release engineer for a release with adopt: true, which takes it over and gives it back',
+  });
+}
+
+function unknownKind(set: KubernetesSet, object: KubernetesObject | undefined): StowageError {
+  const { apiVersion = '', kind = '' } = object ?? {};
+  return new StowageError('engine-failed', `the cluster has no kind ${kind} of ${apiVersion}`, {
+    expected: 'a kind that the server has, or a definition in the same release',
+    found: `${kind} ${object?.metadata.name ?? ''} of ${set.name}`,
+    hint: 'install what defines this kind first; kubectl api-resources lists what the cluster has',
+  });
+}

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson, type Json } from '../../../core/canonical-json.ts';
+import { StowageError } from '../../../core/error.ts';
+import { fieldsOf, textOf } from '../../../core/fields.ts';
+import type { KubernetesObject } from '../../../format/kubernetes.ts';
+import type { ObjectPath, RenderedObject } from '../../../format/rendered-objects.ts';
+
+/** The values of a site, which the placeholders of rendered objects stand for. */
+export interface ObjectValues {
+  readonly namespace: string;
+  /** Replaces each `${parameters.NAME}`. */
+  readonly parameters: (text: string) => string;
+  /** The reference of an image of the release, with a digest; undefined for a name that it does not have. */
+  readonly image: (name: string) => string | undefined;
+  /** Where a server finds a model of the release, such as `oci://` with its reference. */
+  readonly model: (name: string) => string | undefined;
+}
+
+const PLACEHOLDER =
+  /\$\{(?:release\.namespace|images\.([a-z0-9-]+)(?:\.(repository|name|version))?|models\.([a-z0-9-]+)\.uri)\}/g;
+
+/**
+ * Writes the values of a site into the objects of a document, at the places that it lists and at no others. A checksum, which
+ * charts compute from other objects, becomes one of all values.
+ * @throws StowageError `document-invalid` for an object without a kind and a name, or with a placeholder of nothing
+ */
+export function fillObjects(
+  objects: readonly RenderedObject[],
+  values: ObjectValues,
+): KubernetesObject[] {
+  let sum: string | undefined;
+  const filled = objects.map(({ object, filled: places, from }) => {
+    const copy = structuredClone(object) as Record<string, Json>;
+    for (const { path, as } of places)
+      if (as !== 'checksum')
+        replaceAt(copy, path, (text) => filledText(text, { as, path }, values, from));
+    return copy;
+  });
+  for (const [index, { filled: places }] of objects.entries())
+    for (const { path, as } of places) {
+      if (as !== 'checksum') continue;
+      // Once more than the texts, which are all of what differs between sites.
+      sum ??= createHash('sha256')
+        .update(canonicalJson(filled as unknown as Json))
+        .digest('hex');
+      const hex = sum;
+      replaceAt(filled[index], path, (text) => hex.slice(0, text.length));
+    }
+  return filled.map((each, index) => checked(each, objects[index]?.from ?? ''));
+}
+
+function filledText(
+  text: string,
+  { as, path }: { readonly as: 'text' | 'number'; readonly path: ObjectPath },
+  values: ObjectValues,
+  from: string,
+): string | number {
+  const filled = values
+    .parameters(text)
+    .replaceAll(PLACEHOLDER, (whole, image?: string, part?: string, model?: string) => {
+      if (image !== undefined)
+        return imagePart(values.image(image), part, path) ?? missing(whole, from);
+      if (model !== undefined) return values.model(model) ?? missing(whole, from);
+      return values.namespace;
+    });
+  if (as === 'text') return filled;
+  const number = Number(filled);
+  if (!Number.isSafeInteger(number)) missing(text, from);
+  return number;
+}
+
+/**
+ * What operators join: `repository` is all before the last slash, `name` what follows it, and `version` the digest. In a field
+ * `repository`, which has no field for a name beside it, the name is all of it.
+ * @param reference such as `10.0.0.5:5443/chat/server@sha256:...`
+ */
+function imagePart(
+  reference: string | undefined,
+  part: string | undefined,
+  path: ObjectPath,
+): string | undefined {
+  if (reference === undefined || part === undefined) return reference;
+  const at = reference.lastIndexOf('@');
+  const slash = reference.lastIndexOf('/', at);
+  if (part === 'version') return reference.slice(at + 1);
+  if (part === 'repository') return reference.slice(0, slash);
+  return path.at(-1) === 'repository' ? reference.slice(0, at) : reference.slice(slash + 1, at);
+}
+
+function replaceAt(
+  object: unknown,
+  path: ObjectPath,
+  replace: (text: string) => string | number,
+): void {
+  let holder = object;
+  for (const part of path.slice(0, -1)) holder = (holder as Record<string, unknown>)?.[part];
+  const last = path.at(-1) ?? '';
+  const fields = holder as Record<string, unknown> | undefined;
+  const text = fields?.[last];
+  if (typeof text !== 'string' || fields === undefined)
+    throw new StowageError('document-invalid', 'an object has no placeholder where it should', {
+      expected: `a text at ${path.join('.')}`,
+      found: typeof text,
+      hint: 'do not use this bundle; ask the release engineer for another copy',
+    });
+  fields[last] = replace(text);
+}
+
+function checked(object: Readonly<Record<string, Json>>, from: string): KubernetesObject {
+  const { apiVersion, kind } = object;
+  const { creationTimestamp: _, ...metadata } = fieldsOf(object['metadata']);
+  const { status, ...rest } = object;
+  const name = textOf(metadata['name'], 253) ?? generatedName(metadata, object);
+  if (typeof apiVersion !== 'string' || typeof kind !== 'string' || name === undefined)
+    throw new StowageError('document-invalid', `an object of ${from} is incomplete`, {
+      expected: 'apiVersion, kind and metadata.name',
+      found: [apiVersion, kind, metadata['name']].map(String).join(', '),
+      hint: 'ask the release engineer to leave the object out with without:',
+    });
+  // What generators of definitions leave there is never applied.
+  const own = kind === 'CustomResourceDefinition' || status === undefined ? rest : object;
+  return { ...own, apiVersion, kind, metadata: { ...metadata, name } };
+}
+
+/** An object that the server would name is made once, under one name. */
+function generatedName(metadata: object, object: unknown): string | undefined {
+  const { generateName } = fieldsOf(metadata);
+  if (typeof generateName !== 'string') return undefined;
+  const digest = createHash('sha256')
+    .update(canonicalJson(object as Json))
+    .digest('hex');
+  return `${generateName}${digest.slice(0, 8)}`;
+}
+
+function missing(placeholder: string, from: string): never {
+  throw new StowageError('document-invalid', `${from} names something that its bundle has not`, {
+    expected: 'an image, a model or a parameter of the release',
+    found: placeholder,
+    hint: 'do not use this bundle; ask the release engineer for another copy',
+  });
+}

@@ -1,0 +1,278 @@
+import { isDeepStrictEqual } from 'node:util';
+import { StowageError } from '../../../core/error.ts';
+import { fieldsOf, listOf, textsOf } from '../../../core/fields.ts';
+import type { KubernetesObject } from '../../../format/kubernetes.ts';
+import type { Found } from '../api/cluster.ts';
+import { conflictsOf, refusedRequest } from '../api/failure.ts';
+import { placedKey, placedText } from '../api/object-api.ts';
+import { apiGroup, definedResources } from '../api/resources.ts';
+import { ownerOf } from '../ownership.ts';
+import { metadataOf } from '../pods.ts';
+import { applyPatiently, type SetWork } from './apply-set.ts';
+import { awaitReady } from './await-ready.ts';
+import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
+import { hooksOf, lastingHooks, removeAndWait, runHooks } from './set-hooks.ts';
+import {
+  everyObject,
+  type PlacedObject,
+  placeAll,
+  placesOf,
+  sameObject,
+  setDigest,
+  setOf,
+  severalAtOnce,
+} from './sets.ts';
+import { giveBack, takeOver, writtenIn } from './take-over.ts';
+
+/** How long a restored set is waited for: the undo is complete without it. */
+const RESTORED_MS = 300_000;
+
+/**
+ * Undoes {@link applySet}: what the other generation has is restored to what it was there, what was replaced is given back, and
+ * what the change made is removed, definitions without objects too.
+ */
+export async function undoSet(work: SetWork, signal: AbortSignal): Promise<void> {
+  const { workload, set, other, api, replaced } = work;
+  const change = setDigest(set);
+  const name = { release: workload.release, set: set.name };
+  const before = await placesOf(api, other, signal);
+  await removeObjects(work, {
+    ...{ signal, kept: before, replacedBy: change },
+    objects: everyObject(set),
+    definitions: true,
+  });
+  const shared = (await placeAll(api, everyObject(set), workload.namespace, signal)).flatMap(
+    ({ placed, object }) => {
+      const previous = before.get(placedKey(placed));
+      return previous === undefined ? [] : [{ placed, object: previous, applied: object }];
+    },
+  );
+  const same = setOf(other, set.name);
+  const hooks = new Set(same === undefined ? [] : (same.hooks ?? []).map(({ object }) => object));
+  const lasting = new Set(same === undefined ? [] : lastingHooks(same));
+  for (const each of shared)
+    if (!hooks.has(each.object) || lasting.has(each.object)) await restore(work, each, signal);
+  await replaced.forgetChange(name, change);
+}
+
+/**
+ * Makes a set what its generation has: after a newer one was applied, or after it was removed. Then waits a while until it is
+ * ready.
+ */
+export async function restoreSet(work: SetWork, signal: AbortSignal): Promise<void> {
+  const { api, workload, set, other } = work;
+  const newer = setOf(other, set.name);
+  if (newer !== undefined && other !== undefined)
+    await undoSet({ ...work, workload: other, set: newer, other: workload }, signal);
+  // What was not ready before need not get ready now.
+  const warned = (error: unknown): void => {
+    if (!(error instanceof StowageError) || error.code !== 'gate-failed') throw error;
+    work.warn(
+      `${set.name} was restored, but is not ready: ${error.message}`,
+      error.hint ?? 'kubectl describe shows more of the object',
+    );
+  };
+  const restored: PlacedObject[] = [];
+  for (const object of inInstallOrder([...set.objects, ...lastingHooks(set)])) {
+    const [each] = await placeAll(api, [object], workload.namespace, signal);
+    if (each === undefined) continue;
+    await takeOverAgain(work, each, signal);
+    await restore(work, { ...each, applied: newer === undefined ? undefined : object }, signal);
+    restored.push(each);
+    if (isDefinition(object)) await awaitReady(work, [each], signal, RESTORED_MS).catch(warned);
+  }
+  await awaitReady(work, restored, signal, RESTORED_MS).catch(warned);
+}
+
+/** What an uninstall gave back before it was undone. */
+async function takeOverAgain(
+  { api, set, workload }: SetWork,
+  { placed }: PlacedObject,
+  signal: AbortSignal,
+): Promise<void> {
+  if (set.adopt !== true) return;
+  const found = await api.get(placed, signal);
+  if (found !== undefined && ownerOf(found) !== workload.site)
+    await takeOver(api, placed, found, signal);
+}
+
+/**
+ * Removes a set whose release is uninstalled, with its hooks: the objects of its definitions first, while their operators run.
+ * Definitions stay.
+ */
+export async function uninstallSet(work: SetWork, signal: AbortSignal): Promise<void> {
+  const { api, set, other } = work;
+  await runHooks(work, 'pre-delete', signal);
+  const kept = await placesOf(api, other, signal);
+  const last = new Set(hooksOf(set, 'post-delete').map(({ object }) => object));
+  const all = everyObject(set);
+  const objects = all.filter((each) => !last.has(each) && !isNamespace(each));
+  await removeObjects(work, { signal, kept, objects });
+  await runHooks(work, 'post-delete', signal);
+  await removeObjects(work, { signal, kept, objects: [...last] });
+  await removeObjects(work, { signal, kept, objects: all.filter(isNamespace) });
+}
+
+/** Removes what a set has and the other generation does not. Definitions stay. */
+export async function pruneSet(work: SetWork, signal: AbortSignal): Promise<void> {
+  const kept = await placesOf(work.api, work.other, signal);
+  await removeObjects(work, { signal, kept, objects: everyObject(work.set) });
+}
+
+interface Removal {
+  readonly signal: AbortSignal;
+  readonly objects: readonly KubernetesObject[];
+  /** Objects of the other generation, by their places. */
+  readonly kept: ReadonlyMap<string, KubernetesObject>;
+  /** The change whose replaced objects are given back; every change if absent. */
+  readonly replacedBy?: string;
+  /** Whether definitions of this site without objects are removed too. */
+  readonly definitions?: true;
+}
+
+async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
+  const { api, workload, set, replaced } = work;
+  const { objects, kept, replacedBy, signal, definitions } = removal;
+  const name = { release: workload.release, set: set.name };
+  const previous = await previousObjects(work, await replaced.found(name, replacedBy), signal);
+  const groups = groupsOf(inInstallOrder(objects).toReversed(), work);
+  for (const group of groups) {
+    const placed = (await placeAll(api, group, workload.namespace, signal)).filter(
+      (each) => !kept.has(placedKey(each.placed)),
+    );
+    await severalAtOnce(placed, async (each) => {
+      const before = previous.get(placedKey(each.placed));
+      const found = await api.get(each.placed, signal);
+      if (found !== undefined && ownerOf(found) !== workload.site) return;
+      if (before !== undefined) {
+        // What this site left is not given back, but stays.
+        const stays = isDefinition(each.object) && definitions === undefined;
+        if (!(stays && ownerOf(before) === workload.site))
+          await giveBack(api, each.placed, before, signal);
+      } else if (found === undefined) return;
+      else if (!isDefinition(each.object)) await removeAndWait(api, each.placed, signal);
+      else if (definitions === true && !(await hasObjects(work, found, signal)))
+        await removeAndWait(api, each.placed, signal);
+    });
+  }
+}
+
+/** What may be removed at once: custom resources while their operators run, then webhooks, then the rest one kind at a time. */
+function groupsOf(
+  objects: readonly KubernetesObject[],
+  { set }: SetWork,
+): (readonly KubernetesObject[])[] {
+  const defined = new Set(
+    definedResources(set.objects.filter(isDefinition)).map(
+      ({ apiVersion, kind }) => `${apiGroup(apiVersion)} ${kind}`,
+    ),
+  );
+  const isCustom = ({ apiVersion, kind }: KubernetesObject): boolean =>
+    defined.has(`${apiGroup(apiVersion)} ${kind}`);
+  const groups: KubernetesObject[][] = [objects.filter(isCustom)];
+  for (const object of objects.filter((each) => !isCustom(each))) {
+    const last = groups.at(-1);
+    if (groups.length > 1 && last?.[0]?.kind === object.kind) last.push(object);
+    else groups.push([object]);
+  }
+  return groups;
+}
+
+async function previousObjects(
+  { api, workload }: SetWork,
+  found: readonly Found[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Found>> {
+  const objects = found as readonly Found[] as readonly KubernetesObject[];
+  const placed = await placeAll(api, objects, workload.namespace, signal);
+  // The first is the oldest.
+  return new Map(placed.toReversed().map((each) => [placedKey(each.placed), each.object as Found]));
+}
+
+/** Whether the cluster has an object of a definition. */
+async function hasObjects(
+  { api }: SetWork,
+  definition: Found,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [resource] = definedResources([definition]);
+  if (resource === undefined) return false;
+  try {
+    for await (const _ of api.list(resource, { limit: 1 }, signal)) return true;
+    return false;
+  } catch (error) {
+    // Objects that cannot be counted may exist.
+    if (error instanceof StowageError && error.code === 'engine-failed') return true;
+    throw error;
+  }
+}
+
+/** Applies what a generation has; a write that changes nothing is not worth a refusal. */
+async function restore(
+  { api }: Pick<SetWork, 'api'>,
+  { placed, object, applied }: PlacedObject & { readonly applied: KubernetesObject | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await api.get(placed, signal);
+  if (found !== undefined && applied !== undefined && sameObject(applied, object)) return;
+  if (isDefinition(object) && found !== undefined)
+    await leaveVersions(api, { placed, object }, found, signal);
+  const { failure } = await applyPatiently(api, { placed, object }, signal);
+  if (failure === undefined) return;
+  // A fixed field of the newer object differs: it is made again as it was.
+  if (failure.status === 422 && conflictsOf(failure).length === 0 && found !== undefined) {
+    if (isDefinition(object)) throw refusedRequest(`apply ${placedText(placed)}`, failure);
+    await removeAndWait(api, placed, signal);
+    await api.apply(placed, object, signal);
+    return;
+  }
+  throw refusedRequest(`apply ${placedText(placed)}`, failure);
+}
+
+/**
+ * A definition whose newer version stores objects cannot lose that version at once: the earlier one stores them first, and every
+ * object is written again. So are the versions in which its fields are managed: the server reads no object with one that is gone.
+ */
+async function leaveVersions(
+  api: SetWork['api'],
+  { placed, object }: PlacedObject,
+  found: Found,
+  signal: AbortSignal,
+): Promise<void> {
+  const stored = textsOf(fieldsOf(found['status'])['storedVersions']);
+  const wanted = listOf(fieldsOf(object['spec'])['versions']);
+  const names = new Set(wanted.map(({ name }) => String(name)));
+  if (stored.every((each) => names.has(each))) return;
+  const target = wanted.find(({ storage }) => storage === true);
+  const versions = listOf(fieldsOf(found['spec'])['versions']);
+  if (target === undefined || !versions.some(({ name }) => name === target['name'])) return;
+  const moved = versions.map((each) => ({ ...each, storage: each['name'] === target['name'] }));
+  if (!isDeepStrictEqual(moved, versions))
+    await api.apply(
+      placed,
+      { ...object, spec: { ...fieldsOf(object['spec']), versions: moved } },
+      signal,
+    );
+  const resource = definedResources([object]).find(({ apiVersion }) =>
+    apiVersion.endsWith(`/${String(target['name'])}`),
+  );
+  if (resource !== undefined)
+    for await (const each of api.list(resource, {}, signal)) {
+      const { name, namespace } = fieldsOf(each['metadata']);
+      const place = {
+        ...{ resource, name: String(name) },
+        ...(typeof namespace === 'string' ? { namespace } : {}),
+      };
+      const entries = listOf(metadataOf(each)['managedFields']);
+      const managedFields = writtenIn(entries, resource.apiVersion, names);
+      const metadata = { ...metadataOf(each), managedFields };
+      await api.put(place, { ...each, metadata }, each, signal);
+    }
+  const kept = [String(target['name'])];
+  await api.patch(
+    placed,
+    [{ op: 'replace', path: '/status/storedVersions', value: kept }],
+    signal,
+    'status',
+  );
+}

@@ -1,0 +1,145 @@
+import { StowageError } from '../../../core/error.ts';
+import { type Fields, fieldsOf } from '../../../core/fields.ts';
+import type { Bundle } from '../../../format/bundle.ts';
+import type {
+  KubernetesHook,
+  KubernetesObject,
+  KubernetesSet,
+} from '../../../format/kubernetes.ts';
+import type { RenderInput } from '../../target.ts';
+import { apiGroup } from '../api/resources.ts';
+import { modelAddress, settingsOf } from '../content.ts';
+import { imageReference } from '../images.ts';
+import { applySetId, labels, MANAGER, type Owner } from '../labels.ts';
+import { fillObjects, type ObjectValues } from './fill-objects.ts';
+import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
+
+/** The charts and objects of a release, with the values of the site. @throws StowageError `document-invalid` */
+export function renderSets(
+  input: RenderInput,
+  owner: Owner,
+  pullSecret: string | undefined,
+): KubernetesSet[] {
+  const { bundle, objects: documents } = input;
+  const values = valuesFor(input, owner);
+  const sets = setItems(bundle).map(({ name, readyWhen, adopt, powers, endpoint }) => {
+    const document = documents?.get(name);
+    if (document === undefined) throw new Error(`${name} has no rendered objects`);
+    const filled = fillObjects(document.objects, values).map((object) =>
+      owned(withPullSecret(object, owner, pullSecret), owner, name),
+    );
+    const hooks = document.objects.flatMap(({ hook }, index): KubernetesHook[] => {
+      const object = filled[index];
+      return hook === undefined || object === undefined ? [] : [{ ...hook, object }];
+    });
+    const isOwn = (each: KubernetesObject): boolean =>
+      owner.ownsNamespace && isNamespace(each) && each.metadata.name === owner.namespace;
+    return {
+      name,
+      // The site makes the namespace of the release itself.
+      objects: inInstallOrder(
+        filled.filter((each, index) => document.objects[index]?.hook === undefined && !isOwn(each)),
+      ),
+      ...(hooks.length === 0 ? {} : { hooks }),
+      ...(readyWhen === undefined ? {} : { readyWhen }),
+      ...(adopt === undefined ? {} : { adopt }),
+      ...(endpoint === undefined ? {} : { endpoint }),
+      powers,
+    };
+  });
+  requireUnique(sets, owner);
+  const same = sets.find(({ name }) => bundle.services.some((each) => each.name === name));
+  if (same !== undefined)
+    throw new StowageError('document-invalid', `release ${owner.release} has two ${same.name}`, {
+      expected: 'other names for charts and objects than for services',
+      found: `${same.name}, which is a service too`,
+      hint: 'ask the release engineer to rename one of them',
+    });
+  return sets;
+}
+
+/** The items of a bundle that have objects, in the order in which they are applied. */
+function setItems({ charts = [], objects = [] }: Bundle) {
+  return [...charts, ...objects];
+}
+
+function valuesFor(input: RenderInput, owner: Owner): ObjectValues {
+  const { bundle, platform, fill } = input;
+  const place = { release: bundle.name, images: settingsOf(input).images };
+  return {
+    namespace: owner.namespace,
+    parameters: fill,
+    image: (name) => {
+      const found = bundle.images.find((each) => each.name === name);
+      return found === undefined ? undefined : imageReference(found, platform, place);
+    },
+    model: (name) =>
+      bundle.models.some((each) => each.name === name)
+        ? modelAddress(name, input, owner)
+        : undefined,
+  };
+}
+
+/** Labels of the object alone: those of its pods may be in selectors, which cannot change. */
+function owned(object: KubernetesObject, owner: Owner, set: string): KubernetesObject {
+  const { metadata } = object;
+  return {
+    ...object,
+    metadata: {
+      ...metadata,
+      labels: {
+        ...metadata.labels,
+        [labels.managedBy]: MANAGER,
+        [labels.site]: owner.site,
+        [labels.release]: owner.release,
+        [labels.service]: set,
+        // KEP-3659: what has this label may be pruned.
+        ...(isDefinition(object) ? {} : { [labels.partOf]: applySetId(owner) }),
+      },
+    },
+  };
+}
+
+/** Pods in the namespace of the release pull as those of services do. */
+function withPullSecret(
+  object: KubernetesObject,
+  owner: Owner,
+  pullSecret: string | undefined,
+): KubernetesObject {
+  const { namespace = owner.namespace } = object.metadata;
+  if (pullSecret === undefined || namespace !== owner.namespace) return object;
+  if (!['', 'apps', 'batch'].includes(apiGroup(object.apiVersion))) return object;
+  return withSecretIn(object, pullSecret) as KubernetesObject;
+}
+
+function withSecretIn(value: unknown, name: string): unknown {
+  if (Array.isArray(value)) return value.map((each: unknown) => withSecretIn(each, name));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => {
+      const inner = withSecretIn(each, name);
+      const spec: Fields = fieldsOf(inner);
+      if (key !== 'spec' || !Array.isArray(spec['containers'])) return [key, inner];
+      const own = Array.isArray(spec['imagePullSecrets']) ? spec['imagePullSecrets'] : [];
+      return [key, { ...spec, imagePullSecrets: [...own, { name }] }];
+    }),
+  );
+}
+
+function requireUnique(sets: readonly KubernetesSet[], owner: Owner): void {
+  const seen = new Map<string, string>();
+  for (const { name: set, objects, hooks = [] } of sets)
+    for (const object of [...objects, ...hooks.map((each) => each.object)]) {
+      const { kind, apiVersion, metadata } = object;
+      const { name, namespace = owner.namespace } = metadata;
+      const key = `${apiGroup(apiVersion)} ${kind} ${namespace} ${name}`;
+      const before = seen.get(key);
+      if (before !== undefined)
+        throw new StowageError('document-invalid', `release ${owner.release} has an object twice`, {
+          expected: 'each object once in all charts and objects of a release',
+          found: `${kind} ${name}, in ${before} and in ${set}`,
+          hint: 'ask the release engineer to leave one of them out with without:',
+        });
+      seen.set(key, set);
+    }
+}

@@ -1,0 +1,187 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StowageError } from '../../../core/error.ts';
+import { fieldsOf } from '../../../core/fields.ts';
+import { interrupted } from '../../../core/interrupted.ts';
+import type {
+  KubernetesHook,
+  KubernetesObject,
+  KubernetesSet,
+} from '../../../format/kubernetes.ts';
+import type { hookEvents } from '../../../format/rendered-objects.ts';
+import { type ObjectApi, placedText } from '../api/object-api.ts';
+import { ownerOf } from '../ownership.ts';
+import { type Awaiting, awaitReady, lastLines, podsOfObject } from './await-ready.ts';
+import { inInstallOrder } from './order.ts';
+import { type PlacedObject, placeAll } from './sets.ts';
+
+export type HookEvent = (typeof hookEvents)[number];
+
+const POLICY = 'helm.sh/hook-delete-policy';
+const POLL_MS = 500;
+const GONE_MS = 120_000;
+/** A Job that its cluster removes sooner would be gone before its end is seen. */
+const KEPT_SECONDS = 600;
+
+/** The hooks of an event: by weight, then in the order of kinds and by name, as Helm runs them. Pure. */
+export function hooksOf({ hooks = [] }: KubernetesSet, event: HookEvent): KubernetesHook[] {
+  const its = hooks.filter(({ events }) => events.includes(event));
+  const ordered = inInstallOrder(
+    its
+      .map(({ object }) => object)
+      .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)),
+  );
+  return its.toSorted(
+    (a, b) => a.weight - b.weight || ordered.indexOf(a.object) - ordered.indexOf(b.object),
+  );
+}
+
+/**
+ * Runs the hooks of an event, one after another: a Job or pod until it ended, and every other object is made. Whatever has the
+ * name of a hook is removed before, if it is this site's.
+ * @throws StowageError `gate-failed` with the last lines of the hook that failed
+ */
+export async function runHooks(of: Awaiting, event: HookEvent, signal: AbortSignal): Promise<void> {
+  const { api, workload } = of;
+  const done: PlacedObject[] = [];
+  for (const { object } of hooksOf(of.set, event)) {
+    const [each] = await placeAll(api, [object], workload.namespace, signal);
+    if (each === undefined) throw unknownKind(object);
+    await runHook(of, each, event, signal);
+    done.push(each);
+  }
+  for (const each of done.toReversed())
+    if (policiesOf(each.object).includes('hook-succeeded')) await removeHook(of, each, signal);
+}
+
+/** What hooks leave behind and a release uses: all but what runs, and what its chart wants removed at once. Pure. */
+export function lastingHooks({ hooks = [] }: KubernetesSet): KubernetesObject[] {
+  return hooks
+    .filter(
+      ({ events, object }) =>
+        !runs(object) &&
+        !policiesOf(object).includes('hook-succeeded') &&
+        events.some((each) => /^(?:pre|post)-(?:install|upgrade)$/.test(each)),
+    )
+    .map(({ object }) => object);
+}
+
+/** Whether a hook is a program that ends. */
+export function runs({ apiVersion, kind }: KubernetesObject): boolean {
+  return (apiVersion === 'batch/v1' && kind === 'Job') || (apiVersion === 'v1' && kind === 'Pod');
+}
+
+async function runHook(
+  of: Awaiting,
+  each: PlacedObject,
+  event: HookEvent,
+  signal: AbortSignal,
+): Promise<void> {
+  const { api } = of;
+  await removeHook(of, each, signal);
+  await api.apply(each.placed, kept(each.object), signal);
+  if (!runs(each.object)) return;
+  try {
+    if (each.object.kind === 'Job') await awaitReady(of, [each], signal);
+    else await awaitPod(of, each, signal);
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code !== 'gate-failed') throw error;
+    const { found = '', hint = '', defects } = error;
+    const failure = new StowageError(
+      'gate-failed',
+      `the ${event} hook ${placedText(each.placed)} of ${of.set.name} failed`,
+      { expected: 'a hook that succeeds', found, hint, defects, cause: error },
+    );
+    if (policiesOf(each.object).includes('hook-failed')) await removeHook(of, each, signal);
+    throw failure;
+  }
+}
+
+/** A pod that runs to its end. One that cannot start is found as that of any workload. */
+async function awaitPod(of: Awaiting, each: PlacedObject, signal: AbortSignal): Promise<void> {
+  await awaitReady(of, [each], signal);
+  for (;;) {
+    if (signal.aborted) throw interrupted(signal);
+    const found = await of.api.get(each.placed, signal);
+    const { phase } = fieldsOf(found?.['status']);
+    if (phase === 'Succeeded') return;
+    if (found === undefined || phase === 'Failed') {
+      const [pod] =
+        found === undefined ? [] : await podsOfObject(of.api, each.placed, found, signal);
+      throw new StowageError('gate-failed', `${placedText(each.placed)} failed`, {
+        expected: 'a pod that ends with status 0',
+        found:
+          found === undefined
+            ? 'somebody removed it while it ran'
+            : `exit code ${pod?.ended?.exitCode ?? 'unknown'}`,
+        hint: 'the lines below are the last that it wrote; send them to the release engineer',
+        defects: pod === undefined ? [] : await lastLines(of.api, each.placed, pod, signal),
+      });
+    }
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+function kept(object: KubernetesObject): KubernetesObject {
+  const spec = fieldsOf(object['spec']);
+  const seconds = spec['ttlSecondsAfterFinished'];
+  if (object.kind !== 'Job' || typeof seconds !== 'number' || seconds >= KEPT_SECONDS)
+    return object;
+  return { ...object, spec: { ...spec, ttlSecondsAfterFinished: KEPT_SECONDS } };
+}
+
+/** Removes a hook of this site and waits until it is gone. */
+async function removeHook(
+  { api, workload, set }: Awaiting,
+  { placed }: PlacedObject,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await api.get(placed, signal);
+  if (found === undefined) return;
+  // One that Helm left has no use anymore.
+  if (ownerOf(found) !== workload.site && set.adopt !== true) throw foreignHook(placedText(placed));
+  await removeAndWait(api, placed, signal);
+}
+
+/** Deletes an object and waits until it is gone. @throws StowageError `engine-failed` when it stays */
+export async function removeAndWait(
+  api: ObjectApi,
+  placed: PlacedObject['placed'],
+  signal: AbortSignal,
+): Promise<void> {
+  await api.remove(placed, signal);
+  const began = performance.now();
+  for (;;) {
+    const left = await api.get(placed, signal);
+    if (left === undefined) return;
+    if (signal.aborted) throw interrupted(signal);
+    if (performance.now() - began >= GONE_MS) {
+      const { finalizers } = fieldsOf(left['metadata']);
+      throw new StowageError('engine-failed', `${placedText(placed)} is not removed`, {
+        expected: `no such object after ${GONE_MS / 1000} s`,
+        found: Array.isArray(finalizers) ? `finalizers ${finalizers.join(', ')}` : 'it is there',
+        hint: 'ask the owner of the cluster what sets this finalizer and does not remove it; then run the same command again',
+      });
+    }
+    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+function policiesOf({ metadata: { annotations = {} } }: KubernetesObject): string[] {
+  return (annotations[POLICY] ?? '').split(',').map((each) => each.trim());
+}
+
+function unknownKind({ apiVersion, kind, metadata: { name } }: KubernetesObject): StowageError {
+  return new StowageError('engine-failed', `the cluster has no kind ${kind} of ${apiVersion}`, {
+    expected: 'a kind that the server has, or a definition in the same release',
+    found: `${kind} ${name}`,
+    hint: 'install what defines this kind first; kubectl api-resources lists what the cluster has',
+  });
+}
+
+function foreignHook(text: string): StowageError {
+  return new StowageError('engine-failed', `${text} belongs to another owner`, {
+    expected: 'no object with the name of a hook, or one of this site',
+    found: 'one without the label of this site',
+    hint: 'check with kubectl what made it, and remove it',
+  });
+}

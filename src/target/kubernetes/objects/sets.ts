@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson, type Json } from '../../../core/canonical-json.ts';
+import { fieldsOf, listOf } from '../../../core/fields.ts';
+import type {
+  KubernetesObject,
+  KubernetesSet,
+  KubernetesWorkload,
+} from '../../../format/kubernetes.ts';
+import type { Found } from '../api/cluster.ts';
+import { type ObjectApi, type Placed, placedKey } from '../api/object-api.ts';
+import { metadataOf } from '../pods.ts';
+
+/** An object of a set and its place in the cluster. */
+export interface PlacedObject {
+  readonly object: KubernetesObject;
+  readonly placed: Placed;
+}
+
+/** Requests at once. */
+const AT_ONCE = 8;
+
+export function setsOf(workload: KubernetesWorkload | undefined): readonly KubernetesSet[] {
+  return workload?.sets ?? [];
+}
+
+/** The set of this name; undefined for the name of a service. */
+export function setOf(
+  workload: KubernetesWorkload | undefined,
+  name: string,
+): KubernetesSet | undefined {
+  return setsOf(workload).find((each) => each.name === name);
+}
+
+/** SHA-256 of a set, 64 hex digits. */
+export function setDigest(set: KubernetesSet): string {
+  const bytes = canonicalJson(set as unknown as Json);
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+export function sameObject(a: KubernetesObject, b: KubernetesObject): boolean {
+  return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
+}
+
+/** Every object of a set, those of hooks too. */
+export function everyObject({ objects, hooks = [] }: KubernetesSet): KubernetesObject[] {
+  return [...objects, ...hooks.map(({ object }) => object)];
+}
+
+/** Objects with their places, in their order. One of a kind that the server has in no version cannot exist, and is left out. */
+export async function placeAll(
+  api: ObjectApi,
+  objects: readonly KubernetesObject[],
+  within: string,
+  signal: AbortSignal,
+): Promise<PlacedObject[]> {
+  const placed: PlacedObject[] = [];
+  for (const object of objects) {
+    const place = await api.place(object, within, signal);
+    if (place !== undefined) placed.push({ object, placed: place });
+  }
+  return placed;
+}
+
+/** The objects of all sets of a workload, by their places. */
+export async function placesOf(
+  api: ObjectApi,
+  workload: KubernetesWorkload | undefined,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, KubernetesObject>> {
+  if (workload === undefined) return new Map();
+  const all = setsOf(workload).flatMap(everyObject);
+  const placed = await placeAll(api, all, workload.namespace, signal);
+  return new Map(placed.map((each) => [placedKey(each.placed), each.object]));
+}
+
+/** Works on all, several at once. The results are in their order. */
+export async function severalAtOnce<T, R>(
+  all: readonly T[],
+  work: (each: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < all.length) {
+      const index = next++;
+      results[index] = await work(all[index] as T);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, all.length) }, worker));
+  return results;
+}
+
+/** Who made an object that is not this site's, in words. */
+export function makerOf(found: Found): string {
+  const { labels, annotations, managedFields } = metadataOf(found);
+  const release = fieldsOf(annotations)['meta.helm.sh/release-name'];
+  if (typeof release === 'string') {
+    const namespace = fieldsOf(annotations)['meta.helm.sh/release-namespace'];
+    return `Helm release ${release} in namespace ${String(namespace)}`;
+  }
+  const own = fieldsOf(labels);
+  if (typeof own['stowage.dev/site'] === 'string')
+    return `release ${String(own['stowage.dev/release'])} of site ${own['stowage.dev/site']}`;
+  const managers = new Set(listOf(managedFields).map(({ manager }) => String(manager)));
+  return managers.size === 0 ? 'another owner' : [...managers].slice(0, 5).join(', ');
+}

@@ -1,0 +1,66 @@
+import type { Generation } from '../../src/format/generation.ts';
+import type { Operation, Plan } from '../../src/format/plan.ts';
+import { siteActions } from '../../src/format/plan.ts';
+import { makePlan } from '../../src/site/planning/plan.ts';
+import type { Change } from '../../src/target/change.ts';
+import type { Target } from '../../src/target/target.ts';
+
+/** How a change of a cluster ended. */
+export interface ChangedCluster {
+  readonly plan: Plan;
+  /** Why it was undone; undefined if it was kept. */
+  readonly failure?: unknown;
+}
+
+/**
+ * Runs the steps of a target from one generation to another, and undoes them in reverse when one fails. The site's own steps,
+ * such as placing files, are left out.
+ */
+export async function changeCluster(
+  target: Target,
+  change: Pick<Change, 'from' | 'to'> & Partial<Change>,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ChangedCluster> {
+  const plan = makePlan({
+    change: { intent: 'install', bundles: new Map(), ...change },
+    ...{ subject: '', site: 'plant', madeAt: '2026-11-29T10:00:00Z', constraints: [], target },
+  });
+  const steps = plan.steps.filter(({ do: { action } }) => !isOfSite(action));
+  const done: typeof steps = [];
+  for (const step of steps) {
+    done.push(step);
+    try {
+      await operate(target, plan, step.do, signal);
+    } catch (failure) {
+      for (const { undo } of done.toReversed())
+        if (undo !== undefined) await operate(target, plan, undo, new AbortController().signal);
+      return { plan, failure };
+    }
+  }
+  return { plan };
+}
+
+/** Runs one operation of a plan. */
+export async function operate(
+  target: Target,
+  plan: Plan,
+  { action, side, release: name, subject }: Operation,
+  signal: AbortSignal,
+): Promise<void> {
+  const release = releaseIn(plan[side], name);
+  const counterpart = releaseIn(plan[side === 'to' ? 'from' : 'to'], name);
+  if (release === undefined) throw new Error(`no release ${name}`);
+  await target.run(
+    { ...{ action, release, subject }, ...(counterpart === undefined ? {} : { counterpart }) },
+    { withDepot: () => Promise.reject(new Error('no depot here')), warn: () => {} },
+    signal,
+  );
+}
+
+function releaseIn({ releases }: Generation, name: string) {
+  return releases.find((each) => each.name === name);
+}
+
+function isOfSite(action: string): boolean {
+  return (siteActions as readonly string[]).includes(action);
+}

@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest';
+import type { Json } from '../../../../src/core/canonical-json.ts';
+import type { Filled } from '../../../../src/format/rendered-objects.ts';
+import {
+  fillObjects,
+  type ObjectValues,
+} from '../../../../src/target/kubernetes/objects/fill-objects.ts';
+import { expectCode } from '../../../support/error.ts';
+import { plain } from '../../../support/objects-release.ts';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+const REFERENCE = `10.0.0.5:5443/gear/server@${DIGEST}`;
+
+const values: ObjectValues = {
+  namespace: 'stowage-gear',
+  parameters: (text) =>
+    text.replaceAll('${parameters.port}', '9443').replaceAll('${parameters.host}', 'plant.example'),
+  image: (name) => (name === 'server' ? REFERENCE : undefined),
+  model: (name) => (name === 'tiny' ? 'oci://10.0.0.5:5443/gear/tiny-car@sha256:1' : undefined),
+};
+
+/** What becomes of one value. */
+function filled(value: Json, as: Filled['as'] = 'text', key = 'value'): unknown {
+  const object = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'a' },
+    data: { [key]: value },
+  };
+  const [first] = fillObjects([plain(object, { filled: [{ path: ['data', key], as }] })], values);
+  return Object(first?.['data'])[key];
+}
+
+describe('when the values of a site are written into objects', () => {
+  it.each([
+    ['http://${parameters.host}:${parameters.port}/', 'http://plant.example:9443/'],
+    ['x.${release.namespace}.svc', 'x.stowage-gear.svc'],
+    ['${images.server}', REFERENCE],
+    [
+      '--image=${images.server} --again=${images.server}',
+      `--image=${REFERENCE} --again=${REFERENCE}`,
+    ],
+    ['${images.server.repository}', '10.0.0.5:5443/gear'],
+    ['${images.server.name}', 'server'],
+    ['${images.server.version}', DIGEST],
+    ['${models.tiny.uri}', 'oci://10.0.0.5:5443/gear/tiny-car@sha256:1'],
+    ['$(VARIABLE) ${other} $5', '$(VARIABLE) ${other} $5'],
+  ])('makes %s the text %s', (text, expected) => {
+    expect(filled(text)).toBe(expected);
+  });
+
+  it('writes a whole name where an operator has no other field for it', () => {
+    expect(filled('${images.server.name}', 'text', 'repository')).toBe('10.0.0.5:5443/gear/server');
+  });
+
+  it('makes a number of a parameter, and refuses one that is none', () => {
+    expect(filled('${parameters.port}', 'number')).toBe(9443);
+    expectCode(() => filled('${parameters.host}', 'number'), 'document-invalid');
+  });
+
+  it('leaves the same text alone at every other place', () => {
+    const object = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'a' },
+      data: { a: '${release.namespace}' },
+    };
+    expect(fillObjects([plain(object)], values)[0]?.['data']).toEqual({
+      a: '${release.namespace}',
+    });
+  });
+
+  it.each(['${images.absent}', '${models.absent.uri}', '${images.absent.version}'])(
+    'refuses %s, which the bundle has not',
+    (text) => {
+      expectCode(() => filled(text), 'document-invalid');
+    },
+  );
+
+  it('refuses a place without a text', () => {
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } };
+    const wrong = plain(object, { filled: [{ path: ['data', 'x'], as: 'text' }] });
+    expectCode(() => fillObjects([wrong], values), 'document-invalid');
+  });
+});
+
+describe('when a chart has checksums of its own objects', () => {
+  const sum = (port: string, length: number): unknown => {
+    const object = {
+      ...{
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'a', annotations: { 'checksum/x': 'f'.repeat(length) } },
+      },
+      data: '${parameters.port}',
+    };
+    const places: Filled[] = [
+      { path: ['metadata', 'annotations', 'checksum/x'], as: 'checksum' },
+      { path: ['data'], as: 'text' },
+    ];
+    const [first] = fillObjects([plain(object, { filled: places })], {
+      ...values,
+      parameters: () => port,
+    });
+    return first?.metadata.annotations?.['checksum/x'];
+  };
+
+  it.each([40, 64])('writes one of %i digits that depends on the values of the site', (length) => {
+    expect(sum('1', length)).toMatch(new RegExp(`^[0-9a-f]{${length}}$`));
+    expect(sum('1', length)).toBe(sum('1', length));
+    expect(sum('1', length)).not.toBe(sum('2', length));
+  });
+});
+
+describe('when objects are not what is applied', () => {
+  it('leaves out what generators of definitions wrote, and the time of creation', () => {
+    const [definition] = fillObjects(
+      [
+        plain({
+          ...{ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' },
+          metadata: { name: 'a.b', creationTimestamp: null },
+          ...{ spec: {}, status: { storedVersions: [] } },
+        }),
+      ],
+      values,
+    );
+    expect(definition).toEqual({
+      ...{ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' },
+      ...{ metadata: { name: 'a.b' }, spec: {} },
+    });
+  });
+
+  it('gives an object that the server would name one name, and refuses one without any', () => {
+    const object = { apiVersion: 'batch/v1', kind: 'Job' };
+    const [job] = fillObjects([plain({ ...object, metadata: { generateName: 'test-' } })], values);
+    expect(job?.metadata.name).toMatch(/^test-[0-9a-f]{8}$/);
+    expectCode(() => fillObjects([plain({ ...object, metadata: {} })], values), 'document-invalid');
+  });
+});
