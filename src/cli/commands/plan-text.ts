@@ -1,6 +1,6 @@
 import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
-import { IGNORED, type Plan } from '../../format/plan.ts';
+import { type Constraint, IGNORED, type Plan, POWERS } from '../../format/plan.ts';
 import { returnsOf } from '../../site/planning/constraints/upgrade-path.ts';
 import { formatSeconds } from '../units.ts';
 
@@ -35,10 +35,13 @@ function shortened(subject: string): string {
   return /^[0-9a-f]{64,}$/.test(subject) ? subject.slice(0, 16) : subject;
 }
 
-/** The checks of a plan: the failed and overridden ones, or all. What the target ignores is always shown. */
+/** The checks of a plan: the failed and overridden ones, or all. What the target ignores, and what charts may do, is always shown. */
 export function constraintTable({ constraints }: Plan, all: boolean): string {
-  const shown = constraints.filter((each) => all || !each.satisfied || each.rule === IGNORED);
+  const isNote = ({ rule }: Constraint): boolean => rule === IGNORED || rule === POWERS;
+  const shown = constraints.filter((each) => all || !each.satisfied || isNote(each));
   const lines = shown.map((each) => {
+    if (each.rule === POWERS)
+      return [`  note        ${each.needs}:`, ...each.found.split('; ')].join('\n                ');
     if (each.rule === IGNORED) return `  note        ${each.needs}: ${each.found}`;
     const mark = each.satisfied ? 'passed' : each.override === undefined ? 'FAILED' : 'OVERRIDDEN';
     const by =

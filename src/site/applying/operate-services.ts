@@ -52,7 +52,10 @@ export async function operateServices(
   const { site } = options;
   return withSite(options, async (ledger) => {
     const current = await currentGeneration(site);
-    const all = selectServices(selection, current, options.target);
+    const all = withoutSets(selectServices(selection, current, options.target), {
+      ...{ command, selection },
+      target: options.target,
+    });
     if (command !== 'stop') requireNotRecalled(all, ledger);
     const selected = await withoutDone(command, all, current, options);
     const operated = all.map((of) => ({ ...nameOf(of), already: !selected.includes(of) }));
@@ -173,6 +176,34 @@ export function selectServices(
   return existing
     .filter((each) => services.length === 0 || services.includes(each))
     .map((service) => ({ release, service }));
+}
+
+/**
+ * Objects of charts are applied and not started. Without names, a command is for the other services of the release.
+ * @throws StowageError `service-unknown` for objects that are named, or a release of nothing else
+ */
+function withoutSets(
+  selected: readonly ServiceOf[],
+  {
+    command,
+    selection: { release, services: named },
+    target,
+  }: {
+    readonly command: ServiceCommand;
+    readonly selection: ServiceSelection;
+    readonly target: Pick<Target, 'services'>;
+  },
+): readonly ServiceOf[] {
+  const isSet = ({ release: of, service }: ServiceOf): boolean =>
+    target.services(of).some(({ name, powers }) => name === service && powers !== undefined);
+  const others = selected.filter((each) => !isSet(each));
+  const set = selected.find(isSet);
+  if (set === undefined || (named.length === 0 && others.length > 0)) return others;
+  throw new StowageError('service-unknown', `stowage ${command} cannot be used for objects`, {
+    expected: 'a service: the objects of a chart are applied, and the cluster keeps them running',
+    found: `${set.service} of release ${release}, the objects of a chart or of files`,
+    hint: 'to remove them, uninstall the release; to apply them again, run stowage install',
+  });
 }
 
 /** The note comes before the service stops and is removed before it starts: what a person asked for last is kept. */

@@ -97,6 +97,7 @@ function supplyOf({ site, emit }: ApplyContext): SiteSupply {
   return {
     withDepot: (release, work) => withDepot(site, release, ({ host }) => work(host)),
     warn: (message, hint) => emit({ type: 'warning', message, hint }),
+    progress: (subject) => emit({ type: 'step', step: 'wait for', subject }),
   };
 }
 

@@ -4,7 +4,11 @@ import { StowageError } from '../../core/error.ts';
 import { oneLine } from '../../core/printable.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { momentOf } from '../../format/field.ts';
-import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import {
+  type DeployedRelease,
+  type Generation,
+  generationSchema,
+} from '../../format/generation.ts';
 import type { Intent } from '../../format/override.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { Site } from '../../format/site.ts';
@@ -18,12 +22,13 @@ import { layoutFolder } from '../release/layout.ts';
 import { loadRelease, type Release } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
 import { findService, stoppedServices } from '../stopped.ts';
+import { hasObjects } from './constraints/admissible.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';
 import { makePlan } from './plan.ts';
 import { requireValues } from './release-values.ts';
 import { renderRelease, renderServed } from './render.ts';
 import { ownSecretReader, secretNames, withOwnSecrets } from './secrets.ts';
-import { readFiles, readTemplates } from './templates.ts';
+import { readFiles, readObjects, readTemplates } from './templates.ts';
 
 /** The most characters of the reason of a step. */
 const MAX_REASON = 400;
@@ -88,7 +93,7 @@ async function generationFor(
   const others = (name: string): Generation['releases'] =>
     from.releases.filter((each) => each.name !== name);
   const next = async (releases: Generation['releases']): Promise<Generation> => ({
-    schema: 'stowage/generation/v2',
+    schema: generationSchema(releases),
     number: await nextNumber(site),
     appliedAt: momentOf(at),
     releases,
@@ -172,7 +177,9 @@ async function render(
 ): Promise<DeployedRelease> {
   const { site, target, env = {} } = context;
   const { bundle, id } = release;
-  if (!target.runsServices || bundle.services.length === 0) return renderServed(release);
+  const applies = target.appliesObjects === true && hasObjects(bundle);
+  if (!target.runsServices || (bundle.services.length === 0 && !applies))
+    return renderServed(release);
   const own = target.ownSecrets?.(settings) ?? new Map();
   const ownSecrets = [...own.keys()];
   const known = withOwnSecrets(settings, bundle.name, own);
@@ -187,5 +194,6 @@ async function render(
     ...(target.mountsImages === true
       ? { cars: await carDigests(site, bundle), contents: await readFiles(site, bundle) }
       : {}),
+    ...(applies ? { objects: await readObjects(site, bundle) } : {}),
   });
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '../../core/digest.ts';
 import { type DeployedRelease, noWorkload, type RenderedText } from '../../format/generation.ts';
+import type { RenderedObjects } from '../../format/rendered-objects.ts';
 import type { Service } from '../../format/service.ts';
 import type { Site } from '../../format/site.ts';
 import type { Target } from '../../target/target.ts';
@@ -25,6 +26,7 @@ export interface RenderContext {
   /** As in `RenderInput` of the target. */
   readonly cars?: ReadonlyMap<string, Digest>;
   readonly contents?: ReadonlyMap<string, Uint8Array>;
+  readonly objects?: ReadonlyMap<string, RenderedObjects>;
 }
 
 /** A release without a workload: the site only serves it, or its bundle has no services. */

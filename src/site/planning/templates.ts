@@ -1,6 +1,8 @@
 import { StowageError } from '../../core/error.ts';
 import { MAX_MOUNTED_FILE_BYTES, MAX_TEMPLATE_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import { readCanonical } from '../../format/document.ts';
+import { type RenderedObjects, renderedObjectsKind } from '../../format/rendered-objects.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 /**
@@ -39,6 +41,19 @@ export async function readFiles(
     if (names.has(name) && kind === 'file' && size <= MAX_MOUNTED_FILE_BYTES)
       contents.set(name, await site.store.read(digest, MAX_MOUNTED_FILE_BYTES));
   return contents;
+}
+
+/** The rendered objects of each chart and item of `objects`, by its name. @throws StowageError `blob-damaged`, `index-malformed` */
+export async function readObjects(
+  site: SiteFolder,
+  { charts = [], objects = [] }: Bundle,
+): Promise<ReadonlyMap<string, RenderedObjects>> {
+  const documents = new Map<string, RenderedObjects>();
+  for (const { name, objects: blob } of [...charts, ...objects]) {
+    const bytes = await site.store.read(blob.digest, renderedObjectsKind.maxBytes);
+    documents.set(name, readCanonical(renderedObjectsKind, bytes));
+  }
+  return documents;
 }
 
 function decode(name: string, bytes: Uint8Array): string {

@@ -84,6 +84,16 @@ describe('when the checks of a plan are shown', () => {
       '  note        replicas of service chat: ignored on this host: one container\n',
     );
     expect(planVerdict(plan([ignored]))).toBe('');
+    const powers = {
+      ...{ rule: 'powers', satisfied: true, needs: 'what gear of release chat 1.0.0 may do' },
+      found: 'cluster: ClusterRole reader; rights: ClusterRole reader: get on pods',
+    };
+    expect(constraintTable(plan([powers]), false)).toBe(
+      `  note        what gear of release chat 1.0.0 may do:
+                cluster: ClusterRole reader
+                rights: ClusterRole reader: get on pods
+`,
+    );
   });
 
   it('is empty if all passed', () => {

@@ -1,4 +1,5 @@
 import { recallOf } from '../../../bundle/admission/recall.ts';
+import type { Bundle } from '../../../format/bundle.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, changesBetween, releaseText } from '../../../target/change.ts';
 import { untrustedReleases } from '../../release/withdrawn.ts';
@@ -54,4 +55,22 @@ export async function signers(input: ConstraintInput): Promise<Constraint[]> {
       found: reason ?? 'no revoked signer',
     };
   });
+}
+
+/** Charts and objects are applied to a cluster; a site that runs nothing serves them to others. */
+export function appliesObjects({ context: { change }, target }: ConstraintInput): Constraint[] {
+  if (!target.runsServices || target.appliesObjects === true) return [];
+  return arrivals(change)
+    .filter(({ bundle }) => hasObjects(bundle))
+    .map(({ release }) => ({
+      rule: 'cluster',
+      satisfied: false,
+      needs: `a cluster for the charts and objects of ${releaseText(release)}`,
+      found: `target ${target.name}; only target kubernetes applies them`,
+    }));
+}
+
+/** Whether a release has charts or objects. */
+export function hasObjects({ charts = [], objects = [] }: Bundle): boolean {
+  return charts.length + objects.length > 0;
 }

@@ -3,7 +3,7 @@ import { oneLine } from '../../../core/printable.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { changesBetween, repairedReleases } from '../../../target/change.ts';
-import { channel, recalled, signers } from './admissible.ts';
+import { appliesObjects, channel, recalled, signers } from './admissible.ts';
 import type { ConstraintInput, Rule } from './constraint.ts';
 import { overridableRules, withOverrides } from './override.ts';
 import { conflictingReleases, requiredReleases } from './releases.ts';
@@ -17,6 +17,7 @@ const rules: readonly Rule[] = [
   recalled,
   signers,
   channel,
+  appliesObjects,
   requiredReleases,
   conflictingReleases,
   upgradePath,

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { channel, recalled } from '../../../../src/site/planning/constraints/admissible.ts';
+import {
+  appliesObjects,
+  channel,
+  recalled,
+} from '../../../../src/site/planning/constraints/admissible.ts';
 import { asking, packed } from '../../../support/constraint-input.ts';
 
 const recall = (versions: string) => ({
@@ -72,5 +76,37 @@ describe('when a site takes some channels', () => {
 
   it('returns to what it had', () => {
     expect(channel(asking({ intent: 'rollback', to: [beta] }))).toEqual([]);
+  });
+});
+
+describe('when a release has charts or objects', () => {
+  const chart = {
+    ...{ name: 'gear', source: './gear', renderedBy: 'kubectl v1.36.0', powers: [] },
+    ...{ manifest: 'sha256:a', objects: { digest: 'sha256:a', size: 1 } },
+  };
+  const withObjects = packed();
+  const to = [
+    { ...withObjects, bundle: { ...withObjects.bundle, objects: [chart] } as never },
+  ] as const;
+
+  it('is refused by a target that has no cluster', () => {
+    const { target } = asking();
+    expect(appliesObjects(asking({ to }))).toEqual([
+      {
+        rule: 'cluster',
+        satisfied: false,
+        needs: 'a cluster for the charts and objects of release chat 1.0.0',
+        found: `target ${target.name}; only target kubernetes applies them`,
+      },
+    ]);
+    expect(appliesObjects(asking({ to: [packed()] }))).toEqual([]);
+  });
+
+  it.each([
+    ['applies them', { appliesObjects: true }],
+    ['runs nothing, and serves them', { runsServices: false }],
+  ])('is accepted by one that %s', (_, more) => {
+    const { target } = asking();
+    expect(appliesObjects(asking({ to, target: { ...target, ...more } }))).toEqual([]);
   });
 });
