@@ -1,5 +1,5 @@
 import type { Bundle } from '../../src/format/bundle.ts';
-import type { ReadyWhen } from '../../src/format/cluster-content.ts';
+import type { ObjectEndpoint, ReadyWhen } from '../../src/format/cluster-content.ts';
 import type { DeployedRelease } from '../../src/format/generation.ts';
 import type { RenderedObject } from '../../src/format/rendered-objects.ts';
 import type { Site } from '../../src/format/site.ts';
@@ -15,6 +15,7 @@ export interface ObjectsOptions {
   readonly version?: string;
   readonly settings?: Site;
   readonly adopt?: true;
+  readonly endpoint?: ObjectEndpoint;
   readonly readyWhen?: readonly ReadyWhen[];
   readonly cluster?: NonNullable<Bundle['cluster']>;
   readonly powers?: readonly string[];
@@ -31,7 +32,7 @@ export function objectsRelease(
   const manifest = `apiVersion: stowage/v1\nname: gear\nversion: ${version}\n`;
   const document = { schema: 'stowage/objects/v1', objects } as const;
   const digest = invented(JSON.stringify(document));
-  const { adopt, readyWhen, powers = [] } = more;
+  const { adopt, endpoint, readyWhen, powers = [] } = more;
   const bundle: Bundle = {
     ...bundleFrom(`${manifest}files: [{ name: note, source: ./note.txt }]\n`),
     schema: 'stowage/bundle/v3',
@@ -42,6 +43,7 @@ export function objectsRelease(
         objects: { digest, size: 1 },
         powers,
         ...(adopt === undefined ? {} : { adopt }),
+        ...(endpoint === undefined ? {} : { endpoint }),
         ...(readyWhen === undefined ? {} : { readyWhen }),
       },
     ],
