@@ -144,7 +144,7 @@ describe('when a chart cannot be rendered once for every site', { timeout: 120_0
     ],
     [
       'a number of objects',
-      `{{ range until (div .Values.port 20000 | int) }}---\n${configMap('a{{ . }}', 'x: "1"')}\n{{ end }}`,
+      `${configMap('z', 'x: "1"')}\n{{ range until (div .Values.port 20000 | int) }}---\n${configMap('a{{ . }}', 'x: "1"')}\n{{ end }}`,
       'other objects',
     ],
   ])('refuses %s', async (_, template, found) => {
