@@ -73,20 +73,29 @@ export async function placesOf(
   return new Map(placed.map((each) => [placedKey(each.placed), each.object]));
 }
 
-/** Works on all, several at once. The results are in their order. */
+/**
+ * Works on all, several at once. The results are in their order. After a failure nothing more is begun, and it is thrown when no
+ * work is left running: whoever undoes it is alone.
+ */
 export async function severalAtOnce<T, R>(
   all: readonly T[],
   work: (each: T) => Promise<R>,
 ): Promise<R[]> {
   const results: R[] = [];
+  const failures: unknown[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
-    while (next < all.length) {
+    while (next < all.length && failures.length === 0) {
       const index = next++;
-      results[index] = await work(all[index] as T);
+      try {
+        results[index] = await work(all[index] as T);
+      } catch (error) {
+        failures.push(error);
+      }
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, all.length) }, worker));
+  if (failures.length > 0) throw failures[0];
   return results;
 }
 

@@ -5,6 +5,7 @@ import type { Change } from '../../../../src/target/change.ts';
 import { parentObject } from '../../../../src/target/kubernetes/namespace.ts';
 import { inInstallOrder, phasesOf } from '../../../../src/target/kubernetes/objects/order.ts';
 import { hooksOf, lastingHooks } from '../../../../src/target/kubernetes/objects/set-hooks.ts';
+import { severalAtOnce } from '../../../../src/target/kubernetes/objects/sets.ts';
 import { takenOver, writtenIn } from '../../../../src/target/kubernetes/objects/take-over.ts';
 import { kubernetesSteps } from '../../../../src/target/kubernetes/steps.ts';
 import { clusterWorkload } from '../../../../src/target/kubernetes/workload.ts';
@@ -258,5 +259,33 @@ describe('when fields of another program are taken over', () => {
 
   it('changes nothing where there are none', () => {
     expect(takenOver([entry('cert-manager', {})] as never)).toBeUndefined();
+  });
+});
+
+describe('when several objects are worked on at once', () => {
+  it('has the results in their order', async () => {
+    const all = Array.from({ length: 20 }, (_, index) => index);
+    const late = async (each: number): Promise<number> => {
+      if (each % 8 === 0) await new Promise((resolve) => setImmediate(resolve));
+      return each * 2;
+    };
+    expect(await severalAtOnce(all, late)).toEqual(all.map((each) => each * 2));
+  });
+
+  it('begins nothing after a failure, and has nothing running when it reports it', async () => {
+    const all = Array.from({ length: 100 }, (_, index) => index);
+    const begun: number[] = [];
+    let running = 0;
+    const work = async (each: number): Promise<void> => {
+      begun.push(each);
+      running += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (each !== 0) await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+      if (each === 0) throw new Error('refused');
+    };
+    await expect(severalAtOnce(all, work)).rejects.toThrow('refused');
+    expect(running).toBe(0);
+    expect(begun.length).toBeLessThan(all.length / 2);
   });
 });
