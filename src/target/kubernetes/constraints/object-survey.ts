@@ -9,7 +9,7 @@ import type { Found } from '../api/cluster.ts';
 import { type Placed, placedKey } from '../api/object-api.ts';
 import { definedResources, type Resource } from '../api/resources.ts';
 import { isDefinition, isNamespace } from '../objects/order.ts';
-import { placesOf, setsOf, severalAtOnce } from '../objects/sets.ts';
+import { CLUSTER_NAMESPACES, placesOf, setsOf, severalAtOnce } from '../objects/sets.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
@@ -73,7 +73,9 @@ async function readOne(
   ]);
   const namespaces = new Set([
     workload.namespace,
-    ...all.filter(({ object }) => isNamespace(object)).map(({ object }) => object.metadata.name),
+    ...all
+      .filter(({ object }) => isNamespace(object) && !CLUSTER_NAMESPACES.has(object.metadata.name))
+      .map(({ object }) => object.metadata.name),
   ]);
   const objects = await severalAtOnce(all, async (each): Promise<Surveyed> => {
     const { object } = each;

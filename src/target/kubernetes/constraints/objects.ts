@@ -6,9 +6,9 @@ import { type ApiFailure, conflictsOf, failureText } from '../api/failure.ts';
 import { type Placed, placedText } from '../api/object-api.ts';
 import { templateSpec } from '../content-images.ts';
 import { isDefinition } from '../objects/order.ts';
-import { makerOf, setsOf, severalAtOnce } from '../objects/sets.ts';
+import { isHookOfHelm } from '../objects/set-hooks.ts';
+import { isAdoptable, isOurs, makerOf, setsOf, severalAtOnce } from '../objects/sets.ts';
 import { isInstaller } from '../objects/take-over.ts';
-import { ownerOf } from '../ownership.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 import { type ReleaseSurvey, type Surveyed, surveyObjects } from './object-survey.ts';
 
@@ -104,9 +104,10 @@ export async function objectPlaces(input: ClusterConstraintInput): Promise<Const
 export async function objectOwners(input: ClusterConstraintInput): Promise<Constraint[]> {
   return (await surveyObjects(input)).map(({ release, workload, objects }) => {
     const existing = objects.filter(
-      ({ found, known }) => found !== undefined && !known && ownerOf(found) !== workload.site,
+      ({ found, known, object }) =>
+        found !== undefined && !known && !isOurs(found, workload, object),
     );
-    const taken = existing.filter(({ set }) => set.adopt !== true);
+    const taken = existing.filter((each) => !isTakenOver(each));
     const text = ({ placed, found }: Surveyed): string =>
       placed === undefined || found === undefined
         ? ''
@@ -119,10 +120,16 @@ export async function objectOwners(input: ClusterConstraintInput): Promise<Const
         taken.length > 0
           ? `${listed(taken.map(text))}; remove them, or use a release with adopt: true, which gives them back when it is uninstalled`
           : existing.length > 0
-            ? `taken over, and given back by an uninstall: ${listed(existing.map(text))}`
+            ? `taken over, and given back by an uninstall, except for hooks of Helm: ${listed(existing.map(text))}`
             : 'none of them belongs to another owner',
     };
   });
+}
+
+/** Whether a release takes over an object of another owner. That with the name of a hook is replaced, and not given back. */
+function isTakenOver({ set, object, found, isHook }: Surveyed): boolean {
+  if (set.adopt !== true || found === undefined) return false;
+  return isHook ? isHookOfHelm(found) : isAdoptable(found, object);
 }
 
 /**

@@ -10,13 +10,14 @@ import type { SiteSupply } from '../../target.ts';
 import type { Attempt, Found } from '../api/cluster.ts';
 import { conflictsOf, refusedRequest } from '../api/failure.ts';
 import { type ObjectApi, placedKey, placedText } from '../api/object-api.ts';
-import { definedResources } from '../api/resources.ts';
-import { ownerOf } from '../ownership.ts';
+import { apiGroup, definedResources } from '../api/resources.ts';
 import { type Awaiting, awaitReady } from './await-ready.ts';
 import { isDefinition, phasesOf } from './order.ts';
 import type { ReplacedObjects } from './replaced-objects.ts';
 import { runHooks } from './set-hooks.ts';
 import {
+  isAdoptable,
+  isOurs,
   makerOf,
   type PlacedObject,
   placeAll,
@@ -84,8 +85,7 @@ async function applyRest(work: SetWork, signal: AbortSignal): Promise<void> {
   const { rest, webhooks } = phasesOf(work.set);
   const isCustom = ({ object: { kind, apiVersion } }: PlacedObject): boolean =>
     work.set.readyWhen?.some(
-      (each) =>
-        each.kind === kind && (each.group ?? apiVersion.split('/')[0]) === apiVersion.split('/')[0],
+      (each) => each.kind === kind && (each.group ?? apiGroup(apiVersion)) === apiGroup(apiVersion),
     ) === true;
   const applied = await applyAll(work, rest, signal);
   await awaitReady(
@@ -167,13 +167,15 @@ async function keepReplaced(work: SetWork, signal: AbortSignal): Promise<void> {
       return found === undefined ? [] : [{ each, found }];
     })
   ).flat();
-  const isOurs = (found: Found): boolean => ownerOf(found) === workload.site;
   if (!(await replaced.hasBegun(name, change))) {
-    const foreign = existing.find(({ found }) => !isOurs(found));
-    if (foreign !== undefined && set.adopt !== true)
-      throw foreignObject(foreign.each, foreign.found);
+    const isForeign = ({ each: { object }, found }: (typeof existing)[number]): boolean =>
+      !isOurs(found, workload, object);
+    const foreign = existing.find(
+      (one) => isForeign(one) && !(set.adopt === true && isAdoptable(one.found, one.each.object)),
+    );
+    if (foreign !== undefined) throw foreignObject(foreign.each, foreign.found);
     // A definition that an earlier release left stays as it is after an undo.
-    const kept = existing.filter(({ each, found }) => !isOurs(found) || isDefinition(each.object));
+    const kept = existing.filter((one) => isForeign(one) || isDefinition(one.each.object));
     await replaced.begin(
       name,
       change,
@@ -191,7 +193,8 @@ async function requireOurs(
   signal: AbortSignal,
 ): Promise<void> {
   const found = await api.get(each.placed, signal);
-  if (found !== undefined && ownerOf(found) !== workload.site) throw foreignObject(each, found);
+  if (found !== undefined && !isOurs(found, workload, each.object))
+    throw foreignObject(each, found);
 }
 
 function foreignObject({ placed }: PlacedObject, found: Found): StowageError {

@@ -3,7 +3,7 @@ import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, listOf, textsOf } from '../../../core/fields.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { Found } from '../api/cluster.ts';
-import { conflictsOf, refusedRequest } from '../api/failure.ts';
+import { conflictsOf, failureText, isForbidden, refusedRequest } from '../api/failure.ts';
 import { placedKey, placedText } from '../api/object-api.ts';
 import { apiGroup, definedResources } from '../api/resources.ts';
 import { ownerOf } from '../ownership.ts';
@@ -14,6 +14,7 @@ import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
 import { hooksOf, lastingHooks, removeAndWait, runHooks } from './set-hooks.ts';
 import {
   everyObject,
+  isOurs,
   type PlacedObject,
   placeAll,
   placesOf,
@@ -87,12 +88,12 @@ export async function restoreSet(work: SetWork, signal: AbortSignal): Promise<vo
 /** What an uninstall gave back before it was undone. */
 async function takeOverAgain(
   { api, set, workload }: SetWork,
-  { placed }: PlacedObject,
+  { placed, object }: PlacedObject,
   signal: AbortSignal,
 ): Promise<void> {
   if (set.adopt !== true) return;
   const found = await api.get(placed, signal);
-  if (found !== undefined && ownerOf(found) !== workload.site)
+  if (found !== undefined && !isOurs(found, workload, object))
     await takeOver(api, placed, found, signal);
 }
 
@@ -143,7 +144,7 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
     await severalAtOnce(placed, async (each) => {
       const before = previous.get(placedKey(each.placed));
       const found = await api.get(each.placed, signal);
-      if (found !== undefined && ownerOf(found) !== workload.site) return;
+      if (found !== undefined && !isOurs(found, workload, each.object)) return;
       if (before !== undefined) {
         // What this site left is not given back, but stays.
         const stays = isDefinition(each.object) && definitions === undefined;
@@ -152,8 +153,25 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
       } else if (found === undefined) return;
       else if (!isDefinition(each.object)) await removeAndWait(api, each.placed, signal);
       else if (definitions === true && !(await hasObjects(work, found, signal)))
-        await removeAndWait(api, each.placed, signal);
+        await removeDefinition(work, each.placed, signal);
     });
+  }
+}
+
+/** An account that may not delete definitions leaves one without objects behind. */
+async function removeDefinition(
+  { api, warn }: SetWork,
+  placed: PlacedObject['placed'],
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await removeAndWait(api, placed, signal);
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    warn(
+      `${placedText(placed)} stays: the account may not delete definitions`,
+      'the cluster has no object of it; ask the owner of the cluster to delete it',
+    );
   }
 }
 
@@ -209,7 +227,7 @@ async function hasObjects(
 
 /** Applies what a generation has; a write that changes nothing is not worth a refusal. */
 async function restore(
-  { api }: Pick<SetWork, 'api'>,
+  { api, warn }: Pick<SetWork, 'api' | 'warn'>,
   { placed, object, applied }: PlacedObject & { readonly applied: KubernetesObject | undefined },
   signal: AbortSignal,
 ): Promise<void> {
@@ -222,11 +240,24 @@ async function restore(
   // A fixed field of the newer object differs: it is made again as it was.
   if (failure.status === 422 && conflictsOf(failure).length === 0 && found !== undefined) {
     if (isDefinition(object)) throw refusedRequest(`apply ${placedText(placed)}`, failure);
+    if (hasContent(object)) {
+      warn(
+        `${placedText(placed)} stays as the newer version left it: ${failureText(failure)}`,
+        'a claim or volume is never deleted to restore it, because its content would be lost; it can be used as it is, or changed with kubectl',
+      );
+      return;
+    }
     await removeAndWait(api, placed, signal);
     await api.apply(placed, object, signal);
     return;
   }
   throw refusedRequest(`apply ${placedText(placed)}`, failure);
+}
+
+/** Whether the content of an object is lost with it. */
+function hasContent({ apiVersion, kind }: KubernetesObject): boolean {
+  const kinds = ['Namespace', 'PersistentVolume', 'PersistentVolumeClaim'];
+  return apiVersion === 'v1' && kinds.includes(kind);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf } from '../../../core/fields.ts';
+import { fieldsOf, textOf } from '../../../core/fields.ts';
 import { interrupted } from '../../../core/interrupted.ts';
 import type {
   KubernetesHook,
@@ -8,14 +8,16 @@ import type {
   KubernetesSet,
 } from '../../../format/kubernetes.ts';
 import type { hookEvents } from '../../../format/rendered-objects.ts';
+import type { Found } from '../api/cluster.ts';
 import { type ObjectApi, placedText } from '../api/object-api.ts';
-import { ownerOf } from '../ownership.ts';
+import { metadataOf } from '../pods.ts';
 import { type Awaiting, awaitReady, lastLines, podsOfObject } from './await-ready.ts';
-import { inInstallOrder } from './order.ts';
-import { type PlacedObject, placeAll } from './sets.ts';
+import { inInstallOrder, isDefinition } from './order.ts';
+import { isOurs, makerOf, type PlacedObject, placeAll } from './sets.ts';
 
 export type HookEvent = (typeof hookEvents)[number];
 
+const HOOK = 'helm.sh/hook';
 const POLICY = 'helm.sh/hook-delete-policy';
 const POLL_MS = 500;
 const GONE_MS = 120_000;
@@ -37,7 +39,7 @@ export function hooksOf({ hooks = [] }: KubernetesSet, event: HookEvent): Kubern
 
 /**
  * Runs the hooks of an event, one after another: a Job or pod until it ended, and every other object is made. Whatever has the
- * name of a hook is removed before, if it is this site's.
+ * name of a hook is removed before, if it is this release's.
  * @throws StowageError `gate-failed` with the last lines of the hook that failed
  */
 export async function runHooks(of: Awaiting, event: HookEvent, signal: AbortSignal): Promise<void> {
@@ -129,17 +131,22 @@ function kept(object: KubernetesObject): KubernetesObject {
   return { ...object, spec: { ...spec, ttlSecondsAfterFinished: KEPT_SECONDS } };
 }
 
-/** Removes a hook of this site and waits until it is gone. */
+/** Removes a hook of this release and waits until it is gone. A definition stays: every object of it would go with it. */
 async function removeHook(
   { api, workload, set }: Awaiting,
-  { placed }: PlacedObject,
+  { placed, object }: PlacedObject,
   signal: AbortSignal,
 ): Promise<void> {
   const found = await api.get(placed, signal);
   if (found === undefined) return;
-  // One that Helm left has no use anymore.
-  if (ownerOf(found) !== workload.site && set.adopt !== true) throw foreignHook(placedText(placed));
-  await removeAndWait(api, placed, signal);
+  if (!isOurs(found, workload, object) && !(set.adopt === true && isHookOfHelm(found)))
+    throw foreignHook(placedText(placed), makerOf(found));
+  if (!isDefinition(object)) await removeAndWait(api, placed, signal);
+}
+
+/** Whether Helm left an object that it made as a hook: such an object has no use anymore. */
+export function isHookOfHelm(found: Found): boolean {
+  return textOf(fieldsOf(metadataOf(found)['annotations'])[HOOK], 1024) !== undefined;
 }
 
 /** Deletes an object and waits until it is gone. @throws StowageError `engine-failed` when it stays */
@@ -178,10 +185,10 @@ function unknownKind({ apiVersion, kind, metadata: { name } }: KubernetesObject)
   });
 }
 
-function foreignHook(text: string): StowageError {
+function foreignHook(text: string, maker: string): StowageError {
   return new StowageError('engine-failed', `${text} belongs to another owner`, {
-    expected: 'no object with the name of a hook, or one of this site',
-    found: 'one without the label of this site',
+    expected: 'no object with the name of a hook, or one of this release',
+    found: maker,
     hint: 'check with kubectl what made it, and remove it',
   });
 }

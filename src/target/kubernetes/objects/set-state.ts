@@ -9,11 +9,10 @@ import { type ObjectApi, type Placed, placedKey, placedText } from '../api/objec
 import type { Resource } from '../api/resources.ts';
 import { objectDrift } from '../drift.ts';
 import { labels, releaseSelector } from '../labels.ts';
-import { ownerOf } from '../ownership.ts';
 import { metadataOf, type Pod } from '../pods.ts';
 import { podsOfObject, waitsForPod } from './await-ready.ts';
 import { hasPods, unready } from './readiness.ts';
-import { makerOf, type PlacedObject, severalAtOnce } from './sets.ts';
+import { isOurs, makerOf, type PlacedObject, severalAtOnce } from './sets.ts';
 
 /** Objects of one kind that are read by a list, and not one by one. */
 const MANY = 4;
@@ -36,7 +35,9 @@ export async function setState(
   signal: AbortSignal,
 ): Promise<ServiceState> {
   const live = await liveObjects(api, workload, set, signal);
-  const mine = live.filter(({ found }) => found !== undefined && ownerOf(found) === workload.site);
+  const mine = live.filter(
+    ({ found, object }) => found !== undefined && isOurs(found, workload, object),
+  );
   const drift = (await severalAtOnce(live, (each) => driftOf(api, workload, each, signal))).flat();
   if (mine.length === 0 && set.objects.length > 0)
     return { state: 'absent', detail: '', drift: drift.slice(0, MAX_DRIFT) };
@@ -129,7 +130,7 @@ async function driftOf(
   if (placed === undefined || found === undefined)
     return [{ field: about, expected: 'as it was applied', found: 'deleted' }];
   if (
-    ownerOf(found) !== workload.site &&
+    !isOurs(found, workload, object) &&
     textOf(fieldsOf(metadataOf(found)['labels'])[labels.site])
   )
     return [{ field: `${about} owner`, expected: `site ${workload.site}`, found: makerOf(found) }];

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from '../../../core/canonical-json.ts';
-import { fieldsOf, listOf } from '../../../core/fields.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import type {
   KubernetesObject,
   KubernetesSet,
@@ -8,7 +8,10 @@ import type {
 } from '../../../format/kubernetes.ts';
 import type { Found } from '../api/cluster.ts';
 import { type ObjectApi, type Placed, placedKey } from '../api/object-api.ts';
+import { labels as ownLabels } from '../labels.ts';
+import { ownerOf } from '../ownership.ts';
 import { metadataOf } from '../pods.ts';
+import { isDefinition, isNamespace } from './order.ts';
 
 /** An object of a set and its place in the cluster. */
 export interface PlacedObject {
@@ -99,7 +102,29 @@ export async function severalAtOnce<T, R>(
   return results;
 }
 
-/** Who made an object that is not this site's, in words. */
+/** The namespaces that every cluster has. */
+export const CLUSTER_NAMESPACES: ReadonlySet<string> = new Set([
+  ...['default', 'kube-node-lease', 'kube-public', 'kube-system'],
+]);
+
+/** Whether an object is of this release. A definition is of the whole site: releases that contain the same one share it. */
+export function isOurs(
+  found: Found,
+  { site, release }: Pick<KubernetesWorkload, 'site' | 'release'>,
+  object: KubernetesObject,
+): boolean {
+  if (ownerOf(found) !== site) return false;
+  const { labels } = metadataOf(found);
+  return isDefinition(object) || textOf(fieldsOf(labels)[ownLabels.release]) === release;
+}
+
+/** Whether `adopt` is for an object that exists: for none of another release of Stowage, and for no namespace of the cluster itself. */
+export function isAdoptable(found: Found, object: KubernetesObject): boolean {
+  if (isNamespace(object) && CLUSTER_NAMESPACES.has(object.metadata.name)) return false;
+  return ownerOf(found) === undefined || isDefinition(object);
+}
+
+/** Who made an object that is not this release's, in words. */
 export function makerOf(found: Found): string {
   const { labels, annotations, managedFields } = metadataOf(found);
   const release = fieldsOf(annotations)['meta.helm.sh/release-name'];

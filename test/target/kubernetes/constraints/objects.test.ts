@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import type { Constraint } from '../../../../src/format/plan.ts';
+import type { RenderedObject } from '../../../../src/format/rendered-objects.ts';
+import { ObjectApi } from '../../../../src/target/kubernetes/api/object-api.ts';
+import type { ClusterConstraintInput } from '../../../../src/target/kubernetes/constraints/constraint.ts';
+import {
+  objectOwners,
+  objectPlaces,
+} from '../../../../src/target/kubernetes/constraints/objects.ts';
+import { clusterWorkload } from '../../../../src/target/kubernetes/workload.ts';
+import { objectsRelease, plain } from '../../../support/objects-release.ts';
+import { clusterSite, generationOf } from '../rendered.ts';
+
+const KINDS: Readonly<Record<string, readonly (readonly [kind: string, namespaced: boolean])[]>> = {
+  '/api/v1': [
+    ['ConfigMap', true],
+    ['Namespace', false],
+  ],
+  '/apis/batch/v1': [['Job', true]],
+  '/apis/apiextensions.k8s.io/v1': [['CustomResourceDefinition', false]],
+};
+
+interface Given {
+  readonly adopt?: true;
+  /** What the cluster has at every place of the release. */
+  readonly there?: { readonly labels?: object; readonly annotations?: object };
+  readonly clusterScoped?: false;
+}
+
+const site = clusterWorkload(
+  objectsRelease([plain({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } })]).release,
+)?.site;
+
+/** Whether a release with these objects satisfies the rules of owners and places. */
+async function judged(
+  objects: readonly RenderedObject[],
+  { adopt, there, clusterScoped }: Given = {},
+): Promise<Record<string, boolean>> {
+  const { release, bundle } = objectsRelease(objects, adopt === undefined ? {} : { adopt });
+  const send = async (_: string, { path }: { readonly path: string }) => {
+    const kinds = KINDS[path];
+    if (kinds !== undefined) {
+      const resources = kinds.map(([kind, namespaced]) => {
+        return { kind, namespaced, name: `${kind.toLowerCase()}s` };
+      });
+      return { object: { resources } };
+    }
+    if (there === undefined) return { failure: { status: 404, message: 'not found' } };
+    return { object: { metadata: there } };
+  };
+  const input = {
+    change: {
+      ...{ intent: 'install', from: generationOf(0), to: generationOf(1, release) },
+      bundles: new Map([[release.bundle, bundle]]),
+    },
+    settings: clusterSite(clusterScoped === undefined ? {} : { clusterScoped }),
+    api: new ObjectApi({ send } as never),
+    signal: new AbortController().signal,
+  } as unknown as ClusterConstraintInput;
+  const constraints: Constraint[] = [
+    ...(await objectOwners(input)),
+    ...(await objectPlaces(input)),
+  ];
+  return Object.fromEntries(constraints.map(({ rule, satisfied }) => [rule, satisfied]));
+}
+
+const inNamespace = (namespace?: string): RenderedObject =>
+  plain({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'a', ...(namespace === undefined ? {} : { namespace }) },
+  });
+const namespace = (name: string): RenderedObject =>
+  plain({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+const definition = plain({
+  ...{ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' },
+  metadata: { name: 'gadgets.demo.example' },
+});
+const hook = plain(
+  { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'a' } },
+  { hook: { events: ['pre-install'], weight: 0 } },
+);
+
+describe('when an object exists already', () => {
+  const of = (release: string, owner = site): Given['there'] => ({
+    labels: { 'stowage.dev/site': owner, 'stowage.dev/release': release },
+  });
+  const helm = { annotations: { 'meta.helm.sh/release-name': 'before' } };
+  const hookOfHelm = { annotations: { 'helm.sh/hook': 'pre-install' } };
+  it.each<[what: string, RenderedObject, Given['there'], plain: boolean, adopted: boolean]>([
+    ['an object of this release', inNamespace(), of('gear'), true, true],
+    ['an object of another release of this site', inNamespace(), of('other'), false, false],
+    ['an object of another site', inNamespace(), of('gear', 'ffffffff'), false, false],
+    ['an object of Helm', inNamespace(), helm, false, true],
+    ['a definition of another release of this site', definition, of('other'), true, true],
+    ['a definition of another site', definition, of('gear', 'ffffffff'), false, true],
+    ['a namespace of somebody', namespace('more'), {}, false, true],
+    ['a namespace that every cluster has', namespace('kube-system'), {}, false, false],
+    ['a hook that Helm left', hook, hookOfHelm, false, true],
+    ['an object of somebody with the name of a hook', hook, helm, false, false],
+  ])('judges %s, without and with adopt', async (_, object, there, without, adopted) => {
+    const given = there === undefined ? {} : { there };
+    expect((await judged([object], given))['object-owner']).toBe(without);
+    expect((await judged([object], { ...given, adopt: true }))['object-owner']).toBe(adopted);
+  });
+});
+
+describe('when objects are outside of the namespace of the release', () => {
+  it.each<[what: string, objects: readonly RenderedObject[], satisfied: boolean]>([
+    ['an object without a namespace', [inNamespace()], true],
+    ['one in that of the release', [inNamespace('stowage-gear')], true],
+    ['one in another', [inNamespace('other')], false],
+    ['one in another that the release makes', [namespace('other'), inNamespace('other')], true],
+    [
+      'one in kube-system, which no release makes',
+      [namespace('kube-system'), inNamespace('kube-system')],
+      false,
+    ],
+  ])('judges %s', async (_, objects, satisfied) => {
+    expect((await judged(objects))['object-namespace']).toBe(satisfied);
+  });
+
+  it.each<[kind: string, object: RenderedObject, satisfied: boolean]>([
+    ['a namespace', namespace('more'), false],
+    ['a definition', definition, false],
+    ['a ConfigMap', inNamespace(), true],
+  ])('refuses %s where the site allows none in the whole cluster', async (_, object, satisfied) => {
+    expect((await judged([object], { clusterScoped: false }))['cluster-scoped']).toBe(satisfied);
+    expect(await judged([object])).not.toHaveProperty('cluster-scoped');
+  });
+});
