@@ -183,12 +183,17 @@ export function rightsFor(workload: KubernetesWorkload): Right[] {
   return rightsOf(required, namespace);
 }
 
-/** What an account needs for the charts and objects of a release: its definitions are never deleted by an uninstall. */
+/**
+ * What an account needs for the charts and objects of a release. Definitions are never deleted by an uninstall. What was there
+ * before is given back by `update`.
+ */
 function objectRights({ objects }: ReleaseSurvey): Right[] {
-  return objects.flatMap(({ resource, placed, object }) => {
+  return objects.flatMap(({ resource, placed, object, set }) => {
     if (resource === undefined) return [];
     const { apiVersion, plural } = resource;
-    const verbs = isDefinition(object) ? MANAGE.filter((verb) => verb !== 'delete') : MANAGE;
+    const own = isDefinition(object) ? MANAGE.filter((verb) => verb !== 'delete') : MANAGE;
+    const givesBack = set.adopt === true || isDefinition(object);
+    const verbs = givesBack ? [...own, 'update'] : own;
     return verbs.map((verb) => ({
       ...{ verb, group: apiGroup(apiVersion), resource: plural },
       ...(placed?.namespace === undefined ? {} : { namespace: placed.namespace }),
