@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { lstat, rm } from 'node:fs/promises';
+import { lstat, realpath, rm } from 'node:fs/promises';
 import { dirname, join, relative, resolve as resolvePath } from 'node:path';
 import { messageOf, StowageError } from '../../core/error.ts';
-import { fieldsOf, textOf, textsOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../../core/fields.ts';
 import { MIB } from '../../core/limits.ts';
 import { cutTo, printable, quoted } from '../../core/printable.ts';
 import { readYamlObject, type StreamedObject } from '../../format/object-stream.ts';
@@ -13,6 +13,10 @@ import { localTree } from '../../source/local.ts';
 import { RENDER_LIMITS, type RenderPlace, streamed } from './render-chart.ts';
 
 const NAMES = ['kustomization.yaml', 'kustomization.yml', 'Kustomization'] as const;
+/** Fields whose entries can be folders with a kustomization of their own. */
+const BASES = [
+  ...['resources', 'bases', 'components', 'generators', 'transformers', 'validators'],
+] as const;
 const MAX_FOLDERS = 200;
 const MAX_BYTES: number = 64 * MIB;
 const MAX_FILES = 10_000;
@@ -52,22 +56,24 @@ export async function kustomizationFiles(
         `helmCharts in ${relative(root, join(each, name))}`,
         'add the chart under "charts" of the manifest',
       );
-    for (const field of ['resources', 'bases', 'components'])
-      for (const entry of textsOf(document[field])) {
+    const refused = (expected: string, entry: string, hint: string): StowageError => {
+      const found = `${quoted(cutTo(entry, 200))} in ${relative(root, join(each, name))}`;
+      return unsupported(what, expected, found, hint);
+    };
+    const remote = pathsIn(document).find(isRemote);
+    if (remote !== undefined)
+      throw refused(LOCAL, remote, 'download remote bases and files, and name their paths');
+    for (const field of BASES)
+      for (const entry of textsOf(document[field]).filter((text) => !isInline(text))) {
         const path = resolvePath(each, entry);
         const status = await lstat(path).catch(() => undefined);
         if (status === undefined)
-          throw unsupported(
-            what,
-            'files and folders of this machine',
-            `${quoted(cutTo(entry, 200))} in ${relative(root, join(each, name))}`,
-            'download remote bases, and name their folder',
-          );
-        if (relative(root, path).startsWith('..'))
-          throw unsupported(
-            what,
+          throw refused(LOCAL, entry, 'download remote bases, and name their folder');
+        const real = relative(await realpath(root), await realpath(path));
+        if ([relative(root, path), real].some((below) => below.startsWith('..')))
+          throw refused(
             'files below the folder of the manifest',
-            `${quoted(cutTo(entry, 200))} in ${relative(root, join(each, name))}`,
+            entry,
             'copy the base into the folder of the manifest',
           );
         if (status.isDirectory()) await visit(path);
@@ -79,6 +85,38 @@ export async function kustomizationFiles(
   if (files.size > MAX_FILES)
     throw unsupported(what, `at most ${MAX_FILES} files`, `${files.size}`, 'use smaller folders');
   return [...files].toSorted();
+}
+
+const LOCAL = 'files and folders of this machine';
+
+/** Every text of a kustomization that is the path of a file or folder, or what kustomize downloads instead. */
+function pathsIn(document: Fields): string[] {
+  const members = ['patches', 'patchesJson6902', 'replacements'];
+  const generators = ['configMapGenerator', 'secretGenerator'];
+  const lists = [...BASES, 'crds', 'configurations', 'patchesStrategicMerge'];
+  const { path } = fieldsOf(document['openapi']);
+  return [
+    ...lists.flatMap((field) => textsOf(document[field])),
+    ...members.flatMap((field) => listOf(document[field]).map((each) => each['path'])),
+    ...generators.flatMap((field) =>
+      listOf(document[field]).flatMap(({ files, envs, env }) => [
+        ...textsOf(files).map((each) => each.replace(/^[^=]*=/, '')),
+        ...textsOf(envs),
+        env,
+      ]),
+    ),
+    path,
+  ].flatMap((each) => (typeof each === 'string' && !isInline(each) ? [each] : []));
+}
+
+/** Whether an entry is the content of a file, and not its path. */
+function isInline(text: string): boolean {
+  return text.includes('\n');
+}
+
+/** Whether kustomize would download a path: an address, or a repository of git in one of its forms. */
+function isRemote(path: string): boolean {
+  return /:|[?]|\.git(?:\/|$)|^github\.com\//i.test(path);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Json } from '../../core/canonical-json.ts';
 import { fieldsOf, listOf, textOf, textsOf } from '../../core/fields.ts';
 import { walk } from './object-images.ts';
 
-/** Kinds of the API server itself that no namespace contains. Custom resources are read from their definitions. */
+/** Kinds of the API server itself that no namespace contains. */
 const CLUSTER_KINDS: ReadonlySet<string> = new Set([
   ...['Namespace', 'Node', 'PersistentVolume', 'ClusterRole', 'ClusterRoleBinding'],
   ...['CustomResourceDefinition', 'APIService', 'StorageClass', 'CSIDriver', 'CSINode'],
@@ -18,16 +18,31 @@ type Rendered = { readonly [member: string]: Json };
 /**
  * What the objects may do beyond their namespace, one line each, sorted, for the officer who decides: objects of the whole
  * cluster, rights that they grant, webhooks, and pods that are not confined.
+ * @param all the objects of the release: their definitions say which kinds no namespace contains
  */
-export function powersOf(objects: readonly Rendered[]): string[] {
-  return [...new Set(objects.flatMap(powersIn))].toSorted();
+export function powersOf(
+  objects: readonly Rendered[],
+  all: readonly Rendered[] = objects,
+): string[] {
+  const defined = new Set(all.flatMap(clusterKindIn));
+  return [...new Set(objects.flatMap((each) => powersIn(each, defined)))].toSorted();
 }
 
-function powersIn(object: Rendered): string[] {
+/** The kind that a definition describes, if no namespace contains its objects. */
+function clusterKindIn({ kind, spec }: Rendered): string[] {
+  const { scope, group, names } = fieldsOf(spec);
+  if (kind !== 'CustomResourceDefinition' || scope !== 'Cluster') return [];
+  return [`${String(group)} ${String(fieldsOf(names)['kind'])}`];
+}
+
+function powersIn(object: Rendered, defined: ReadonlySet<string>): string[] {
   const kind = textOf(object['kind'], 63) ?? '';
   const name = textOf(fieldsOf(object['metadata'])['name'], 253) ?? '';
+  const [group = ''] = String(object['apiVersion']).split('/');
   return [
-    ...(CLUSTER_KINDS.has(kind) ? [`cluster: ${kind} ${name}`] : []),
+    ...(CLUSTER_KINDS.has(kind) || defined.has(`${group} ${kind}`)
+      ? [`cluster: ${kind} ${name}`]
+      : []),
     ...grantsIn(object, kind, name),
     ...webhooksIn(object, kind, name),
     // A definition describes pods, and has none.

@@ -8,6 +8,7 @@ import { MIB } from '../../core/limits.ts';
 import { cutTo, printable } from '../../core/printable.ts';
 import { parseSafePath } from '../../core/safe-path.ts';
 import type { ChartSource, ObjectsSource } from '../../format/cluster-content.ts';
+import { checkDocument } from '../../format/document.ts';
 import type { Manifest } from '../../format/manifest.ts';
 import { readYamlObject } from '../../format/object-stream.ts';
 import type { RenderInputFile } from '../../format/rendered-content.ts';
@@ -15,6 +16,7 @@ import {
   MAX_OBJECTS_BYTES,
   type RenderedObject,
   type RenderedObjects,
+  renderedObjectsKind,
 } from '../../format/rendered-objects.ts';
 import { readBounded } from '../../io/file.ts';
 import type { ChartFiles } from './chart-files.ts';
@@ -22,6 +24,7 @@ import { nameImages, placeImages, referencesOf, type UncarriedReference } from '
 import { type PlainObjects, plainObjects } from './plain-objects.ts';
 import { powersOf } from './powers.ts';
 import { named, renderForSites } from './render.ts';
+import { NAMESPACE } from './stand-ins.ts';
 
 const MAX_VALUES_BYTES: number = MIB;
 
@@ -85,7 +88,8 @@ export async function renderRelease(
     manifest.images,
     new Set(namesIn(manifest)),
   );
-  const finish = (raw: Raw): RenderedItem => finished(raw, names);
+  const everything = all.flatMap(({ objects }) => objects.map(({ object }) => object));
+  const finish = (raw: Raw): RenderedItem => finished(raw, names, everything);
   const own = new Set(manifest.images.map(({ name }) => name));
   return {
     charts: rawCharts.map(finish),
@@ -137,10 +141,15 @@ function valuesIn(bytes: Buffer, path: string, what: string): Json {
   }
 }
 
-function finished(raw: Raw, names: ReadonlyMap<string, string>): RenderedItem {
+function finished(
+  raw: Raw,
+  names: ReadonlyMap<string, string>,
+  all: readonly RenderedObject['object'][],
+): RenderedItem {
   const { source, renderedBy, inputs } = raw;
   const { objects, uncarried } = placeImages(raw.objects, names, source.imagePaths ?? []);
   const document: RenderedObjects = { schema: 'stowage/objects/v1', objects };
+  requireReadable(document, source.name);
   const bytes = canonicalBytes(document as unknown as Json);
   if (bytes.length > MAX_OBJECTS_BYTES)
     throw new StowageError('content-refused', `the objects of ${source.name} are too large`, {
@@ -150,10 +159,21 @@ function finished(raw: Raw, names: ReadonlyMap<string, string>): RenderedItem {
     });
   return {
     ...{ name: source.name, source, document: bytes, objects, renderedBy, inputs, uncarried },
-    powers: powersOf(objects.map(({ object }) => object)).map((each) =>
-      printable(cutTo(each, 1000)),
-    ),
+    powers: powersOf(
+      objects.map(({ object }) => object),
+      all,
+    ).map((each) => printable(cutTo(each, 1000))),
   };
+}
+
+/** What no site could read, such as a hook with a weight out of bounds, must not be signed. */
+function requireReadable(document: RenderedObjects, item: string): void {
+  try {
+    checkDocument(renderedObjectsKind, document);
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    throw unsound(item, 'objects that sites can read', error.found ?? error.message);
+  }
 }
 
 /** Every name that an image cannot get. */
@@ -163,13 +183,17 @@ function namesIn({ models, images, files, charts = [], objects = [] }: Manifest)
   );
 }
 
-/** Each object must have a kind and a name, and must be in the release once. @throws StowageError `chart-failed` */
+/**
+ * Each object must have a kind and a name, and must be in the release once, also as a hook: sites have one object of a name. What kind
+ * of object it is does not depend on the site.
+ * @throws StowageError `chart-failed`
+ */
 function requireSound(all: readonly Raw[]): void {
   const seen = new Map<string, string>();
   for (const { source, objects } of all)
     for (const each of objects) {
-      const { object, hook, from } = each;
-      const { name, namespace = '' } = fieldsOf(object['metadata']);
+      const { object, filled, from } = each;
+      const { name, namespace = NAMESPACE } = fieldsOf(object['metadata']);
       const where = `${source.name}, ${from}`;
       const version = textOf(object['apiVersion'], 317);
       if (version === undefined || textOf(object['kind'], 63) === undefined)
@@ -177,8 +201,9 @@ function requireSound(all: readonly Raw[]): void {
       if (textOf(name, 253) === undefined || name === '')
         throw unsound(source.name, 'a name', `${named(object)} in ${where}`);
       const group = version.includes('/') ? version.slice(0, version.indexOf('/')) : '';
-      const events = hook?.events.toSorted() ?? [];
-      const key = JSON.stringify([group, object['kind'] ?? '', namespace, name, events]);
+      if (filled.some(({ path: [first] }) => first === 'apiVersion' || first === 'kind'))
+        throw unsound(source.name, 'apiVersion and kind without a value of the site', where);
+      const key = JSON.stringify([group, object['kind'] ?? '', namespace, name]);
       const other = seen.get(key);
       if (other !== undefined)
         throw unsound(

@@ -40,6 +40,7 @@ version: 1.0.0
 parameters:
   replicas: { type: integer, description: how many }
   debug: { type: boolean, description: more messages }
+  kind: { type: string, description: a kind }
 models: [{ name: chat, source: hf://a/b@main }]
 images: [{ name: front, source: 'registry.example/team/front:1.0' }]
 objects:
@@ -131,6 +132,24 @@ describe('when objects cannot be rendered', { timeout: 60_000 }, () => {
     ],
     ['a YAML bomb', { 'o/a.yaml': bomb }, 'chart-failed', 'a.yaml'],
     ['text that is not YAML', { 'o/a.yaml': 'a: [' }, 'chart-failed', 'a.yaml'],
+    [
+      'an object twice, in its own namespace by name and by default',
+      {
+        'o/a.yaml': configMap('a', 'x: "1"'),
+        'o/b.yaml': configMap('a', 'x: "2"').replace(
+          '  name: a\n',
+          '  name: a\n  namespace: ${release.namespace}\n',
+        ),
+      },
+      ...(['chart-failed', 'ConfigMap a'] as const),
+    ],
+    [
+      'a kind that depends on the site',
+      {
+        'o/a.yaml': configMap('a', 'x: "1"').replace('ConfigMap', "'${parameters.kind}'"),
+      },
+      ...(['chart-failed', 'apiVersion and kind'] as const),
+    ],
     ['a key twice', { 'o/a.yaml': `${configMap('a')}kind: Secret\n` }, 'chart-failed', 'a.yaml'],
     ['no objects', { 'o/a.yaml': '# nothing\n' }, 'chart-failed', 'no object'],
     [
@@ -159,6 +178,40 @@ describe('when objects cannot be rendered', { timeout: 60_000 }, () => {
       'a remote file',
       { 'o/kustomization.yaml': 'resources: ["https://example.com/a.yaml"]\n' },
       ...(['chart-unsupported', 'example.com'] as const),
+    ],
+    [
+      'a remote base of which there is a folder, too',
+      {
+        'o/kustomization.yaml': 'resources: ["https://example.com/x"]\n',
+        'o/https:/example.com/x/kustomization.yaml': KUSTOMIZATION,
+      },
+      ...(['chart-unsupported', 'example.com'] as const),
+    ],
+    ...(
+      [
+        ['generators', '["ssh://git@example.com/x"]'],
+        ['transformers', '["git@example.com:x"]'],
+        ['components', '["GitHub.com/a/b"]'],
+        ['crds', '["http://example.com/x"]'],
+        ['openapi', '{ path: "http://example.com/x" }'],
+        ['patches', '[{ path: "http://example.com/x" }]'],
+        ['replacements', '[{ path: "http://example.com/x" }]'],
+        ['configMapGenerator', '[{ name: a, files: ["a=http://example.com/x"] }]'],
+        ['secretGenerator', '[{ name: a, envs: ["http://example.com/x"] }]'],
+      ] as const
+    ).map(([field, value]): [string, Files, Parameters<typeof expectCode>[1], string] => [
+      `something remote among the ${field} of a kustomization`,
+      { 'o/kustomization.yaml': `${field}: ${value}\n` },
+      'chart-unsupported',
+      field === 'components' ? 'GitHub.com' : 'example.com',
+    ]),
+    [
+      'a chart in a kustomization that generates objects of another',
+      {
+        'o/kustomization.yaml': 'generators: [../g]\n',
+        'g/kustomization.yaml': 'helmCharts: [{ name: a }]\n',
+      },
+      ...(['chart-unsupported', 'helmCharts'] as const),
     ],
     [
       'a base outside of the folder of the manifest',
@@ -190,7 +243,7 @@ describe('when objects cannot be rendered', { timeout: 60_000 }, () => {
     ],
   ])('refuses %s', async (_, files, code, found) => {
     const error = await expectCode(() => render(files), code);
-    expect(`${error.message} ${error.found}`).toContain(found);
+    expect(`${error.message} ${error.expected} ${error.found}`).toContain(found);
   });
 
   it.each([
@@ -198,6 +251,17 @@ describe('when objects cannot be rendered', { timeout: 60_000 }, () => {
     ['that is not there', 'absent', 'file-missing'],
   ] as const)('refuses a source %s', async (_, source, code) => {
     await expectCode(() => render({ 'o/a.yaml': configMap('a') }, source), code);
+  });
+
+  it('refuses a base that a link leads to', async () => {
+    const folder = written({ 'o/kustomization.yaml': 'resources: [../link/base]\n' });
+    const outside = written({
+      'base/kustomization.yaml': KUSTOMIZATION,
+      'base/a.yaml': configMap('a'),
+    });
+    symlinkSync(outside, join(folder, 'link'));
+    const error = await expectCode(() => renderIn(folder, 'o'), 'chart-unsupported');
+    expect(error.found).toContain('../link/base');
   });
 
   it('refuses a link in a folder', async () => {
