@@ -10,6 +10,8 @@ export interface StreamedObject {
 
 /** Collections that a text may repeat by aliases; go-yaml stops earlier for those that explode. */
 const MAX_ALIASES = 1000;
+/** Values of one document with its aliases written out. A text of 32 MiB has no more without them. */
+const MAX_VALUES = 2_000_000;
 /** The octal numbers of YAML 1.2, which go-yaml reads beside those of 1.1. */
 const OCTAL: ScalarTag = {
   tag: 'tag:yaml.org,2002:int',
@@ -73,7 +75,7 @@ function contentOf(document: Document.Parsed): Json {
     if (!(cause instanceof ReferenceError)) throw cause;
     throw new SyntaxError(cause.message, { cause });
   }
-  return plain(value);
+  return plain(value, { left: MAX_VALUES });
 }
 
 function identity(tag: Tags[number]): string {
@@ -92,17 +94,21 @@ function unlisted(value: Json): { readonly [member: string]: Json }[] {
   return items.flatMap((item) => unlisted(item as Json));
 }
 
-/** A value of YAML as JSON. @throws SyntaxError for a number that JSON readers would change */
-function plain(value: unknown): Json {
+/** A value of YAML as JSON. @throws SyntaxError for a number that JSON readers would change, and for too many values */
+function plain(value: unknown, budget: { left: number }): Json {
+  budget.left -= 1;
+  if (budget.left < 0) throw new SyntaxError(`a document with over ${MAX_VALUES} values`);
   if (typeof value === 'bigint') {
     if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER))
       throw new SyntaxError(`the number ${value}, which not all readers of JSON keep`);
     return Number(value);
   }
-  if (Array.isArray(value)) return value.map(plain);
+  if (Array.isArray(value)) return value.map((each: unknown) => plain(each, budget));
   if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8');
   if (typeof value === 'object' && value !== null)
-    return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, plain(each)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([name, each]) => [name, plain(each, budget)]),
+    );
   if (typeof value === 'number' && !Number.isFinite(value))
     throw new SyntaxError(`the number ${value}, which JSON does not have`);
   return (value ?? null) as Json;

@@ -38,6 +38,11 @@ describe('when a stream of objects is read as kubectl and Helm read it', () => {
     ['a number that JSON readers change', 'a: 9007199254740993'],
     ['infinity', 'a: .inf'],
     ['broken YAML', 'a: ['],
+    ['a list in lists without end', `a: ${'['.repeat(20_000)}`],
+    [
+      'more values than a text can have without aliases',
+      `a: &a [${'1,'.repeat(4000)}]\nb: [${'*a,'.repeat(600)}]`,
+    ],
   ])('refuses %s', (_, text) => {
     expect(() => readObjectStream(text)).toThrow(SyntaxError);
   });

@@ -15,13 +15,27 @@ export function withoutLookup(chart: ChartFiles): ChartFiles {
   return { ...chart, files };
 }
 
+/** Within an action: its end, a comment, texts, and the call. One without an end is all that follows it, so that no text is read twice. */
+const TOKEN =
+  /\}\}|\/\*(?:[\s\S]*?\*\/|[\s\S]*)|"(?:[^"\\\n]|\\.)*"?|`[^`]*`?|(?<![\w.$-])lookup(?![\w-])/g;
+
 function failing(bytes: Buffer): Buffer {
   const text = bytes.toString('latin1');
-  // Inside of an action, outside of its texts.
-  const replaced = text.replace(/\{\{[\s\S]*?\}\}/g, (action) =>
-    action.replace(/"(?:[^"\\\n]|\\.)*"|`[^`]*`|(?<![\w.$-])lookup(?![\w-])/g, (token) =>
-      token === 'lookup' ? 'fail' : token,
-    ),
-  );
-  return replaced === text ? bytes : Buffer.from(replaced, 'latin1');
+  const parts: string[] = [];
+  let at = 0;
+  for (let start = text.indexOf('{{'); start >= 0; start = text.indexOf('{{', at)) {
+    TOKEN.lastIndex = start + 2;
+    let token = TOKEN.exec(text);
+    for (; token !== null && token[0] !== '}}'; token = TOKEN.exec(text)) {
+      if (token[0] !== 'lookup') continue;
+      parts.push(text.slice(at, token.index), 'fail');
+      at = TOKEN.lastIndex;
+    }
+    if (token === null) break;
+    parts.push(text.slice(at, TOKEN.lastIndex));
+    at = TOKEN.lastIndex;
+  }
+  return at === 0 && parts.length === 0
+    ? bytes
+    : Buffer.from(`${parts.join('')}${text.slice(at)}`, 'latin1');
 }

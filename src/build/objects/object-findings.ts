@@ -37,7 +37,7 @@ export async function examineObjects(items: readonly RenderedItem[]): Promise<Fi
 }
 
 const URL_HOST =
-  /\b[a-z][a-z0-9+.-]*:\/\/(?:[^\s/@"'<>]+@)?([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)/g;
+  /\b[a-z][a-z0-9+.-]{0,30}:\/\/(?:[^\s/@"'<>]+@)?([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)/g;
 /** Public registries in a name without a tag, which cannot be told from other texts by its form. */
 const REGISTRY =
   /(?<![\w./@-])((?:docker|quay|ghcr|gcr|nvcr)\.io|(?:[a-z0-9-]+\.)+(?:gcr\.io|pkg\.dev)|registry\.k8s\.io|public\.ecr\.aws|mcr\.microsoft\.com)\/[a-z0-9]/g;

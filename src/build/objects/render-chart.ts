@@ -69,11 +69,12 @@ export async function prepareChart(chart: ChartFiles, folder: string): Promise<v
  */
 export async function renderChart(input: ChartInput, run: ChartRun): Promise<StreamedObject[]> {
   const { folder } = run.confinement;
-  const files = run.values.map((_, index) =>
-    join(folder, `values-${run.namespace}-${run.isUpgrade}-${index}.json`),
+  // Relative to the folder: Helm divides the argument at commas, which the path of the folder may have.
+  const files = run.values.map(
+    (_, index) => `values-${run.namespace}-${run.isUpgrade}-${index}.json`,
   );
   for (const [index, file] of files.entries())
-    await writeNew(file, Buffer.from(JSON.stringify(run.values[index])), 0o600);
+    await writeNew(join(folder, file), Buffer.from(JSON.stringify(run.values[index])), 0o600);
   const args = [
     ...['template', input.release, './chart', '--include-crds', '--namespace', run.namespace],
     ...['--kube-version', input.kubeVersion],

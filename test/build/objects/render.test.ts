@@ -26,19 +26,21 @@ interface Given {
   readonly values?: Json;
   readonly without?: readonly ObjectName[];
   readonly kubeVersion?: string;
+  /** For temporary files. */
+  readonly folder?: string;
 }
 
 /** Renders a chart of these files with the real helm. */
 async function render(
   files: Readonly<Record<string, string>>,
-  { values = {}, without = [], kubeVersion = '1.34.0' }: Given = {},
+  { values = {}, without = [], kubeVersion = '1.34.0', folder = scratch.root }: Given = {},
 ): Promise<RenderedChart> {
   const chart = await readChart(chartArchive(files), 'chart demo');
   const input = { what: 'chart demo', release: 'demo', values: [values] };
   return renderForSites(
     chart,
     { ...input, kubeVersion, apiVersions: ['monitoring.coreos.com/v1'] },
-    { folder: scratch.root, env, signal: new AbortController().signal, parameters, without },
+    { folder, env, signal: new AbortController().signal, parameters, without },
   );
 }
 
@@ -100,6 +102,14 @@ metadata:
       { without: [{ kind: 'ConfigMap', name: 'b' }] },
     );
     expect(objects.map(({ from }) => from)).toEqual(['templates/a.yaml']);
+  });
+
+  it('has every value also where the temporary folder has a comma in its name', async () => {
+    const { objects } = await render(
+      { 'templates/a.yaml': configMap('a', 'x: "{{ .Values.x }}"') },
+      { values: { x: 'given' }, folder: scratch.fresh('a,b') },
+    );
+    expect(objects[0]?.object).toMatchObject({ data: { x: 'given' } });
   });
 
   it('gives the same objects each time', async () => {
