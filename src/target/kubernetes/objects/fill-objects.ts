@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from '../../../core/canonical-json.ts';
 import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, textOf } from '../../../core/fields.ts';
+import { quoted } from '../../../core/printable.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { ObjectPath, RenderedObject } from '../../../format/rendered-objects.ts';
 
@@ -18,6 +19,11 @@ export interface ObjectValues {
 
 const PLACEHOLDER =
   /\$\{(?:release\.namespace|images\.([a-z0-9-]+)(?:\.(repository|name|version))?|models\.([a-z0-9-]+)\.uri)\}/g;
+
+/** They become parts of the paths of requests, in which `..` leads to another object (`IsValidPathSegmentName` of Kubernetes). */
+const NAME = /^(?!\.{1,2}$)[^/%]+$/;
+const API_VERSION = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\/)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
+const LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 
 /**
  * Writes the values of a site into the objects of a document, at the places that it lists and at no others. A checksum, which
@@ -55,14 +61,17 @@ function filledText(
   values: ObjectValues,
   from: string,
 ): string | number {
-  const filled = values
-    .parameters(text)
-    .replaceAll(PLACEHOLDER, (whole, image?: string, part?: string, model?: string) => {
+  const placed = text.replaceAll(
+    PLACEHOLDER,
+    (whole, image?: string, part?: string, model?: string) => {
       if (image !== undefined)
         return imagePart(values.image(image), part, path) ?? missing(whole, from);
       if (model !== undefined) return values.model(model) ?? missing(whole, from);
       return values.namespace;
-    });
+    },
+  );
+  // Last: what looks like a placeholder in a parameter is a text like any other.
+  const filled = values.parameters(placed);
   if (as === 'text') return filled;
   const number = Number(filled);
   if (!Number.isSafeInteger(number)) missing(text, from);
@@ -92,18 +101,21 @@ function replaceAt(
   path: ObjectPath,
   replace: (text: string) => string | number,
 ): void {
-  let holder = object;
-  for (const part of path.slice(0, -1)) holder = (holder as Record<string, unknown>)?.[part];
+  const member = (of: unknown, name: string | number): unknown =>
+    typeof of === 'object' && of !== null && Object.hasOwn(of, name)
+      ? (of as Record<string, unknown>)[name]
+      : undefined;
+  const holder = path.slice(0, -1).reduce(member, object);
   const last = path.at(-1) ?? '';
-  const fields = holder as Record<string, unknown> | undefined;
-  const text = fields?.[last];
-  if (typeof text !== 'string' || fields === undefined)
+  const text = member(holder, last);
+  // What kind of object it is was read before it was signed, and decides where it is.
+  if (typeof text !== 'string' || path[0] === 'apiVersion' || path[0] === 'kind')
     throw new StowageError('document-invalid', 'an object has no placeholder where it should', {
       expected: `a text at ${path.join('.')}`,
       found: typeof text,
       hint: 'do not use this bundle; ask the release engineer for another copy',
     });
-  fields[last] = replace(text);
+  (holder as Record<string, unknown>)[last] = replace(text);
 }
 
 function checked(object: Readonly<Record<string, Json>>, from: string): KubernetesObject {
@@ -116,6 +128,20 @@ function checked(object: Readonly<Record<string, Json>>, from: string): Kubernet
       expected: 'apiVersion, kind and metadata.name',
       found: [apiVersion, kind, metadata['name']].map(String).join(', '),
       hint: 'ask the release engineer to leave the object out with without:',
+    });
+  const { namespace } = metadata;
+  const places = [
+    [apiVersion, API_VERSION],
+    [kind, /^[A-Za-z0-9]+$/],
+    [name, NAME],
+    [namespace ?? 'default', LABEL],
+  ] as const;
+  const wrong = places.find(([each, form]) => !form.test(String(each)));
+  if (wrong !== undefined)
+    throw new StowageError('document-invalid', `an object of ${from} has an invalid place`, {
+      expected: 'apiVersion, kind, name and namespace of the Kubernetes API',
+      found: quoted(String(wrong[0])),
+      hint: 'ask the release engineer to correct the object, or to leave it out with without:',
     });
   // What generators of definitions leave there is never applied.
   const own = kind === 'CustomResourceDefinition' || status === undefined ? rest : object;

@@ -77,6 +77,49 @@ describe('when the values of a site are written into objects', () => {
     },
   );
 
+  it('writes a parameter as it is, also where it looks like a placeholder', () => {
+    const object = {
+      ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } },
+      data: { text: '${parameters.host} ${release.namespace}' },
+    };
+    const [found] = fillObjects(
+      [plain(object, { filled: [{ path: ['data', 'text'], as: 'text' }] })],
+      {
+        ...values,
+        parameters: (text) => text.replaceAll('${parameters.host}', () => '${images.absent}'),
+      },
+    );
+    expect(found?.['data']).toEqual({ text: '${images.absent} stowage-gear' });
+  });
+
+  it.each<[what: string, path: string[]]>([
+    ['the kind', ['kind']],
+    ['the version', ['apiVersion']],
+    ['a member that it only inherits', ['constructor', 'name']],
+    ['a member of a prototype', ['__proto__', 'constructor', 'name']],
+  ])('refuses to write %s of an object', (_, path) => {
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } };
+    const wrong = plain(object, { filled: [{ path, as: 'text' }] });
+    expectCode(() => fillObjects([wrong], values), 'document-invalid');
+  });
+
+  it.each<[what: string, object: object, isValid: boolean]>([
+    ['a name of RBAC', { metadata: { name: 'system:Node.a' } }, true],
+    ['a name that leads elsewhere', { metadata: { name: '..' } }, false],
+    ['a name with a slash', { metadata: { name: 'a/b' } }, false],
+    ['a name with an escape', { metadata: { name: '%2e%2e' } }, false],
+    ['a namespace that leads elsewhere', { metadata: { name: 'a', namespace: '..' } }, false],
+    ['a group', { apiVersion: 'demo.example/v1beta1' }, true],
+    ['a version that leads elsewhere', { apiVersion: 'apps/..' }, false],
+    ['a version with a path', { apiVersion: 'apps/v1/x' }, false],
+    ['a kind with a slash', { kind: 'Pod/exec' }, false],
+  ])('judges the place of an object: %s', (_, more, isValid) => {
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, ...more };
+    const fill = (): unknown => fillObjects([plain(object)], values);
+    if (isValid) expect(fill()).toHaveLength(1);
+    else expectCode(fill, 'document-invalid');
+  });
+
   it('refuses a place without a text', () => {
     const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } };
     const wrong = plain(object, { filled: [{ path: ['data', 'x'], as: 'text' }] });
