@@ -163,6 +163,11 @@ function checkNames(document: Fields, report: Report): void {
     if (services.has(name)) report(['services', index, 'name'], 'two services have the same name');
     services.add(name);
   });
+  for (const section of ['charts', 'objects'])
+    listOf(document[section]).forEach(({ name }, index) => {
+      if (typeof name === 'string' && services.has(name))
+        report([section, index, 'name'], `a service is named ${name} too: sites show both by name`);
+    });
 }
 
 /** The names in `${parameters.NAME}` anywhere in a service's arguments, variables and ports, each once. */

@@ -115,7 +115,10 @@ const chartShape = {
     .string()
     .max(250)
     .regex(/^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/, 'expected the name of a chart'),
-  version: field.line(128),
+  version: z
+    .string()
+    .max(128)
+    .regex(/^[0-9A-Za-z][0-9A-Za-z.+-]*$/, 'expected the version of a chart'),
   appVersion: field.line(128).exactOptional(),
   archive: sized,
 };

@@ -12,11 +12,13 @@ import { bundleBlobs, describeAll, isNotice, sections } from '../../src/content/
 import { manifestClaims, readManifest } from '../../src/content/manifest-claims.ts';
 import { objectsKind } from '../../src/content/objects.ts';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
-import type { Bundle } from '../../src/format/bundle.ts';
+import { type Bundle, bundleKind } from '../../src/format/bundle.ts';
+import { checkDocument } from '../../src/format/document.ts';
 import type { Lock } from '../../src/format/lock.ts';
 import type { LockedChart, LockedObjects } from '../../src/format/rendered-content.ts';
 import type { RenderedObjects } from '../../src/format/rendered-objects.ts';
 import { sampleOf } from '../build/samples.ts';
+import { expectCode } from '../support/error.ts';
 
 const sized = (text: string): { digest: ReturnType<typeof digestOf>; size: number } => ({
   digest: digestOf(Buffer.from(text)),
@@ -107,6 +109,18 @@ describe('when a release has charts and objects', () => {
     expect(text).toContain('Deployment a: privileged');
     expect(text).toContain('powers: none beyond its namespace');
   });
+
+  it.each(['1.0.0/../../../etc/x', '..', '', '1 0'])(
+    'has no chart of version %j, which is a part of paths',
+    async (version) => {
+      const charts = bundle.charts?.map((each) => ({ ...each, version }));
+      const error = await expectCode(
+        () => checkDocument(bundleKind, { ...bundle, charts }),
+        'index-malformed',
+      );
+      expect(error.defects.join('\n')).toContain('charts[0].version');
+    },
+  );
 
   it('is no notice, and has no sections without charts and objects', () => {
     const bare = { ...bundle, models: [], images: [], files: [], services: [] };

@@ -17,6 +17,7 @@ import * as sample from './samples.ts';
 
 const chart = { name: 'leaders', source: 'charts/lws', values: { host: 'a' } };
 const cluster = { kubeVersion: '1.34.0' };
+const service = (sample.manifest() as { services: { name: string }[] }).services[0]?.name ?? '';
 const manifest = (fields: object = {}): object => ({
   ...(sample.manifest() as object),
   ...{ charts: [chart], cluster },
@@ -46,6 +47,11 @@ describe('when a manifest has charts and objects', () => {
     ['an empty list', { charts: [] }, 'charts'],
     ['an unknown field', { charts: [{ ...chart, version: '1' }] }, 'charts[0].version'],
     ['two items of one name', { objects: [{ name: 'leaders', source: 'o' }] }, 'objects[0].name'],
+    [
+      'an item with the name of a service',
+      { objects: [{ name: service, source: 'o' }] },
+      'objects[0].name',
+    ],
     [
       'an unknown parameter deep in values',
       { charts: [{ ...chart, values: { a: [{ b: 'x${parameters.absent}' }] } }] },
