@@ -2,7 +2,7 @@ import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { MANAGER } from '../labels.ts';
 import { type Attempt, type Cluster, type Found, PAGE, required } from './cluster.ts';
-import { type Resource, Resources, resourcePath } from './resources.ts';
+import { apiGroup, type Resource, Resources, resourcePath } from './resources.ts';
 
 /** An object of any kind, where it is. */
 export interface Placed {
@@ -181,8 +181,13 @@ export function placedKey({
   namespace = '',
   name,
 }: Placed): string {
-  const [group] = apiVersion.includes('/') ? apiVersion.split('/') : [''];
-  return `${group} ${kind} ${namespace} ${name}`;
+  return `${apiGroup(apiVersion)} ${kind} ${namespace} ${name}`;
+}
+
+/** {@link placedKey} of an object that the server has. */
+export function foundKey({ apiVersion, kind, metadata }: Found): string {
+  const { namespace, name } = fieldsOf(metadata);
+  return `${apiGroup(String(apiVersion))} ${String(kind)} ${textOf(namespace) ?? ''} ${String(name)}`;
 }
 
 function pathTo({ resource, namespace, name }: Placed): string {

@@ -4,7 +4,7 @@ import { fieldsOf, listOf, textsOf } from '../../../core/fields.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { Found } from '../api/cluster.ts';
 import { conflictsOf, failureText, isForbidden, refusedRequest } from '../api/failure.ts';
-import { placedKey, placedText } from '../api/object-api.ts';
+import { foundKey, placedKey, placedText } from '../api/object-api.ts';
 import { apiGroup, definedResources } from '../api/resources.ts';
 import { ownerOf } from '../ownership.ts';
 import { metadataOf } from '../pods.ts';
@@ -37,11 +37,13 @@ export async function undoSet(work: SetWork, signal: AbortSignal): Promise<void>
   const change = setDigest(set);
   const name = { release: workload.release, set: set.name };
   const before = await placesOf(api, other, signal);
-  await removeObjects(work, {
-    ...{ signal, kept: before, replacedBy: change },
-    objects: everyObject(set),
-    definitions: true,
-  });
+  // A change that has not begun made nothing, and neither did one that was undone before: what is there is older.
+  if (await replaced.hasBegun(name, change))
+    await removeObjects(work, {
+      ...{ signal, kept: before, replacedBy: change },
+      objects: everyObject(set),
+      definitions: true,
+    });
   const shared = (await placeAll(api, everyObject(set), workload.namespace, signal)).flatMap(
     ({ placed, object }) => {
       const previous = before.get(placedKey(placed));
@@ -53,7 +55,7 @@ export async function undoSet(work: SetWork, signal: AbortSignal): Promise<void>
   const lasting = new Set(same === undefined ? [] : lastingHooks(same));
   for (const each of shared)
     if (!hooks.has(each.object) || lasting.has(each.object)) await restore(work, each, signal);
-  await replaced.forgetChange(name, change);
+  await replaced.forget(name, (each) => before.has(foundKey(each)), change);
 }
 
 /**
@@ -112,12 +114,23 @@ export async function uninstallSet(work: SetWork, signal: AbortSignal): Promise<
   await runHooks(work, 'post-delete', signal);
   await removeObjects(work, { signal, kept, objects: [...last] });
   await removeObjects(work, { signal, kept, objects: all.filter(isNamespace) });
+  // The uninstall of a whole release can be undone.
+  if (other !== undefined) await forgetGivenBack(work, kept);
 }
 
 /** Removes what a set has and the other generation does not. Definitions stay. */
 export async function pruneSet(work: SetWork, signal: AbortSignal): Promise<void> {
   const kept = await placesOf(work.api, work.other, signal);
   await removeObjects(work, { signal, kept, objects: everyObject(work.set) });
+  await forgetGivenBack(work, kept);
+}
+
+function forgetGivenBack(
+  { replaced, workload, set }: SetWork,
+  kept: ReadonlyMap<string, KubernetesObject>,
+): Promise<void> {
+  const name = { release: workload.release, set: set.name };
+  return replaced.forget(name, (each) => kept.has(foundKey(each)));
 }
 
 interface Removal {

@@ -31,10 +31,12 @@ export class ReplacedObjects {
     return (await this.#of(name)).changes.includes(change);
   }
 
-  /** The objects that a set replaced. @param change only those of this change */
-  async found(name: SetName, change?: string): Promise<readonly Found[]> {
-    const { objects } = await this.#of(name);
-    return objects
+  /** The objects that a change of a set replaced; those of every set of its release without a change, as objects can move between sets. */
+  async found({ release, set }: SetName, change?: string): Promise<readonly Found[]> {
+    const { sets } = await this.#read();
+    return sets
+      .filter((each) => each.release === release && (change === undefined || each.set === set))
+      .flatMap(({ objects }) => objects)
       .filter((each) => change === undefined || each.change === change)
       .map(({ object }) => object);
   }
@@ -50,13 +52,18 @@ export class ReplacedObjects {
     });
   }
 
-  /** Forgets what a change replaced, after it was given back. */
-  async forgetChange(name: SetName, change: string): Promise<void> {
+  /**
+   * Forgets what was given back, so that the next change looks again.
+   * @param isKept whether the release still has an object, which is given back later
+   * @param change that was undone; all of the set, which can be undone no longer, if absent
+   */
+  async forget(name: SetName, isKept: (object: Found) => boolean, change?: string): Promise<void> {
     const before = await this.#of(name);
+    const others = (each: string): boolean => change !== undefined && each !== change;
     await this.#write(name, {
       ...before,
-      changes: before.changes.filter((each) => each !== change),
-      objects: before.objects.filter((each) => each.change !== change),
+      changes: before.changes.filter(others),
+      objects: before.objects.filter((each) => others(each.change) || isKept(each.object)),
     });
   }
 
@@ -76,7 +83,9 @@ export class ReplacedObjects {
   async #write({ release, set }: SetName, entry: ReplacedBySet): Promise<void> {
     const { sets } = await this.#read();
     const others = sets.filter((each) => each.release !== release || each.set !== set);
-    await this.#store(entry.changes.length === 0 ? others : [...others, entry]);
+    const isEmpty = entry.changes.length + entry.objects.length === 0;
+    if (isEmpty && others.length === sets.length) return;
+    await this.#store(isEmpty ? others : [...others, entry]);
   }
 
   async #store(sets: readonly ReplacedBySet[]): Promise<void> {
