@@ -129,7 +129,7 @@ function requireKnown(
       : section === undefined ||
         manifest[section as 'images' | 'models'].some((each) => each.name === name);
   if (known) return;
-  throw new StowageError('manifest-invalid', `${what} names something that the manifest has not`, {
+  throw new StowageError('manifest-invalid', `${what} refers to something that the manifest does not define`, {
     expected: `a name under "${section}"`,
     found: written,
     hint: `correct the name, or add it under "${section}"`,

@@ -73,7 +73,7 @@ export async function renderForSites(
   });
   await requireNoLookup(input.what, () => run(withoutLookup(chart), rounds[0], false));
   requireSame(input.what, first, second, {
-    found: 'renders other objects when a value of the site is another',
+    found: 'renders other objects when a value of the site changes',
     hint: 'give the chart a fixed value instead of the parameter',
     byName: ({ object }) =>
       named(object, rounds[first.some((each) => each.object === object) ? 0 : 1].restore),
@@ -137,7 +137,7 @@ async function requireNoLookup(what: string, rendering: () => Promise<unknown>):
     await rendering();
   } catch (cause) {
     if (!(cause instanceof StowageError) || cause.code !== 'chart-failed') throw cause;
-    throw new StowageError('chart-unsupported', `${what} asks the cluster (lookup)`, {
+    throw new StowageError('chart-unsupported', `${what} queries the cluster (lookup)`, {
       expected: 'templates that need only the values',
       found: cause.found ?? '',
       hint: 'set the value that the template would look up, or turn that part of the chart off',
@@ -164,7 +164,7 @@ function requireCopied(
   const { object, source } = found[index < 0 ? objects.length : index] ?? found[0] ?? never();
   throw new StowageError('chart-unsupported', `${what} cannot be rendered once for every site`, {
     expected: 'values of the site that the templates copy',
-    found: `${named(object, stand.restore)} in ${source} is another with the default of a parameter: a template computes with it`,
+    found: `${named(object, stand.restore)} in ${source} differs when a parameter has its default value: a template computes with it`,
     hint: 'give the chart a fixed value in place of the parameter',
   });
 }

@@ -127,7 +127,7 @@ async function failureOf(
 ): Promise<StartFailure | undefined> {
   if (found === undefined)
     return {
-      found: 'somebody removed it while it was awaited',
+      found: 'it was deleted while Stowage waited for it',
       hint: 'check with kubectl what removes it, and run the command again',
       mayPass: false,
     };

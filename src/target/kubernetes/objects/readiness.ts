@@ -55,8 +55,8 @@ const builtin: Readonly<Record<string, Judge>> = {
   'apps/Deployment': (found) => {
     const { replicas, updatedReplicas } = fieldsOf(found['status']);
     const before = Number(replicas ?? 0) - Number(updatedReplicas ?? 0);
-    // While pods of the version before are left, theirs may be the ready ones.
-    if (!isOutdated(found) && before > 0) return `${before} pods of the version before are left`;
+    // While pods of the previous version remain, the ready ones may be among them.
+    if (!isOutdated(found) && before > 0) return `${before} pods of the previous version remain`;
     return countOf(found, ({ updatedReplicas: updated, readyReplicas }) =>
       Math.min(Number(updated ?? 0), Number(readyReplicas ?? 0)),
     );

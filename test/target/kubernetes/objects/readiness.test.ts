@@ -61,7 +61,7 @@ describe('when objects are judged', () => {
       apps('Deployment', { replicas: 2 }, { replicas: 2, updatedReplicas: 2, readyReplicas: 1 }),
     ],
     [
-      '1 pods of the version before are left',
+      '1 pods of the previous version remain',
       apps('Deployment', { replicas: 1 }, { replicas: 2, updatedReplicas: 1, readyReplicas: 1 }),
     ],
     [
