@@ -11,6 +11,7 @@ import {
   describeRendered,
   OBJECTS_TYPE,
   powerBranches,
+  powersShown,
   powersTable,
   type RenderingChange,
   renderedFacts,
@@ -119,15 +120,15 @@ export const chartKind: ContentKind<ChartForms> = {
     if (objects.digest === digest) return `the objects of chart ${name}`;
     return manifest === digest ? `the manifest of chart ${name}` : undefined;
   },
-  branch: ({ name, chart, version, source, archive, objects, powers, renderedBy }) => ({
+  branch: ({ name, chart, version, source, archive, objects, powers, renderedBy }, seen) => ({
     text: `${name}  ${formatBytes(archive.size + objects.size)}  ${chart} ${version}, from ${source}`,
     size: archive.size + objects.size,
     below: [
       { text: `${formatBytes(objects.size)} of objects, rendered by ${renderedBy}` },
-      ...powerBranches(powers),
+      ...powerBranches(powersShown({ objects, powers }, seen)),
     ],
   }),
-  sheet: (item) => sheet(reportedOf(item)),
+  sheet: (item, seen) => sheet(reportedOf({ ...item, powers: powersShown(item, seen) })),
   shares: (items) => [
     {
       what: 'Charts and their objects',

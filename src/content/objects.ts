@@ -8,6 +8,7 @@ import {
   type ComparedRendering,
   describeRendered,
   powerBranches,
+  powersShown,
   powersTable,
   type RenderingChange,
   renderedFacts,
@@ -84,12 +85,12 @@ export const objectsKind: ContentKind<ObjectsForms> = {
     if (objects.digest === digest) return `objects ${name}`;
     return manifest === digest ? `the manifest of objects ${name}` : undefined;
   },
-  branch: ({ name, source, objects, powers }) => ({
+  branch: ({ name, source, objects, powers }, seen) => ({
     text: `${name}  ${formatBytes(objects.size)}  from ${source}`,
     size: objects.size,
-    below: powerBranches(powers),
+    below: powerBranches(powersShown({ objects, powers }, seen)),
   }),
-  sheet: (item) => sheet(reportedOf(item)),
+  sheet: (item, seen) => sheet(reportedOf({ ...item, powers: powersShown(item, seen) })),
   shares: (items) => [
     {
       what: 'Objects',

@@ -1,6 +1,7 @@
 import { formatBytes } from '../core/amount.ts';
 import { fieldsOf } from '../core/fields.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
+import { powersOf } from '../format/object-powers.ts';
 import type { Sized } from '../format/rendered-content.ts';
 import type { RenderedObject, RenderedObjects } from '../format/rendered-objects.ts';
 import { type Described, describeArtifact, TITLE } from './artifact.ts';
@@ -15,6 +16,7 @@ import {
   type NamedChange,
 } from './changes.ts';
 import type { ComparedItem } from './content-kind.ts';
+import type { Seen } from './seen.ts';
 import type { Fact, Sheet } from './sheet.ts';
 
 export const OBJECTS_TYPE = 'application/vnd.stowage.objects.v1+json';
@@ -43,6 +45,18 @@ export function renderingOrigins(item: {
       digest: { sha256: digest.slice('sha256:'.length) },
     })),
   ];
+}
+
+/** What the objects of an item may do: what the bundle states and, if they could be read, what the objects themselves show. */
+export function powersShown(
+  { objects, powers }: { readonly objects: Sized; readonly powers: readonly string[] },
+  { objects: read }: Pick<Seen, 'objects'>,
+): readonly string[] {
+  const document = read?.get(objects.digest);
+  if (read === undefined || document === undefined) return powers;
+  const all = [...read.values()].flatMap((each) => each.objects.map(({ object }) => object));
+  const own = document.objects.map(({ object }) => object);
+  return [...new Set([...powers, ...powersOf(own, all)])].toSorted();
 }
 
 /** What the first word of a power stands for. */

@@ -5,6 +5,7 @@ import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type LedgerHead, ledgerHead } from './ledger.ts';
+import { MAX_POWERS } from './object-powers.ts';
 import {
   type Intent,
   intents,
@@ -108,7 +109,7 @@ const schema: z.ZodType<Receipt> = exact(
         ready: z.boolean().exactOptional(),
         drift: z.array(field.line(300)).min(1).max(1000).exactOptional(),
         stoppedAt: field.moment.exactOptional(),
-        powers: z.array(field.line(1024)).min(1).max(20_000).exactOptional(),
+        powers: z.array(field.line(1024)).min(1).max(MAX_POWERS).exactOptional(),
       }),
     ),
     host: z.strictObject({

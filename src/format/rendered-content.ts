@@ -11,6 +11,7 @@ import {
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { attachment, blob, type LockedAttachment, type LockedBlob } from './locked-content.ts';
+import { MAX_POWERS } from './object-powers.ts';
 
 /** A blob without a media type. */
 export interface Sized {
@@ -85,7 +86,6 @@ export interface BundleObjects extends Rendered {
   readonly manifest: Digest;
 }
 
-const MAX_POWERS = 20_000;
 const MAX_INPUT_FILES = 10_000;
 
 const sized: z.ZodType<Sized> = exact(z.strictObject({ digest: field.digest, size: field.bytes }));

@@ -95,3 +95,19 @@ export const renderedObjectsKind: DocumentKind<RenderedObjects> = {
   hint: 'do not use this bundle; ask the release engineer for another copy',
   newerHint: newerHints.bundle,
 };
+
+/** Visits every value of an object, the outer ones first. */
+export function walk(
+  value: Json | undefined,
+  path: ObjectPath,
+  visit: (value: Json, path: ObjectPath) => void,
+): void {
+  if (value === undefined) return;
+  visit(value, path);
+  if (Array.isArray(value))
+    value.forEach((each: Json, index) => {
+      walk(each, [...path, index], visit);
+    });
+  else if (typeof value === 'object' && value !== null)
+    for (const [name, each] of Object.entries(value)) walk(each, [...path, name], visit);
+}

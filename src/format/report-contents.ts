@@ -3,6 +3,7 @@ import type { Digest } from '../core/digest.ts';
 import { type Recall, recalls } from './deployment.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { MAX_POWERS } from './object-powers.ts';
 
 /** Rendered objects, with what they may do. */
 export interface ReportedObjects {
@@ -58,7 +59,7 @@ const objectsShape = {
   digest: field.digest,
   size: field.bytes,
   renderedBy: field.line(128),
-  powers: z.array(field.line(1024)).max(20_000),
+  powers: z.array(field.line(1024)).max(MAX_POWERS),
 };
 
 export const contents: z.ZodType<ReportContents> = exact(

@@ -102,6 +102,21 @@ describe('when a release has charts and objects', () => {
     expect(objectsKind.served(objects, of)).toMatchObject([{ repository: 'tools/gateway' }]);
   });
 
+  it('shows what objects may do that bundle.json does not state', () => {
+    const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'more' } };
+    const document: RenderedObjects = {
+      schema: 'stowage/objects/v1',
+      objects: [{ object, from: 'a.yaml', filled: [] }],
+    };
+    const seen = { platforms: [], objects: new Map([[rendered.objects.digest, document]]) };
+    const text = treeLines(bundleTree(bundle, seen), { all: true, unicode: true }).join('\n');
+    expect(text).toContain('Namespace more');
+    expect(text).toContain('Deployment a: privileged');
+    expect(text).not.toContain('none beyond its namespace');
+    const sheets = bundle.charts?.map((each) => JSON.stringify(chartKind.sheet(each, seen)));
+    expect(sheets?.[0]).toContain('Namespace more');
+  });
+
   it('shows every power, in groups', () => {
     const style = { all: true, unicode: true };
     const text = treeLines(bundleTree(bundle, { platforms: [] }), style).join('\n');

@@ -4,8 +4,7 @@ import { memoryBytes } from '../../examine/bytes.ts';
 import { Findings } from '../../examine/findings.ts';
 import { findSecrets } from '../../examine/secrets.ts';
 import type { Finding } from '../../format/finding.ts';
-import type { RenderedObject } from '../../format/rendered-objects.ts';
-import { walk } from './object-images.ts';
+import { type RenderedObject, walk } from '../../format/rendered-objects.ts';
 import { named } from './render.ts';
 import type { RenderedItem } from './render-release.ts';
 

@@ -1,7 +1,7 @@
 import type { Json } from '../../core/canonical-json.ts';
 import { fieldsOf, textOf } from '../../core/fields.ts';
 import type { ImageField } from '../../format/cluster-content.ts';
-import type { ObjectPath } from '../../format/rendered-objects.ts';
+import { type ObjectPath, walk } from '../../format/rendered-objects.ts';
 
 /** Where the image of an object is: one text, or several texts that an operator joins. */
 export interface ImagePlace {
@@ -113,22 +113,6 @@ function valuesAt(value: Json | undefined, names: readonly string[], path: Objec
   return entries
     .filter(([name]) => first === '*' || String(name) === first)
     .flatMap(([name, each]) => valuesAt(each, rest, [...path, name]));
-}
-
-/** Visits every value of an object, the outer ones first. */
-export function walk(
-  value: Json | undefined,
-  path: ObjectPath,
-  visit: (value: Json, path: ObjectPath) => void,
-): void {
-  if (value === undefined) return;
-  visit(value, path);
-  if (Array.isArray(value))
-    value.forEach((each: Json, index) => {
-      walk(each, [...path, index], visit);
-    });
-  else if (typeof value === 'object' && value !== null)
-    for (const [name, each] of Object.entries(value)) walk(each, [...path, name], visit);
 }
 
 /** References of images in other texts: a registry with a dot or a port, a repository, and a tag or digest. */

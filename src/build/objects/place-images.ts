@@ -1,9 +1,14 @@
 import type { Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import type { ImageField } from '../../format/cluster-content.ts';
-import type { Filled, ObjectPath, RenderedObject } from '../../format/rendered-objects.ts';
+import {
+  type Filled,
+  type ObjectPath,
+  type RenderedObject,
+  walk,
+} from '../../format/rendered-objects.ts';
 import { parseReference, referenceName } from '../../source/reference.ts';
-import { hiddenReferences, type ImagePlace, imagesIn, walk } from './object-images.ts';
+import { hiddenReferences, type ImagePlace, imagesIn } from './object-images.ts';
 import { named } from './render.ts';
 
 /** A reference in an object that no image of the bundle has. */

@@ -8,11 +8,15 @@ import { parseSafePath } from '../../core/safe-path.ts';
 import type { ObjectsSource } from '../../format/cluster-content.ts';
 import type { Manifest } from '../../format/manifest.ts';
 import type { RenderInputFile } from '../../format/rendered-content.ts';
-import type { Filled, ObjectPath, RenderedObject } from '../../format/rendered-objects.ts';
+import {
+  type Filled,
+  type ObjectPath,
+  type RenderedObject,
+  walk,
+} from '../../format/rendered-objects.ts';
 import { ioError, readBounded } from '../../io/file.ts';
 import { localTree } from '../../source/local.ts';
 import { kubectlVersion, kustomizationFiles, kustomizationIn, kustomize } from './kustomize.ts';
-import { walk } from './object-images.ts';
 import { isNamed } from './render.ts';
 import { type RenderPlace, streamed } from './render-chart.ts';
 
@@ -129,11 +133,15 @@ function requireKnown(
       : section === undefined ||
         manifest[section as 'images' | 'models'].some((each) => each.name === name);
   if (known) return;
-  throw new StowageError('manifest-invalid', `${what} refers to something that the manifest does not define`, {
-    expected: `a name under "${section}"`,
-    found: written,
-    hint: `correct the name, or add it under "${section}"`,
-  });
+  throw new StowageError(
+    'manifest-invalid',
+    `${what} refers to something that the manifest does not define`,
+    {
+      expected: `a name under "${section}"`,
+      found: written,
+      hint: `correct the name, or add it under "${section}"`,
+    },
+  );
 }
 
 function typeOf(value: string, path: ObjectPath, manifest: Manifest, what: string): Filled['as'] {

@@ -10,6 +10,7 @@ import { parseSafePath } from '../../core/safe-path.ts';
 import type { ChartSource, ObjectsSource } from '../../format/cluster-content.ts';
 import { checkDocument } from '../../format/document.ts';
 import type { Manifest } from '../../format/manifest.ts';
+import { powersOf } from '../../format/object-powers.ts';
 import { readYamlObject } from '../../format/object-stream.ts';
 import type { RenderInputFile } from '../../format/rendered-content.ts';
 import {
@@ -22,7 +23,6 @@ import { readBounded } from '../../io/file.ts';
 import type { ChartFiles } from './chart-files.ts';
 import { nameImages, placeImages, referencesOf, type UncarriedReference } from './place-images.ts';
 import { type PlainObjects, plainObjects } from './plain-objects.ts';
-import { powersOf } from './powers.ts';
 import { named, renderForSites } from './render.ts';
 import { NAMESPACE } from './stand-ins.ts';
 
@@ -162,7 +162,7 @@ function finished(
     powers: powersOf(
       objects.map(({ object }) => object),
       all,
-    ).map((each) => printable(cutTo(each, 1000))),
+    ),
   };
 }
 

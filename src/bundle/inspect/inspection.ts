@@ -5,8 +5,9 @@ import type { BundleView } from './bundle-view.ts';
 import { readPackageLists, readPackedLock } from './comparable.ts';
 import { type NamedSigner, namedSigners } from './named-signers.ts';
 import { readPlatforms } from './platforms.ts';
+import { readRendered } from './rendered.ts';
 
-/** Everything that is known about a bundle without reading its parts. */
+/** Everything that is known about a bundle without reading the content of models, images and files. */
 export interface Inspection extends Seen {
   readonly view: BundleView;
   /** The trust document that decided which signatures count; absent if none was given. */
@@ -28,6 +29,7 @@ export async function inspection(
   return {
     ...{ view, ...(given && { given }), ...(lock && { lock }), ...(bill && { bill }) },
     platforms: await readPlatforms(view),
+    objects: await readRendered(view),
     signers: await namedSigners(view),
     madeAt: now,
   };

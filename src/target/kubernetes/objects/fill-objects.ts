@@ -110,11 +110,15 @@ function replaceAt(
   const text = member(holder, last);
   // What kind of object it is was read before it was signed, and decides where it is.
   if (typeof text !== 'string' || path[0] === 'apiVersion' || path[0] === 'kind')
-    throw new StowageError('document-invalid', 'an object has no placeholder at a place to be filled', {
-      expected: `a text at ${path.join('.')}`,
-      found: typeof text,
-      hint: 'do not use this bundle; ask the release engineer for another copy',
-    });
+    throw new StowageError(
+      'document-invalid',
+      'an object has no placeholder at a place to be filled',
+      {
+        expected: `a text at ${path.join('.')}`,
+        found: typeof text,
+        hint: 'do not use this bundle; ask the release engineer for another copy',
+      },
+    );
   (holder as Record<string, unknown>)[last] = replace(text);
 }
 
@@ -159,9 +163,13 @@ function generatedName(metadata: object, object: unknown): string | undefined {
 }
 
 function missing(placeholder: string, from: string): never {
-  throw new StowageError('document-invalid', `${from} refers to something that is not in the bundle`, {
-    expected: 'an image, a model or a parameter of the release',
-    found: placeholder,
-    hint: 'do not use this bundle; ask the release engineer for another copy',
-  });
+  throw new StowageError(
+    'document-invalid',
+    `${from} refers to something that is not in the bundle`,
+    {
+      expected: 'an image, a model or a parameter of the release',
+      found: placeholder,
+      hint: 'do not use this bundle; ask the release engineer for another copy',
+    },
+  );
 }

@@ -6,6 +6,8 @@ import type {
   KubernetesObject,
   KubernetesSet,
 } from '../../../format/kubernetes.ts';
+import { MAX_POWERS, powersOf } from '../../../format/object-powers.ts';
+import type { RenderedObject } from '../../../format/rendered-objects.ts';
 import type { RenderInput } from '../../target.ts';
 import { apiGroup } from '../api/resources.ts';
 import { modelAddress, settingsOf } from '../content.ts';
@@ -22,6 +24,7 @@ export function renderSets(
 ): KubernetesSet[] {
   const { bundle, objects: documents } = input;
   const values = valuesFor(input, owner);
+  const all = setItems(bundle).flatMap(({ name }) => documents?.get(name)?.objects ?? []);
   const sets = setItems(bundle).map(({ name, readyWhen, adopt, powers, endpoint }) => {
     const document = documents?.get(name);
     if (document === undefined) throw new Error(`${name} has no rendered objects`);
@@ -44,7 +47,7 @@ export function renderSets(
       ...(readyWhen === undefined ? {} : { readyWhen }),
       ...(adopt === undefined ? {} : { adopt }),
       ...(endpoint === undefined ? {} : { endpoint }),
-      powers,
+      powers: powersHere(filled, document.objects, { all, stated: powers }),
     };
   });
   requireUnique(sets, owner);
@@ -56,6 +59,20 @@ export function renderSets(
       hint: 'ask the release engineer to rename one of them',
     });
   return sets;
+}
+
+/** What the objects may do with the values of the site, and what else the bundle states: a newer program may know more. */
+function powersHere(
+  filled: readonly KubernetesObject[],
+  rendered: readonly RenderedObject[],
+  { all, stated }: { readonly all: readonly RenderedObject[]; readonly stated: readonly string[] },
+): string[] {
+  const contents = (some: readonly RenderedObject[]) => some.map(({ object }) => object);
+  const known = new Set(powersOf(contents(rendered), contents(all)));
+  const found = powersOf(filled as readonly object[] as RenderedObject['object'][], contents(all));
+  return [...new Set([...found, ...stated.filter((each) => !known.has(each))])]
+    .toSorted()
+    .slice(0, MAX_POWERS);
 }
 
 /** The items of a bundle that have objects, in the order in which they are applied. */

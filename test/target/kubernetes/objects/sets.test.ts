@@ -78,6 +78,23 @@ describe('when a set is rendered', () => {
     expect(annotations['applyset.kubernetes.io/additional-namespaces']).toBe('more');
   });
 
+  it('has what its objects may do at this site, and what only its bundle states', () => {
+    const role = plain(
+      {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRole',
+        metadata: { name: 'a-${release.namespace}' },
+      },
+      { filled: [{ path: ['metadata', 'name'], as: 'text' }] },
+    );
+    const stated = ['cluster: ClusterRole a-${release.namespace}', 'later: of a newer program'];
+    expect(setIn(objectsRelease([role], { powers: stated })).powers).toEqual([
+      'cluster: ClusterRole a-stowage-gear',
+      'later: of a newer program',
+    ]);
+    expect(setIn(objectsRelease([role])).powers).toEqual(['cluster: ClusterRole a-stowage-gear']);
+  });
+
   it('refuses an object twice, in whatever version', () => {
     const twice = [
       object('Gadget', 'a', 'demo.example/v1'),

@@ -1,6 +1,7 @@
-import type { Json } from '../../core/canonical-json.ts';
-import { fieldsOf, listOf, textOf, textsOf } from '../../core/fields.ts';
-import { walk } from './object-images.ts';
+import type { Json } from '../core/canonical-json.ts';
+import { fieldsOf, listOf, textOf, textsOf } from '../core/fields.ts';
+import { cutTo, printable } from '../core/printable.ts';
+import { walk } from './rendered-objects.ts';
 
 /** Kinds of the API server itself that no namespace contains. */
 const CLUSTER_KINDS: ReadonlySet<string> = new Set([
@@ -12,6 +13,9 @@ const CLUSTER_KINDS: ReadonlySet<string> = new Set([
   ...['MutatingAdmissionPolicy', 'MutatingAdmissionPolicyBinding'],
   ...['FlowSchema', 'PriorityLevelConfiguration', 'CertificateSigningRequest', 'DeviceClass'],
 ]);
+
+/** The most lines of an item in a document. */
+export const MAX_POWERS = 20_000;
 
 type Rendered = { readonly [member: string]: Json };
 
@@ -25,7 +29,8 @@ export function powersOf(
   all: readonly Rendered[] = objects,
 ): string[] {
   const defined = new Set(all.flatMap(clusterKindIn));
-  return [...new Set(objects.flatMap((each) => powersIn(each, defined)))].toSorted();
+  const lines = objects.flatMap((each) => powersIn(each, defined));
+  return [...new Set(lines.map((each) => printable(cutTo(each, 1000))))].toSorted();
 }
 
 /** The kind that a definition describes, if no namespace contains its objects. */
