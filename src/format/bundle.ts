@@ -21,6 +21,7 @@ import { type Parity, parity, parityDefects } from './parity.ts';
 import { type Part, part, partPath } from './part.ts';
 import { checkReferences } from './references.ts';
 import { type BundleCluster, bundledCluster } from './rendered-content.ts';
+import { MAX_OBJECTS_BYTES } from './rendered-objects.ts';
 import { scalingVersion } from './scaling.ts';
 import { newerHints, schemaMember } from './version.ts';
 
@@ -146,6 +147,10 @@ function* defectsOf(bundle: Bundle): Iterable<string> {
   const sizes = new Map(bundle.blobs.map((each) => [each.digest, each.size]));
   const needed = bundleSchema(bundle);
   if (schemas.indexOf(bundle.schema) < schemas.indexOf(needed)) yield `it has fields of ${needed}`;
+  const rendered = [...(bundle.charts ?? []), ...(bundle.objects ?? [])];
+  const bytes = rendered.reduce((sum, { objects }) => sum + objects.size, 0);
+  if (bytes > MAX_OBJECTS_BYTES)
+    yield `the rendered objects have ${bytes} bytes, over ${MAX_OBJECTS_BYTES}`;
   if (sizes.size !== bundle.blobs.length) yield 'a blob is listed twice';
   for (const need of blobsNeeded(bundle)) {
     const size = sizes.get(need.digest);

@@ -53,6 +53,7 @@ export interface RenderedObjects {
 
 /** More objects than any published chart has. */
 export const MAX_OBJECTS = 10_000;
+/** Of all items of a release: a site keeps them in each of its generations, and reads two of those for a plan. */
 export const MAX_OBJECTS_BYTES: number = 64 * MIB;
 
 const path: z.ZodType<(string | number)[]> = exact(

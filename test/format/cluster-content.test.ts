@@ -99,6 +99,25 @@ describe('when a manifest has charts and objects', () => {
 });
 
 describe('when a document has charts, objects or cluster', () => {
+  it.each([
+    [[40, 24], false],
+    [[40, 25], true],
+    [[65], true],
+  ])('is a bundle whose objects of %j MiB are too many: %s', async (sizes, tooMany) => {
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const objects = sizes.map((mib, index) => ({
+      ...{ name: `o${index}`, source: 'o', manifest: digest, renderedBy: 'kubectl v1.36.0' },
+      ...{ powers: [], objects: { digest, size: mib * 1_048_576 } },
+    }));
+    const bundle = bend(bend(sample.bundle(), 'objects', objects), 'schema', 'stowage/bundle/v3');
+    // Its blobs are not listed either.
+    const { defects } = await expectCode(
+      () => checkDocument(bundleKind, bundle),
+      'index-malformed',
+    );
+    expect(defects.some((each) => each.includes('rendered objects have'))).toBe(tooMany);
+  });
+
   it('is a bundle of version 3, which older programs refuse as newer', async () => {
     const bundle = bend(sample.bundle(), 'cluster', cluster);
     await expectCode(() => checkDocument(bundleKind, bundle), 'index-malformed');

@@ -91,9 +91,11 @@ export async function renderRelease(
   const everything = all.flatMap(({ objects }) => objects.map(({ object }) => object));
   const finish = (raw: Raw): RenderedItem => finished(raw, names, everything);
   const own = new Set(manifest.images.map(({ name }) => name));
+  const [finishedCharts, finishedObjects] = [rawCharts.map(finish), rawObjects.map(finish)];
+  requireSmall([...finishedCharts, ...finishedObjects]);
   return {
-    charts: rawCharts.map(finish),
-    objects: rawObjects.map(finish),
+    charts: finishedCharts,
+    objects: finishedObjects,
     images: [...names]
       .filter(([, name]) => !own.has(name))
       .map(([source, name]) => ({ name, source })),
@@ -151,12 +153,6 @@ function finished(
   const document: RenderedObjects = { schema: 'stowage/objects/v1', objects };
   requireReadable(document, source.name);
   const bytes = canonicalBytes(document as unknown as Json);
-  if (bytes.length > MAX_OBJECTS_BYTES)
-    throw new StowageError('content-refused', `the objects of ${source.name} are too large`, {
-      expected: `at most ${MAX_OBJECTS_BYTES} bytes`,
-      found: `${bytes.length} bytes`,
-      hint: 'leave objects out with without:, or divide them into several items',
-    });
   return {
     ...{ name: source.name, source, document: bytes, objects, renderedBy, inputs, uncarried },
     powers: powersOf(
@@ -164,6 +160,16 @@ function finished(
       all,
     ),
   };
+}
+
+function requireSmall(items: readonly RenderedItem[]): void {
+  const bytes = items.reduce((sum, { document }) => sum + document.length, 0);
+  if (bytes <= MAX_OBJECTS_BYTES) return;
+  throw new StowageError('content-refused', 'the objects of the release are too large', {
+    expected: `at most ${MAX_OBJECTS_BYTES} bytes in all charts and objects`,
+    found: `${bytes} bytes`,
+    hint: 'leave objects out with without:, or divide them into several releases',
+  });
 }
 
 /** What no site could read, such as a hook with a weight out of bounds, must not be signed. */

@@ -37,18 +37,34 @@ export async function objectKinds(input: ClusterConstraintInput): Promise<Constr
   });
 }
 
-/** What the objects of each chart may do beyond their namespace: for a person to read, and never violated. */
+/**
+ * What the objects of each chart may do beyond their namespace, and how its pods are confined if not as usual: for a person to
+ * read, and never violated.
+ */
 export async function objectPowers(input: ClusterConstraintInput): Promise<Constraint[]> {
-  return (await surveyObjects(input)).flatMap(({ release, workload }) =>
-    setsOf(workload)
-      .filter(({ powers }) => powers.length > 0)
-      .map(({ name, powers }) => ({
-        rule: POWERS,
-        satisfied: true,
-        needs: `what ${name} of ${releaseText(release)} may do beyond its namespace`,
-        found: withinLimit(powers),
-      })),
-  );
+  return (await surveyObjects(input)).flatMap(({ release, workload }) => {
+    const { namespace, podSecurity } = workload;
+    const weaker =
+      podSecurity === undefined
+        ? []
+        : [
+            {
+              ...{ rule: POWERS, satisfied: true },
+              needs: `how namespace ${namespace} of ${releaseText(release)} confines pods`,
+              found: `PodSecurity ${podSecurity} instead of restricted`,
+            },
+          ];
+    return [
+      ...weaker,
+      ...setsOf(workload)
+        .filter(({ powers }) => powers.length > 0)
+        .map(({ name, powers }) => ({
+          ...{ rule: POWERS, satisfied: true },
+          needs: `what ${name} of ${releaseText(release)} may do beyond its namespace`,
+          found: withinLimit(powers),
+        })),
+    ];
+  });
 }
 
 /** As many as fit into a constraint. The plan has all of them in its generation. */

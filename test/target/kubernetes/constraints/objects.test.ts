@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Bundle } from '../../../../src/format/bundle.ts';
 import type { Constraint } from '../../../../src/format/plan.ts';
 import type { RenderedObject } from '../../../../src/format/rendered-objects.ts';
 import { ObjectApi } from '../../../../src/target/kubernetes/api/object-api.ts';
@@ -6,6 +7,7 @@ import type { ClusterConstraintInput } from '../../../../src/target/kubernetes/c
 import {
   objectOwners,
   objectPlaces,
+  objectPowers,
 } from '../../../../src/target/kubernetes/constraints/objects.ts';
 import { clusterWorkload } from '../../../../src/target/kubernetes/workload.ts';
 import { objectsRelease, plain } from '../../../support/objects-release.ts';
@@ -25,18 +27,22 @@ interface Given {
   /** What the cluster has at every place of the release. */
   readonly there?: { readonly labels?: object; readonly annotations?: object };
   readonly clusterScoped?: false;
+  readonly cluster?: NonNullable<Bundle['cluster']>;
 }
 
 const site = clusterWorkload(
   objectsRelease([plain({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } })]).release,
 )?.site;
 
-/** Whether a release with these objects satisfies the rules of owners and places. */
-async function judged(
+/** What a plan finds about a release with these objects. */
+async function constraintsOf(
   objects: readonly RenderedObject[],
-  { adopt, there, clusterScoped }: Given = {},
-): Promise<Record<string, boolean>> {
-  const { release, bundle } = objectsRelease(objects, adopt === undefined ? {} : { adopt });
+  { adopt, there, clusterScoped, cluster }: Given = {},
+): Promise<Constraint[]> {
+  const { release, bundle } = objectsRelease(objects, {
+    ...(adopt === undefined ? {} : { adopt }),
+    ...(cluster === undefined ? {} : { cluster }),
+  });
   const send = async (_: string, { path }: { readonly path: string }) => {
     const kinds = KINDS[path];
     if (kinds !== undefined) {
@@ -57,10 +63,16 @@ async function judged(
     api: new ObjectApi({ send } as never),
     signal: new AbortController().signal,
   } as unknown as ClusterConstraintInput;
-  const constraints: Constraint[] = [
-    ...(await objectOwners(input)),
-    ...(await objectPlaces(input)),
-  ];
+  const rules = [objectOwners, objectPlaces, objectPowers];
+  return (await Promise.all(rules.map((rule) => rule(input)))).flat();
+}
+
+/** Whether a release with these objects satisfies each rule. */
+async function judged(
+  objects: readonly RenderedObject[],
+  given: Given = {},
+): Promise<Record<string, boolean>> {
+  const constraints = await constraintsOf(objects, given);
   return Object.fromEntries(constraints.map(({ rule, satisfied }) => [rule, satisfied]));
 }
 
@@ -127,5 +139,20 @@ describe('when objects are outside of the namespace of the release', () => {
   ])('refuses %s where the site allows none in the whole cluster', async (_, object, satisfied) => {
     expect((await judged([object], { clusterScoped: false }))['cluster-scoped']).toBe(satisfied);
     expect(await judged([object])).not.toHaveProperty('cluster-scoped');
+  });
+});
+
+describe('when a person reads what a release may do', () => {
+  const powers = async (given: Given = {}): Promise<string[]> => {
+    const found = await constraintsOf([namespace('more')], given);
+    return found.flatMap((each) => (each.rule === 'powers' ? [each.found] : []));
+  };
+
+  it('names objects of the whole cluster, and a weaker PodSecurity of the namespace', async () => {
+    expect(await powers()).toEqual(['cluster: Namespace more']);
+    expect(await powers({ cluster: { podSecurity: 'privileged' } })).toEqual([
+      'PodSecurity privileged instead of restricted',
+      'cluster: Namespace more',
+    ]);
   });
 });
