@@ -7,7 +7,6 @@ import { MIB } from '../core/limits.ts';
 
 const MAX_SAID_CHARACTERS = 16_384;
 const WATCH_MS = 100;
-const PAGE_BYTES = 4096;
 const NOWHERE = 'http://127.0.0.1:9';
 
 /** What a program that renders text may use. It gets no network settings, no home folder and no other variable. */
@@ -98,11 +97,11 @@ export async function runConfined(
   }
 }
 
-/** proc_pid_statm(5); 0 when the process has ended. */
+/** proc_pid_status(5); 0 when the process has ended, and where there is no such file. */
 async function residentBytes(pid: number | undefined): Promise<number> {
   try {
-    const [, pages] = (await readFile(`/proc/${pid}/statm`, 'latin1')).split(' ');
-    return Number(pages) * PAGE_BYTES;
+    const status = await readFile(`/proc/${pid}/status`, 'latin1');
+    return Number(/^VmRSS:\s+([0-9]+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
   } catch {
     return 0;
   }

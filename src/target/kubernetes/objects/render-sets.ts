@@ -138,7 +138,8 @@ function withSecretIn(value: unknown, name: string): unknown {
       const spec: Fields = fieldsOf(inner);
       if (key !== 'spec' || !Array.isArray(spec['containers'])) return [key, inner];
       const own = Array.isArray(spec['imagePullSecrets']) ? spec['imagePullSecrets'] : [];
-      return [key, { ...spec, imagePullSecrets: [...own, { name }] }];
+      const others = own.filter((each: unknown) => fieldsOf(each)['name'] !== name);
+      return [key, { ...spec, imagePullSecrets: [...others, { name }] }];
     }),
   );
 }

@@ -149,17 +149,19 @@ export function isHookOfHelm(found: Found): boolean {
   return textOf(fieldsOf(metadataOf(found)['annotations'])[HOOK], 1024) !== undefined;
 }
 
-/** Deletes an object and waits until it is gone. @throws StowageError `engine-failed` when it stays */
+/** Deletes an object and waits until it is gone; what its operator makes anew is another object. @throws StowageError `engine-failed` when it stays */
 export async function removeAndWait(
   api: ObjectApi,
   placed: PlacedObject['placed'],
   signal: AbortSignal,
 ): Promise<void> {
+  const found = await api.get(placed, signal);
+  if (found === undefined) return;
   await api.remove(placed, signal);
   const began = performance.now();
   for (;;) {
     const left = await api.get(placed, signal);
-    if (left === undefined) return;
+    if (left === undefined || metadataOf(left)['uid'] !== metadataOf(found)['uid']) return;
     if (signal.aborted) throw interrupted(signal);
     if (performance.now() - began >= GONE_MS) {
       const { finalizers } = fieldsOf(left['metadata']);

@@ -38,9 +38,9 @@ export async function takeOver(
   );
 }
 
-/** Whether a manager is a program with which a person installs objects. */
+/** Whether a manager is a program with which a person installs objects. A controller such as Flux's would write them again. */
 export function isInstaller(manager: unknown): boolean {
-  return /^(?:helm|kubectl)(?:$|-)/.test(String(manager));
+  return /^(?:helm|kubectl)(?:$|-(?!controller$))/.test(String(manager));
 }
 
 /** The entries of `managedFields` after {@link takeOver}; undefined if they stay as they are. Pure. */

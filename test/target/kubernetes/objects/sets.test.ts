@@ -115,7 +115,8 @@ describe('when a set is rendered', () => {
   });
 
   it('gives pods of the release the pull secret, and no other pods', () => {
-    const pod = { containers: [{ name: 'a', image: 'x' }], imagePullSecrets: [{ name: 'own' }] };
+    const named = (...names: readonly string[]) => names.map((name) => ({ name }));
+    const pod = { containers: [{ name: 'a', image: 'x' }], imagePullSecrets: named('own') };
     const workloads = ['stowage-gear', 'other'].map((namespace) =>
       plain({
         ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'a', namespace } },
@@ -128,6 +129,11 @@ describe('when a set is rendered', () => {
       (each) => JSON.stringify(each).match(/"imagePullSecrets":(\[.*?\])/)?.[1],
     );
     expect(secrets).toEqual(['[{"name":"own"},{"name":"nodes"}]', '[{"name":"own"}]']);
+    const [workload] = workloads;
+    const twice = JSON.parse(JSON.stringify(workload).replace('"own"', '"nodes"'));
+    expect(JSON.stringify(setIn(objectsRelease([twice], { settings })).objects)).toContain(
+      '"imagePullSecrets":[{"name":"nodes"}]',
+    );
   });
 });
 
@@ -241,6 +247,7 @@ describe('when fields of another program are taken over', () => {
     const others = [
       entry('kube-controller-manager', { 'f:status': {} }),
       entry('cert-manager', { 'f:data': { 'f:ca': {} } }),
+      entry('helm-controller', { 'f:data': { 'f:flux': {} } }),
     ];
     const managed = takenOver([
       entry('helm', { 'f:data': { 'f:a': {} } }, { operation: 'Apply' }),
@@ -251,6 +258,7 @@ describe('when fields of another program are taken over', () => {
     expect(managed?.map(({ manager }) => manager)).toEqual([
       'kube-controller-manager',
       'cert-manager',
+      'helm-controller',
       'helm',
       'stowage',
     ]);
