@@ -177,17 +177,17 @@ describe('when the cluster has other objects than were applied', () => {
   it('names fields that differ, and a repair makes them what they were', async () => {
     await cluster.kubectl('delete', 'configmap', 'settings', '--namespace', NAMESPACE);
     await cluster.kubectl(
-      ...['label', 'deployment', 'worker', 'stowage.dev/release=other', '--overwrite'],
+      ...['label', 'deployment', 'worker', 'stowage.dev/service=other', '--overwrite'],
       ...['--namespace', NAMESPACE],
     );
     const of = { release: first.release, service: 'things' };
     const { drift } = await target.state(of, signal);
     expect(drift.map(({ field }) => field)).toEqual([
       'ConfigMap settings',
-      'Deployment worker .metadata.labels.stowage.dev/release',
+      'Deployment worker .metadata.labels.stowage.dev/service',
     ]);
     await cluster.kubectl(
-      ...['label', 'deployment', 'worker', 'stowage.dev/release-', '--namespace', NAMESPACE],
+      ...['label', 'deployment', 'worker', 'stowage.dev/service-', '--namespace', NAMESPACE],
     );
     const kept = generation(1, first);
     const repairs = [{ release: 'gear', service: 'things', running: true, reason: 'drift' }];
