@@ -48,6 +48,7 @@ function powersIn(object: Rendered, defined: ReadonlySet<string>): string[] {
     ...(CLUSTER_KINDS.has(kind) || defined.has(`${group} ${kind}`)
       ? [`cluster: ${kind} ${name}`]
       : []),
+    ...(kind === 'Namespace' ? namespacePowers(object, name) : []),
     ...grantsIn(object, kind, name),
     ...webhooksIn(object, kind, name),
     // A definition describes pods, and has none.
@@ -56,8 +57,13 @@ function powersIn(object: Rendered, defined: ReadonlySet<string>): string[] {
 }
 
 function grantsIn(object: Rendered, kind: string, name: string): string[] {
-  if (kind === 'ClusterRole' || kind === 'Role')
-    return listOf(object['rules']).flatMap((rule) => {
+  if (kind === 'ClusterRole' || kind === 'Role') {
+    // The server adds the rules of every role with these labels.
+    const aggregated = listOf(fieldsOf(object['aggregationRule'])['clusterRoleSelectors']).map(
+      (selector) =>
+        `rights: ${kind} ${name}: every rule of cluster roles with ${JSON.stringify(selector)}`,
+    );
+    const granted = listOf(object['rules']).flatMap((rule) => {
       const verbs = textsOf(rule['verbs']).join(',');
       const groups = textsOf(rule['apiGroups']);
       const urls = textsOf(rule['nonResourceURLs']);
@@ -66,6 +72,8 @@ function grantsIn(object: Rendered, kind: string, name: string): string[] {
       );
       return [...kinds, ...urls].map((each) => `rights: ${kind} ${name}: ${verbs} on ${each}`);
     });
+    return [...granted, ...aggregated];
+  }
   if (kind !== 'ClusterRoleBinding' && kind !== 'RoleBinding') return [];
   const role = fieldsOf(object['roleRef']);
   return listOf(object['subjects']).map(
@@ -81,9 +89,19 @@ function webhooksIn(object: Rendered, kind: string, name: string): string[] {
     listOf(webhook['rules']).map((rule) => {
       const kinds = textsOf(rule['resources']).join(',');
       const operations = textsOf(rule['operations']).join(',');
-      return `webhook: ${name} ${does} ${kinds} at ${operations}`;
+      // `Fail` is the default of admissionregistration.k8s.io/v1.
+      const failure = textOf(webhook['failurePolicy'], 63) ?? 'Fail';
+      return `webhook: ${name} ${does} ${kinds} at ${operations}, failurePolicy ${failure}`;
     }),
   );
+}
+
+/** PodSecurity of a namespace, where it allows more than `restricted`. A namespace without labels has the default of its cluster. */
+function namespacePowers(object: Rendered, name: string): string[] {
+  const labels = fieldsOf(fieldsOf(object['metadata'])['labels']);
+  const level = textOf(labels['pod-security.kubernetes.io/enforce'], 63);
+  if (level === 'restricted') return [];
+  return [`namespace: ${name}: PodSecurity ${level ?? 'of the cluster'} for its pods`];
 }
 
 function podPowers(object: Rendered, what: string): string[] {
@@ -94,9 +112,12 @@ function podPowers(object: Rendered, what: string): string[] {
     for (const shared of ['hostNetwork', 'hostPID', 'hostIPC'])
       if (fields[shared] === true && Array.isArray(fields['containers']))
         found.push(`pod: ${what}: ${shared}`);
+    if (typeof fields['hostPort'] === 'number' && fields['hostPort'] > 0)
+      found.push(`pod: ${what}: hostPort ${fields['hostPort']}`);
     if (where === 'hostPath') found.push(`pod: ${what}: hostPath ${String(fields['path'])}`);
     if (where !== 'securityContext') return;
     if (fields['privileged'] === true) found.push(`pod: ${what}: privileged`);
+    if (fields['runAsUser'] === 0) found.push(`pod: ${what}: runAsUser 0 (root)`);
     for (const each of textsOf(fieldsOf(fields['capabilities'])['add']))
       found.push(`pod: ${what}: capability ${each}`);
   });

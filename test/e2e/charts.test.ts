@@ -200,7 +200,7 @@ describe('when a release consists of published charts', () => {
     const text = JSON.stringify(json);
     for (const power of [
       'cluster: CustomResourceDefinition leaderworkersets.leaderworkerset.x-k8s.io',
-      'webhook: lws-validating-webhook-configuration judges leaderworkersets at CREATE,UPDATE',
+      'webhook: lws-validating-webhook-configuration judges leaderworkersets at CREATE,UPDATE, failurePolicy Fail',
       'hostPath /sys',
       'cluster: CustomResourceDefinition httproutes.gateway.networking.k8s.io',
     ])

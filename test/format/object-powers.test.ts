@@ -34,7 +34,47 @@ describe('when an officer reads what objects may do', () => {
       'a webhook',
       'MutatingWebhookConfiguration',
       { webhooks: [{ rules: [{ resources: ['pods'], operations: ['CREATE'] }] }] },
-      'webhook: a changes pods at CREATE',
+      'webhook: a changes pods at CREATE, failurePolicy Fail',
+    ],
+    [
+      'a webhook that may be absent',
+      'ValidatingWebhookConfiguration',
+      {
+        webhooks: [
+          { failurePolicy: 'Ignore', rules: [{ resources: ['pods'], operations: ['CREATE'] }] },
+        ],
+      },
+      'webhook: a judges pods at CREATE, failurePolicy Ignore',
+    ],
+    [
+      'a role that is made of others',
+      'ClusterRole',
+      { aggregationRule: { clusterRoleSelectors: [{ matchLabels: { part: 'of' } }] } },
+      'rights: ClusterRole a: every rule of cluster roles with {"matchLabels":{"part":"of"}}',
+    ],
+    [
+      'a namespace that confines nothing',
+      'Namespace',
+      { metadata: { name: 'a', labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } } },
+      'namespace: a: PodSecurity privileged for its pods',
+    ],
+    [
+      'a namespace without a standard',
+      'Namespace',
+      {},
+      'namespace: a: PodSecurity of the cluster for its pods',
+    ],
+    [
+      'a port of the host',
+      'Pod',
+      { spec: { containers: [{ ports: [{ hostPort: 443 }] }] } },
+      'pod: Pod a: hostPort 443',
+    ],
+    [
+      'the user root',
+      'Pod',
+      { spec: { securityContext: { runAsUser: 0 }, containers: [] } },
+      'pod: Pod a: runAsUser 0 (root)',
     ],
     [
       'a privileged container',

@@ -17,6 +17,7 @@ const KINDS: Readonly<Record<string, readonly (readonly [kind: string, namespace
   '/api/v1': [
     ['ConfigMap', true],
     ['Namespace', false],
+    ['Secret', true],
   ],
   '/apis/batch/v1': [['Job', true]],
   '/apis/apiextensions.k8s.io/v1': [['CustomResourceDefinition', false]],
@@ -88,6 +89,7 @@ const definition = plain({
   ...{ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' },
   metadata: { name: 'gadgets.demo.example' },
 });
+const secret = plain({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'a' } });
 const hook = plain(
   { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'a' } },
   { hook: { events: ['pre-install'], weight: 0 } },
@@ -104,6 +106,8 @@ describe('when an object exists already', () => {
     ['an object of another release of this site', inNamespace(), of('other'), false, false],
     ['an object of another site', inNamespace(), of('gear', 'ffffffff'), false, false],
     ['an object of Helm', inNamespace(), helm, false, true],
+    ['a secret of Helm, whose content the site would have to keep', secret, helm, false, false],
+    ['a secret of this release', secret, of('gear'), true, true],
     ['a definition of another release of this site', definition, of('other'), true, true],
     ['a definition of another site', definition, of('gear', 'ffffffff'), false, true],
     ['a namespace of somebody', namespace('more'), {}, false, true],
@@ -149,10 +153,12 @@ describe('when a person reads what a release may do', () => {
   };
 
   it('names objects of the whole cluster, and a weaker PodSecurity of the namespace', async () => {
-    expect(await powers()).toEqual(['cluster: Namespace more']);
+    expect(await powers()).toEqual([
+      'cluster: Namespace more; namespace: more: PodSecurity of the cluster for its pods',
+    ]);
     expect(await powers({ cluster: { podSecurity: 'privileged' } })).toEqual([
       'PodSecurity privileged instead of restricted',
-      'cluster: Namespace more',
+      'cluster: Namespace more; namespace: more: PodSecurity of the cluster for its pods',
     ]);
   });
 });
