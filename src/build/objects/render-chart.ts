@@ -12,7 +12,7 @@ import { type ChartFiles, writeChart } from './chart-files.ts';
 /** The limits of one rendering: the largest published charts render 5 MiB in two seconds. */
 export const RENDER_LIMITS: Pick<Confinement, 'timeoutMs' | 'maxOutputBytes' | 'maxMemoryBytes'> = {
   timeoutMs: 60_000,
-  maxOutputBytes: 32 * MIB,
+  maxOutputBytes: 16 * MIB,
   maxMemoryBytes: GIB,
 };
 

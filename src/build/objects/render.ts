@@ -79,13 +79,16 @@ export async function renderForSites(
       named(object, rounds[first.some((each) => each.object === object) ? 0 : 1].restore),
   });
   const objects = first.map(({ object, source }, index): RenderedObject => {
-    const { value, filled, differences } = mergeRounds(
+    const { value, filled, differences, literals } = mergeRounds(
       [object, second[index]?.object ?? null],
       rounds,
     );
     const [difference] = differences;
     if (difference !== undefined)
       throw computed(input.what, named(object, rounds[0].restore), difference, source);
+    const [literal] = literals;
+    if (literal !== undefined)
+      throw ambiguous(input.what, named(object, rounds[0].restore), literal, source);
     const hook = hookOf(object, input.what, source);
     return {
       object: value as RenderedObject['object'],
@@ -252,6 +255,14 @@ function computed(what: string, object: string, path: ObjectPath, source: string
     expected: 'values of the site that the templates copy',
     found: `${object} in ${source}: ${path.join('.')} is computed, random, or depends on the time`,
     hint: 'set the value that the template generates, such as a password or a certificate; give a fixed value in place of a parameter that it computes with',
+  });
+}
+
+function ambiguous(what: string, object: string, path: ObjectPath, source: string): StowageError {
+  return new StowageError('chart-unsupported', `${what} has a placeholder of its own`, {
+    expected: 'texts without ${...} beside a value of the site',
+    found: `${object} in ${source}: ${path.join('.')} has a placeholder that the chart itself contains`,
+    hint: 'it would be filled like those of the manifest: change the value or template that contains it, or leave the object out with without:',
   });
 }
 

@@ -91,6 +91,11 @@ export function parametersIn(value: Json | undefined): string[] {
   return [...JSON.stringify(value ?? null).matchAll(PARAMETER)].map(([, name = '']) => name);
 }
 
+/** Whether a text has what looks like a placeholder of Stowage. */
+export function hasPlaceholder(value: string): boolean {
+  return /\$\{(?:parameters|images|models|release)\./.test(value);
+}
+
 function text(what: string, round: Round): string {
   const hex = createHash('sha256').update(`${round} ${what}`).digest('hex');
   return `s${hex.slice(0, round === 0 ? 19 : 23)}`;
@@ -102,6 +107,8 @@ export interface Merged {
   readonly filled: readonly Filled[];
   /** Where the two renderings differ by more than the stand-ins. */
   readonly differences: readonly ObjectPath[];
+  /** Texts to be filled that have a placeholder of their own, which would be filled too. */
+  readonly literals: readonly ObjectPath[];
 }
 
 /** Restores the placeholders in a value that was rendered in both rounds. */
@@ -111,6 +118,7 @@ export function mergeRounds(
 ): Merged {
   const filled: Filled[] = [];
   const differences: ObjectPath[] = [];
+  const literals: ObjectPath[] = [];
   const merge = (a: Json | undefined, b: Json | undefined, path: ObjectPath): Json => {
     if (Array.isArray(a) && Array.isArray(b) && a.length === b.length)
       return a.map((each: Json, index) => merge(each, b[index], [...path, index]));
@@ -126,6 +134,7 @@ export function mergeRounds(
     if (typeof a === 'string' && typeof b === 'string') {
       const restored = rounds[0].restore(a);
       if (restored === rounds[1].restore(b)) {
+        if (hasPlaceholder(a)) literals.push(path);
         filled.push({ path, as: 'text' });
         return restored;
       }
@@ -145,7 +154,7 @@ export function mergeRounds(
     differences.push(path);
     return a ?? null;
   };
-  return { value: merge(values[0], values[1], []), filled, differences };
+  return { value: merge(values[0], values[1], []), filled, differences, literals };
 }
 
 function isChecksum(value: Json | undefined, path: ObjectPath): value is string {

@@ -140,6 +140,11 @@ describe('when a chart cannot be rendered once for every site', { timeout: 120_0
       'Release.IsUpgrade',
     ],
     ['Release.IsInstall', configMap('a', 'x: "{{ .Release.IsInstall }}"'), 'IsUpgrade'],
+    [
+      'a placeholder of its own beside a value of the site',
+      configMap('a', 'x: "{{ .Values.domain }} ${parameters.port}"'),
+      'data.x has a placeholder',
+    ],
     ['a rollback hook', hook('"pre-upgrade,pre-rollback"'), 'pre-rollback'],
     ['rollback hooks alone', hook('"pre-rollback,post-rollback"'), 'post-rollback'],
     ['a length', configMap('a', 'x: "{{ len .Values.domain }}"'), 'data.x'],

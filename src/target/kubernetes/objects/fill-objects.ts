@@ -20,6 +20,12 @@ export interface ObjectValues {
 const PLACEHOLDER =
   /\$\{(?:release\.namespace|images\.([a-z0-9-]+)(?:\.(repository|name|version))?|models\.([a-z0-9-]+)\.uri)\}/g;
 
+const PARAMETER = /\$\{parameters\.[^}]*\}/g;
+/** A text that YAML and JSON write as it is, between quotes or without. */
+const PLAIN = /^(?!.*: )[\p{L}\p{N}/._](?:[\p{L}\p{N} ._~/@%+,=?:-]*[\p{L}\p{N}/._~@%+=?-])?$/u;
+/** A text that YAML 1.1 reads as something else. */
+const KEYWORD = /^(?:true|false|yes|no|on|off|y|n|null)$/i;
+
 /** They become parts of the paths of requests, in which `..` leads to another object (`IsValidPathSegmentName` of Kubernetes). */
 const NAME = /^(?!\.{1,2}$)[^/%]+$/;
 const API_VERSION = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\/)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
@@ -28,7 +34,8 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 /**
  * Writes the values of a site into the objects of a document, at the places that it lists and at no others. A checksum, which
  * charts compute from other objects, becomes one of all values.
- * @throws StowageError `document-invalid` for an object without a kind and a name, or with a placeholder of nothing
+ * @throws StowageError `document-invalid` for an object without a kind and a name, or with a placeholder of nothing; `site-invalid`
+ * for a value that a document in a text would have to quote
  */
 export function fillObjects(
   objects: readonly RenderedObject[],
@@ -71,11 +78,40 @@ function filledText(
     },
   );
   // Last: what looks like a placeholder in a parameter is a text like any other.
-  const filled = values.parameters(placed);
+  const filled = isNested(text)
+    ? placed.replaceAll(PARAMETER, (whole) =>
+        plainValue(values.parameters(whole), { name: whole, path, from }),
+      )
+    : values.parameters(placed);
   if (as === 'text') return filled;
   const number = Number(filled);
   if (!Number.isSafeInteger(number)) missing(text, from);
   return number;
+}
+
+/**
+ * Whether a text seems to be a document of its own, such as JSON in an annotation or the YAML of a configuration: a template can
+ * have quoted a value in it (`quote`, `toJson`, `toYaml`), which shows only with values that need quotes.
+ */
+function isNested(text: string): boolean {
+  return /[\n"'{}[\]\\]/.test(text.replaceAll(/\$\{[^}]*\}/g, ''));
+}
+
+/** A value that is the same with and without quotes. @throws StowageError `site-invalid` for another one */
+function plainValue(
+  value: string,
+  { name, path, from }: { readonly name: string; readonly path: ObjectPath; readonly from: string },
+): string {
+  if (PLAIN.test(value) && !KEYWORD.test(value)) return value;
+  throw new StowageError(
+    'site-invalid',
+    `the value of ${name} cannot be written into a document in a text`,
+    {
+      expected: `letters, digits, inner spaces and any of ._~/@%+,=?:- in a value for ${path.join('.')} of ${from}, and no word such as true or null`,
+      found: quoted(value),
+      hint: 'choose another value in site.yaml, or ask the release engineer to give the chart a fixed one: whether its template quotes this value is not known',
+    },
+  );
 }
 
 /**
@@ -126,7 +162,7 @@ function checked(object: Readonly<Record<string, Json>>, from: string): Kubernet
   const { apiVersion, kind } = object;
   const { creationTimestamp: _, ...metadata } = fieldsOf(object['metadata']);
   const { status, ...rest } = object;
-  const name = textOf(metadata['name'], 253) ?? generatedName(metadata, object);
+  const name = textOf(metadata['name'], 253);
   if (typeof apiVersion !== 'string' || typeof kind !== 'string' || name === undefined)
     throw new StowageError('document-invalid', `an object of ${from} is incomplete`, {
       expected: 'apiVersion, kind and metadata.name',
@@ -150,16 +186,6 @@ function checked(object: Readonly<Record<string, Json>>, from: string): Kubernet
   // What generators of definitions leave there is never applied.
   const own = kind === 'CustomResourceDefinition' || status === undefined ? rest : object;
   return { ...own, apiVersion, kind, metadata: { ...metadata, name } };
-}
-
-/** An object that the server would name is made once, under one name. */
-function generatedName(metadata: object, object: unknown): string | undefined {
-  const { generateName } = fieldsOf(metadata);
-  if (typeof generateName !== 'string') return undefined;
-  const digest = createHash('sha256')
-    .update(canonicalJson(object as Json))
-    .digest('hex');
-  return `${generateName}${digest.slice(0, 8)}`;
 }
 
 function missing(placeholder: string, from: string): never {

@@ -92,6 +92,51 @@ describe('when the values of a site are written into objects', () => {
     expect(found?.['data']).toEqual({ text: '${images.absent} stowage-gear' });
   });
 
+  const inText = (text: string, value: string): unknown => {
+    const object = {
+      ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } },
+      data: { text },
+    };
+    const places: Filled[] = [{ path: ['data', 'text'], as: 'text' }];
+    const [first] = fillObjects([plain(object, { filled: places })], {
+      ...values,
+      parameters: (each) => each.replaceAll('${parameters.host}', () => value),
+    });
+    return Object(first?.['data']).text;
+  };
+
+  const JSON_TEXT = '{"host": "${parameters.host}"}';
+  it.each([
+    ...['plant.example', 'https://a.example:8443/x?y=1', 'A b', '10', 'é', '.a', 'x86_64-v3'],
+  ])('writes %s into a document in a text, as it needs no quotes', (value) => {
+    expect(inText(JSON_TEXT, value)).toBe(`{"host": "${value}"}`);
+    expect(inText('host: ${parameters.host}\nport: 1\n', value)).toBe(`host: ${value}\nport: 1\n`);
+  });
+
+  it.each([
+    ...[
+      'a"b',
+      'a\\b',
+      "a'b",
+      'a\nb',
+      'a: b',
+      'a #b',
+      'a:',
+      '',
+      ' a',
+      'a ',
+      '*a',
+      '@a',
+      '- a',
+      '{}',
+    ],
+    ...['true', 'NO', 'null', '~', 'a&b', '<a>'],
+  ])('refuses %j in a document in a text, which a template may have quoted', (value) => {
+    expectCode(() => inText(JSON_TEXT, value), 'site-invalid');
+    expectCode(() => inText('a: ${parameters.host}\n', value), 'site-invalid');
+    expect(inText('--host=${parameters.host}', value)).toBe(`--host=${value}`);
+  });
+
   it.each<[what: string, path: string[]]>([
     ['the kind', ['kind']],
     ['the version', ['apiVersion']],
@@ -173,10 +218,8 @@ describe('when objects are not what is applied', () => {
     });
   });
 
-  it('gives an object that the server would name one name, and refuses one without any', () => {
-    const object = { apiVersion: 'batch/v1', kind: 'Job' };
-    const [job] = fillObjects([plain({ ...object, metadata: { generateName: 'test-' } })], values);
-    expect(job?.metadata.name).toMatch(/^test-[0-9a-f]{8}$/);
-    expectCode(() => fillObjects([plain({ ...object, metadata: {} })], values), 'document-invalid');
+  it.each([{}, { generateName: 'test-' }])('refuses one without a name: %j', (metadata) => {
+    const object = { apiVersion: 'batch/v1', kind: 'Job', metadata };
+    expectCode(() => fillObjects([plain(object)], values), 'document-invalid');
   });
 });
