@@ -97,7 +97,10 @@ function valuesFor(input: RenderInput, owner: Owner): ObjectValues {
   };
 }
 
-/** Labels of the object alone: those of its pods may be in selectors, which cannot change. */
+/**
+ * Labels of the object alone: those of its pods may be in selectors, which cannot change. A definition is of the whole site:
+ * releases that contain the same one must apply the same labels.
+ */
 function owned(object: KubernetesObject, owner: Owner, set: string): KubernetesObject {
   const { metadata } = object;
   return {
@@ -108,10 +111,14 @@ function owned(object: KubernetesObject, owner: Owner, set: string): KubernetesO
         ...metadata.labels,
         [labels.managedBy]: MANAGER,
         [labels.site]: owner.site,
-        [labels.release]: owner.release,
-        [labels.service]: set,
-        // KEP-3659: what has this label may be pruned.
-        ...(isDefinition(object) ? {} : { [labels.partOf]: applySetId(owner) }),
+        ...(isDefinition(object)
+          ? {}
+          : {
+              [labels.release]: owner.release,
+              [labels.service]: set,
+              // KEP-3659: what has this label may be pruned.
+              [labels.partOf]: applySetId(owner),
+            }),
       },
     },
   };
