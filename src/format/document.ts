@@ -96,16 +96,25 @@ function read<T>(kind: DocumentKind<T>, value: unknown, reading: Checking): T {
   return check(kind, kind, document, reading);
 }
 
-/** The canonical bytes of a document. */
+/** The canonical bytes of a document. @throws StowageError with the kind's code for one that could not be read again */
 export function writeCanonical<T>(kind: DocumentKind<T>, document: T): Buffer {
   checkDocument(kind, document);
-  return canonicalBytes(document as Json);
+  return writable(kind, canonicalBytes(document as Json));
 }
 
-/** A document as indented JSON with a final newline, members in the order they were given. */
+/** A document as indented JSON with a final newline, members in the order they were given. @throws as {@link writeCanonical} */
 export function writeJson<T>(kind: DocumentKind<T>, document: T): Buffer {
   checkDocument(kind, document);
-  return Buffer.from(`${JSON.stringify(document, null, 2)}\n`, 'utf8');
+  return writable(kind, Buffer.from(`${JSON.stringify(document, null, 2)}\n`, 'utf8'));
+}
+
+function writable<T>({ code, name, maxBytes }: DocumentKind<T>, bytes: Buffer): Buffer {
+  if (bytes.byteLength <= maxBytes) return bytes;
+  throw new StowageError(code, `${name} would be too large to be read again`, {
+    expected: `at most ${maxBytes} bytes`,
+    found: `${bytes.byteLength} bytes`,
+    hint: 'it was not written; make several smaller releases or bundles of this one',
+  });
 }
 
 /** Checks a value against the current schema of a kind. @throws StowageError naming the path of every bad field */

@@ -101,6 +101,9 @@ describe.each(documents)('when a %s is read', (_, kind, document) => {
 
   it('writes nothing that it cannot read', async () => {
     await expectCode(() => writeCanonical(kind, { ...document, extra: 1 }), kind.code);
+    const { length } = writeCanonical(kind, document);
+    expect(writeCanonical({ ...kind, maxBytes: length }, document)).toHaveLength(length);
+    await expectCode(() => writeCanonical({ ...kind, maxBytes: length - 1 }, document), kind.code);
     await expectCode(() => writeJson(kind, null), kind.code);
   });
 });
