@@ -28,7 +28,7 @@ import { pruneSet, restoreSet, undoSet, uninstallSet } from './objects/remove-se
 import { ReplacedObjects } from './objects/replaced-objects.ts';
 import { runHooks } from './objects/set-hooks.ts';
 import { podBehind, podOfSet, setState } from './objects/set-state.ts';
-import { setOf, setsOf } from './objects/sets.ts';
+import { keptNamespaces, setOf, setsOf } from './objects/sets.ts';
 import { removeOurs } from './ownership.ts';
 import { loggedPod, mainPod, podsOf } from './pods.ts';
 import { recordCluster } from './record.ts';
@@ -207,7 +207,9 @@ async function run(
     case 'open-namespace':
       return openNamespace(cluster, workload, signal, other);
     case 'close-namespace':
-      await closeNamespace(cluster, workload, signal);
+      await closeNamespace(cluster, workload, signal, {
+        keep: (await keptNamespaces(api, workload, signal)).has(workload.namespace),
+      });
       if (other === undefined) await replaced.forgetRelease(workload.release);
       return;
     case 'apply-objects':

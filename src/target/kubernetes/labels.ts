@@ -20,6 +20,12 @@ export const labels = {
   applySet: 'applyset.kubernetes.io/id',
 } as const;
 
+/** Annotations of objects of a site. */
+export const annotations = {
+  /** Of an object that was there before a release took it over. */
+  takenOver: 'stowage.dev/taken-over',
+} as const;
+
 const MAX_NAME = 63;
 
 /** The owner of an object. */

@@ -46,14 +46,18 @@ export async function openNamespace(
   await cluster.apply(parentObject(workload, other), signal);
 }
 
-/** Removes what {@link openNamespace} made. A namespace that another owner has or fills is left alone. */
+/**
+ * Removes what {@link openNamespace} made. A namespace goes with everything in it; one of another owner stays.
+ * @param options `keep` for a namespace with an object that its chart leaves behind
+ */
 export async function closeNamespace(
   cluster: Cluster,
   workload: KubernetesWorkload,
   signal: AbortSignal,
+  { keep = false }: { readonly keep?: boolean } = {},
 ): Promise<void> {
   const parent = placeOf(parentObject(workload));
-  if (!workload.ownsNamespace) return cluster.remove(parent, signal);
+  if (!workload.ownsNamespace || keep) return cluster.remove(parent, signal);
   const place = placeOf(namespaceObject(workload));
   const found = await cluster.get(place, signal);
   if (found === undefined || ownerOf(found) !== workload.site) return;

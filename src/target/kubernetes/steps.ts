@@ -10,7 +10,7 @@ import {
 } from '../change.ts';
 import type { ServiceStep, TargetStep, TargetSteps } from '../target.ts';
 import { clearSets, retireSets, startSets, testSets } from './objects/set-steps.ts';
-import { setOf } from './objects/sets.ts';
+import { everyObject, isKept, setOf, setsOf } from './objects/sets.ts';
 import { clusterWorkload } from './workload.ts';
 
 /**
@@ -248,13 +248,17 @@ function clear(release: DeployedRelease): TargetStep[] {
 function close(release: DeployedRelease): TargetStep[] {
   const workload = clusterWorkload(release);
   if (workload === undefined) return [];
-  const { namespace } = workload;
-  return [
-    {
-      ...{ action: 'close-namespace', side: 'from', release: release.name, subject: namespace },
-      reason: 'nothing of the release is left in it',
-    },
-  ];
+  const { namespace, ownsNamespace } = workload;
+  const kept = setsOf(workload)
+    .flatMap(everyObject)
+    .some((each) => isKept(each) && (each.metadata.namespace ?? namespace) === namespace);
+  const reason = !ownsNamespace
+    ? 'nothing of the release is left in it'
+    : kept
+      ? 'the namespace stays, because its chart leaves objects behind in it (helm.sh/resource-policy: keep)'
+      : 'the namespace is deleted with everything in it, also what others made there';
+  const about = { side: 'from', release: release.name, subject: namespace } as const;
+  return [{ ...about, action: 'close-namespace', reason }];
 }
 
 function fillOf(release: DeployedRelease | undefined): KubernetesFill | undefined {

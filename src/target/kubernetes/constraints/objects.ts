@@ -7,7 +7,7 @@ import { type Placed, placedText } from '../api/object-api.ts';
 import { templateSpec } from '../content-images.ts';
 import { isDefinition } from '../objects/order.ts';
 import { isHookOfHelm } from '../objects/set-hooks.ts';
-import { isAdoptable, isOurs, makerOf, setsOf, severalAtOnce } from '../objects/sets.ts';
+import { isAdoptable, isOurs, isSecret, makerOf, setsOf, severalAtOnce } from '../objects/sets.ts';
 import { isInstaller } from '../objects/take-over.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 import { type ReleaseSurvey, type Surveyed, surveyObjects } from './object-survey.ts';
@@ -128,13 +128,18 @@ export async function objectOwners(input: ClusterConstraintInput): Promise<Const
       placed === undefined || found === undefined
         ? ''
         : `${placedText(placed)} belongs to ${makerOf(found)}`;
+    const secrets = taken.filter(({ set, object }) => set.adopt === true && isSecret(object));
+    const remedy =
+      secrets.length > 0
+        ? 'remove them: a Secret is not adopted, because the site would have to keep its content'
+        : 'remove them, or use a release with adopt: true, which gives them back when it is uninstalled';
     return {
       rule: 'object-owner',
       satisfied: taken.length === 0,
       needs: `objects of ${releaseText(release)} that nobody else owns`,
       found:
         taken.length > 0
-          ? `${listed(taken.map(text))}; remove them, or use a release with adopt: true, which gives them back when it is uninstalled`
+          ? `${listed(taken.map(text))}; ${remedy}`
           : existing.length > 0
             ? `taken over, and given back by an uninstall, except for hooks of Helm: ${listed(existing.map(text))}`
             : 'none of them belongs to another owner',

@@ -1,9 +1,10 @@
+import { fieldsOf, listOf } from '../../../core/fields.ts';
 import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, changesBetween } from '../../change.ts';
 import { groupOf } from '../api/kinds.ts';
-import { apiGroup } from '../api/resources.ts';
+import { apiGroup, definedResources } from '../api/resources.ts';
 import { type Right, reviewRights, rightText } from '../api/review.ts';
 import { isDefinition } from '../objects/order.ts';
 import { clusterWorkload } from '../workload.ts';
@@ -188,17 +189,39 @@ export function rightsFor(workload: KubernetesWorkload): Right[] {
  * before is given back by `update`.
  */
 function objectRights({ objects }: ReleaseSurvey): Right[] {
-  return objects.flatMap(({ resource, placed, object, set }) => {
+  return objects.flatMap((each) => {
+    const { resource, placed, object, set } = each;
     if (resource === undefined) return [];
     const { apiVersion, plural } = resource;
     const own = isDefinition(object) ? MANAGE.filter((verb) => verb !== 'delete') : MANAGE;
     const givesBack = set.adopt === true || isDefinition(object);
     const verbs = givesBack ? [...own, 'update'] : own;
-    return verbs.map((verb) => ({
-      ...{ verb, group: apiGroup(apiVersion), resource: plural },
-      ...(placed?.namespace === undefined ? {} : { namespace: placed.namespace }),
-    }));
+    return [
+      ...verbs.map((verb) => ({
+        ...{ verb, group: apiGroup(apiVersion), resource: plural },
+        ...(placed?.namespace === undefined ? {} : { namespace: placed.namespace }),
+      })),
+      ...versionRights(each),
+    ];
   });
+}
+
+/** An undo to a definition without a version writes every object again, and what the definition says of its versions. */
+function versionRights({ object, found }: ReleaseSurvey['objects'][number]): Right[] {
+  if (found === undefined || !isDefinition(object)) return [];
+  const versions = (of: object): string =>
+    listOf(fieldsOf(fieldsOf(of)['spec'])['versions'])
+      .map(({ name }) => String(name))
+      .toSorted()
+      .join();
+  if (versions(found) === versions(object)) return [];
+  const group = apiGroup(object.apiVersion);
+  return [
+    { verb: 'patch', group, resource: 'customresourcedefinitions/status' },
+    ...definedResources([object]).flatMap(({ apiVersion, plural }) =>
+      ['list', 'update'].map((verb) => ({ verb, group: apiGroup(apiVersion), resource: plural })),
+    ),
+  ];
 }
 
 /** The account of the kubeconfig may do what the change needs; each missing right is named. */

@@ -18,6 +18,7 @@ import { runHooks } from './set-hooks.ts';
 import {
   isAdoptable,
   isOurs,
+  isSecret,
   makerOf,
   type PlacedObject,
   placeAll,
@@ -183,7 +184,9 @@ async function keepReplaced(work: SetWork, signal: AbortSignal): Promise<void> {
     );
   }
   if (set.adopt !== true) return;
-  await severalAtOnce(existing, ({ each, found }) => takeOver(api, each.placed, found, signal));
+  await severalAtOnce(existing, ({ each: { placed, object }, found }) =>
+    takeOver(api, { placed, found, isForeign: !isOurs(found, workload, object) }, signal),
+  );
 }
 
 /** A conflict with the owner of the whole object says more than one of a field. */
@@ -201,7 +204,9 @@ function foreignObject({ placed }: PlacedObject, found: Found): StowageError {
   return new StowageError('engine-failed', `${placedText(placed)} belongs to another owner`, {
     expected: 'no such object, or one of this release',
     found: makerOf(found),
-    hint: 'remove it, or ask the release engineer for a release with adopt: true, which takes it over and gives it back',
+    hint: isSecret(found)
+      ? 'remove it, or ask the release engineer to leave it out with without:; a Secret is not adopted, because the site would have to keep its content'
+      : 'remove it, or ask the release engineer for a release with adopt: true, which takes it over and gives it back',
   });
 }
 

@@ -6,6 +6,7 @@ import type { Found } from '../api/cluster.ts';
 import { conflictsOf, failureText, isForbidden, refusedRequest } from '../api/failure.ts';
 import { foundKey, placedKey, placedText } from '../api/object-api.ts';
 import { apiGroup, definedResources } from '../api/resources.ts';
+import { annotations, labels } from '../labels.ts';
 import { ownerOf } from '../ownership.ts';
 import { metadataOf } from '../pods.ts';
 import { applyPatiently, type SetWork } from './apply-set.ts';
@@ -14,7 +15,9 @@ import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
 import { hooksOf, lastingHooks, removeAndWait, runHooks } from './set-hooks.ts';
 import {
   everyObject,
+  isKept,
   isOurs,
+  keptNamespaces,
   type PlacedObject,
   placeAll,
   placesOf,
@@ -23,7 +26,7 @@ import {
   setOf,
   severalAtOnce,
 } from './sets.ts';
-import { giveBack, takeOver, writtenIn } from './take-over.ts';
+import { giveBack, isHalfGivenBack, isTakenOver, takeOver, writtenIn } from './take-over.ts';
 
 /** How long a restored set is waited for: the undo is complete without it. */
 const RESTORED_MS = 300_000;
@@ -96,7 +99,7 @@ async function takeOverAgain(
   if (set.adopt !== true) return;
   const found = await api.get(placed, signal);
   if (found !== undefined && !isOurs(found, workload, object))
-    await takeOver(api, placed, found, signal);
+    await takeOver(api, { placed, found, isForeign: true }, signal);
 }
 
 /**
@@ -149,6 +152,11 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
   const { objects, kept, replacedBy, signal, definitions } = removal;
   const name = { release: workload.release, set: set.name };
   const previous = await previousObjects(work, await replaced.found(name, replacedBy), signal);
+  // An undo leaves nothing of a change; an uninstall leaves what the chart says.
+  const isUndo = definitions !== undefined;
+  const full = isUndo ? new Set() : await keptNamespaces(api, workload, signal);
+  const stays = (each: KubernetesObject): boolean =>
+    !isUndo && (isKept(each) || (isNamespace(each) && full.has(each.metadata.name)));
   const groups = groupsOf(inInstallOrder(objects).toReversed(), work);
   for (const group of groups) {
     const placed = (await placeAll(api, group, workload.namespace, signal)).filter(
@@ -157,18 +165,33 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
     await severalAtOnce(placed, async (each) => {
       const before = previous.get(placedKey(each.placed));
       const found = await api.get(each.placed, signal);
-      if (found !== undefined && !isOurs(found, workload, each.object)) return;
+      if (found !== undefined && !isOurs(found, workload, each.object)) {
+        if (before !== undefined && isHalfGivenBack(found, before))
+          await giveBack(api, each.placed, before, signal);
+        return;
+      }
+      if (before === undefined && found !== undefined && isTakenOver(found))
+        throw unknownBefore(each.placed);
       if (before !== undefined) {
         // What this site left is not given back, but stays.
-        const stays = isDefinition(each.object) && definitions === undefined;
-        if (!(stays && ownerOf(before) === workload.site))
+        const left = isDefinition(each.object) && !isUndo;
+        if (!(left && ownerOf(before) === workload.site))
           await giveBack(api, each.placed, before, signal);
-      } else if (found === undefined) return;
+      } else if (found === undefined || stays(each.object)) return;
       else if (!isDefinition(each.object)) await removeAndWait(api, each.placed, signal);
       else if (definitions === true && !(await hasObjects(work, found, signal)))
         await removeDefinition(work, each.placed, signal);
     });
   }
+}
+
+/** The record of what was there is lost: the object is neither deleted nor left as if it were given back. */
+function unknownBefore(placed: PlacedObject['placed']): StowageError {
+  return new StowageError('state-damaged', `${placedText(placed)} cannot be given back`, {
+    expected: 'the object as it was before it was adopted, in replaced-objects.json',
+    found: 'no such object there',
+    hint: `restore replaced-objects.json of the site folder from its backup; without one, remove label ${labels.site} and annotation ${annotations.takenOver} from the object with kubectl: it then stays as it is`,
+  });
 }
 
 /** An account that may not delete definitions leaves one without objects behind. */

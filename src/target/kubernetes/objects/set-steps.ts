@@ -4,9 +4,9 @@ import type { Change } from '../../change.ts';
 import type { ServiceStep, TargetStep } from '../../target.ts';
 import { apiGroup } from '../api/resources.ts';
 import { clusterWorkload } from '../workload.ts';
-import { isDefinition } from './order.ts';
+import { isDefinition, isNamespace } from './order.ts';
 import { hooksOf } from './set-hooks.ts';
-import { everyObject, setDigest, setOf, setsOf } from './sets.ts';
+import { everyObject, isKept, setDigest, setOf, setsOf } from './sets.ts';
 
 /** Sets of a release that arrives, in their order. One that did not change is only made what it should be. */
 export function startSets(release: DeployedRelease, { from, intent }: Change): ServiceStep[] {
@@ -74,10 +74,26 @@ export function clearSets(release: DeployedRelease): TargetStep[] {
     .map((set) => ({
       ...{ action: 'uninstall-set', side: 'from', release: release.name, subject: set.name },
       undo: 'restore-set',
-      reason: set.objects.some(isDefinition)
-        ? 'its release is removed; definitions and the objects that others made of them stay'
-        : 'its release is removed',
+      reason: leftText(set),
     }));
+}
+
+/** What stays after an uninstall, and what goes with it. */
+function leftText(set: KubernetesSet): string {
+  const all = everyObject(set);
+  const kept = all.filter(isKept).length;
+  return [
+    'its release is removed',
+    ...(all.some(isDefinition)
+      ? ['definitions and the objects that others made of them stay']
+      : []),
+    ...(kept > 0
+      ? [`${kept} of its objects stay, as their chart says (helm.sh/resource-policy: keep)`]
+      : []),
+    ...(all.some(isNamespace)
+      ? ['its namespaces are deleted with everything in them, also what others made there']
+      : []),
+  ].join('; ');
 }
 
 function objectsText({ objects }: KubernetesSet): string {

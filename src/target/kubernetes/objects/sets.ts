@@ -107,6 +107,28 @@ export const CLUSTER_NAMESPACES: ReadonlySet<string> = new Set([
   ...['default', 'kube-node-lease', 'kube-public', 'kube-system'],
 ]);
 
+/** Whether a chart leaves an object behind when it is uninstalled, or when a later version does not have it. */
+export function isKept({ metadata: { annotations = {} } }: KubernetesObject): boolean {
+  return annotations['helm.sh/resource-policy']?.trim().toLowerCase() === 'keep';
+}
+
+/** The namespaces with an object that stays behind: they cannot be deleted either. */
+export async function keptNamespaces(
+  api: ObjectApi,
+  workload: KubernetesWorkload,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const objects = setsOf(workload).flatMap(everyObject).filter(isKept);
+  const placed = await placeAll(api, objects, workload.namespace, signal);
+  const names = await severalAtOnce(placed, async (each) => {
+    const found = await api.get(each.placed, signal);
+    return found === undefined || each.placed.namespace === undefined
+      ? []
+      : [each.placed.namespace];
+  });
+  return new Set(names.flat());
+}
+
 /** Whether an object is of this release. A definition is of the whole site: releases that contain the same one share it. */
 export function isOurs(
   found: Found,
@@ -118,10 +140,18 @@ export function isOurs(
   return isDefinition(object) || textOf(fieldsOf(labels)[ownLabels.release]) === release;
 }
 
-/** Whether `adopt` is for an object that exists: for none of another release of Stowage, and for no namespace of the cluster itself. */
+/**
+ * Whether `adopt` is for an object that exists: for none of another release of Stowage, for no namespace of the cluster itself, and
+ * for no Secret, whose content the site would have to keep.
+ */
 export function isAdoptable(found: Found, object: KubernetesObject): boolean {
+  if (isSecret(object)) return false;
   if (isNamespace(object) && CLUSTER_NAMESPACES.has(object.metadata.name)) return false;
   return ownerOf(found) === undefined || isDefinition(object);
+}
+
+export function isSecret({ apiVersion, kind }: Found | KubernetesObject): boolean {
+  return apiVersion === 'v1' && kind === 'Secret';
 }
 
 /** Who made an object that is not this release's, in words. */
@@ -133,8 +163,10 @@ export function makerOf(found: Found): string {
     return `Helm release ${release} in namespace ${String(namespace)}`;
   }
   const own = fieldsOf(labels);
-  if (typeof own['stowage.dev/site'] === 'string')
-    return `release ${String(own['stowage.dev/release'])} of site ${own['stowage.dev/site']}`;
+  const site = own[ownLabels.site];
+  const owner = own[ownLabels.release];
+  if (typeof site === 'string')
+    return typeof owner === 'string' ? `release ${owner} of site ${site}` : `site ${site}`;
   const managers = new Set(listOf(managedFields).map(({ manager }) => String(manager)));
   return managers.size === 0 ? 'another owner' : [...managers].slice(0, 5).join(', ');
 }

@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Fields, fieldsOf, listOf } from '../../../core/fields.ts';
 import type { Found } from '../api/cluster.ts';
 import type { ObjectApi, Placed } from '../api/object-api.ts';
-import { MANAGER } from '../labels.ts';
+import { annotations, MANAGER } from '../labels.ts';
 import { metadataOf } from '../pods.ts';
 
 /** Members of an object's metadata that the server sets, and that another object must not have. */
@@ -17,25 +18,36 @@ const OF_SERVER = [
  * Makes Stowage the manager of the fields that Helm or kubectl manage, as kubectl does when an object changes from client-side
  * to server-side apply: the next apply then removes what it does not have, and is not forced. Fields of all other managers
  * stay theirs.
+ * @param isForeign whether the object gets the mark of {@link isTakenOver}
  */
 export async function takeOver(
   api: ObjectApi,
-  placed: Placed,
-  found: Found,
+  { placed, found, isForeign }: { placed: Placed; found: Found; isForeign: boolean },
   signal: AbortSignal,
 ): Promise<void> {
-  const { resourceVersion } = metadataOf(found);
-  const entries = listOf(metadataOf(found)['managedFields']);
-  const managed = takenOver(entries);
-  if (managed === undefined) return;
-  await api.patch(
-    placed,
-    [
-      { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
-      { op: 'replace', path: '/metadata/managedFields', value: managed },
-    ],
-    signal,
-  );
+  const { resourceVersion, managedFields, annotations: own } = metadataOf(found);
+  const managed = takenOver(listOf(managedFields));
+  const changes = [
+    ...(managed === undefined
+      ? []
+      : [{ op: 'replace', path: '/metadata/managedFields', value: managed }]),
+    ...(isForeign && !isTakenOver(found)
+      ? [
+          {
+            ...{ op: 'add', path: '/metadata/annotations' },
+            value: { ...fieldsOf(own), [annotations.takenOver]: 'true' },
+          },
+        ]
+      : []),
+  ];
+  if (changes.length === 0) return;
+  const test = { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion };
+  await api.patch(placed, [test, ...changes], signal);
+}
+
+/** Whether an object was there before a release took it over. It stays marked until it is given back. */
+export function isTakenOver(found: Found): boolean {
+  return fieldsOf(metadataOf(found)['annotations'])[annotations.takenOver] !== undefined;
 }
 
 /** Whether a manager is a program with which a person installs objects. A controller such as Flux's would write them again. */
@@ -72,19 +84,17 @@ export async function giveBack(
   before: Found,
   signal: AbortSignal,
 ): Promise<void> {
-  const { status: _, ...content } = before;
-  const metadata = Object.fromEntries(
-    Object.entries(metadataOf(before)).filter(
-      ([name]) => name !== 'managedFields' && !(OF_SERVER as readonly string[]).includes(name),
-    ),
-  );
+  const { metadata, ...content } = contentOf(before);
   const now = await api.get(placed, signal);
   const { resourceVersion } = metadataOf(now ?? {});
   const restored = await api.put(
     placed,
     {
       ...content,
-      metadata: { ...metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+      metadata: {
+        ...fieldsOf(metadata),
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      },
     },
     now,
     signal,
@@ -103,6 +113,24 @@ export async function giveBack(
     ],
     signal,
   );
+}
+
+/** An object without what the server sets. */
+function contentOf({ status: _, ...content }: Found): Fields {
+  const metadata = Object.entries(metadataOf(content)).filter(
+    ([name]) => name !== 'managedFields' && !(OF_SERVER as readonly string[]).includes(name),
+  );
+  return { ...content, metadata: Object.fromEntries(metadata) };
+}
+
+/**
+ * Whether {@link giveBack} was interrupted between its two writes: the object is as it was, and Stowage still manages some of its
+ * fields. Pure.
+ */
+export function isHalfGivenBack(now: Found, before: Found): boolean {
+  const manages = (object: Found): boolean =>
+    listOf(metadataOf(object)['managedFields']).some(({ manager }) => manager === MANAGER);
+  return manages(now) && !manages(before) && isDeepStrictEqual(contentOf(now), contentOf(before));
 }
 
 /** Entries of `managedFields` with one version in place of all that a definition does not have. Pure. @param names of its versions */

@@ -6,7 +6,11 @@ import { parentObject } from '../../../../src/target/kubernetes/namespace.ts';
 import { inInstallOrder, phasesOf } from '../../../../src/target/kubernetes/objects/order.ts';
 import { hooksOf, lastingHooks } from '../../../../src/target/kubernetes/objects/set-hooks.ts';
 import { severalAtOnce } from '../../../../src/target/kubernetes/objects/sets.ts';
-import { takenOver, writtenIn } from '../../../../src/target/kubernetes/objects/take-over.ts';
+import {
+  isHalfGivenBack,
+  takenOver,
+  writtenIn,
+} from '../../../../src/target/kubernetes/objects/take-over.ts';
 import { kubernetesSteps } from '../../../../src/target/kubernetes/steps.ts';
 import { clusterWorkload } from '../../../../src/target/kubernetes/workload.ts';
 import type { TargetStep } from '../../../../src/target/target.ts';
@@ -59,7 +63,10 @@ describe('when a set is rendered', () => {
       'stowage.dev/service': 'things',
     });
     expect(deployment?.metadata.labels).toHaveProperty(['applyset.kubernetes.io/part-of']);
-    expect(crd?.metadata.labels).not.toHaveProperty(['applyset.kubernetes.io/part-of']);
+    expect(Object.keys(crd?.metadata.labels ?? {})).toEqual([
+      'app.kubernetes.io/managed-by',
+      'stowage.dev/site',
+    ]);
     expect(deployment?.metadata.labels).not.toHaveProperty(['app.kubernetes.io/instance']);
   });
 
@@ -235,6 +242,19 @@ describe('when a release with a set changes', () => {
     ]);
     expect(clear[0]?.reason).toMatch(/definitions .* stay/);
   });
+
+  it('says what stays, and what goes with a namespace', () => {
+    const keep = plain({
+      ...{ apiVersion: 'v1', kind: 'ConfigMap' },
+      metadata: { name: 'a', annotations: { 'helm.sh/resource-policy': 'keep' } },
+    });
+    const kept = objectsRelease([keep, object('Namespace', 'more')]);
+    const { clear, close } = stepsOf([kept], [], { intent: 'uninstall' });
+    expect(clear[0]?.reason).toMatch(/1 of its objects stay.*namespaces are deleted with/);
+    expect(close[0]?.reason).toMatch(/^the namespace stays/);
+    const others = stepsOf([one], [], { intent: 'uninstall' });
+    expect(others.close[0]?.reason).toMatch(/^the namespace is deleted with everything in it/);
+  });
 });
 
 describe('when fields of another program are taken over', () => {
@@ -280,6 +300,17 @@ describe('when fields of another program are taken over', () => {
       { manager: 'a', ...v1, fieldsV1: { 'f:x': {}, 'f:y': {} } },
       { manager: 'b', ...v1 },
     ]);
+  });
+
+  it('knows an object whose return was interrupted from one that was changed since', () => {
+    const before = { metadata: { name: 'a', uid: '1', managedFields: [entry('helm', {})] }, a: 1 };
+    const now = (manager: string, more: object = {}) => ({
+      ...{ metadata: { name: 'a', uid: '1', managedFields: [entry(manager, {})] }, a: 1 },
+      ...more,
+    });
+    expect(isHalfGivenBack(now('stowage'), before)).toBe(true);
+    expect(isHalfGivenBack(now('helm'), before)).toBe(false);
+    expect(isHalfGivenBack(now('stowage', { a: 2 }), before)).toBe(false);
   });
 
   it('changes nothing where there are none', () => {
