@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { StowageError } from '../../src/core/error.ts';
-import type { Constraint } from '../../src/format/plan.ts';
+import type { Constraint, Operation, Plan } from '../../src/format/plan.ts';
 import type { RenderedObject } from '../../src/format/rendered-objects.ts';
 import { sendRequest } from '../../src/target/http-request.ts';
 import { Cluster as ClusterApi } from '../../src/target/kubernetes/api/cluster.ts';
@@ -24,7 +24,7 @@ import { clientPrograms } from '../lab/kubernetes/clients.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { run } from '../lab/process.ts';
 import type { Registry } from '../lab/registry.ts';
-import { changeCluster, operate } from '../support/cluster-change.ts';
+import { changeCluster, operate, planOf } from '../support/cluster-change.ts';
 import {
   config,
   definition,
@@ -288,12 +288,13 @@ describe('when objects belong to a release of Helm', () => {
       return JSON.parse(text);
     };
     const { metadata: was, rules } = await read();
-    const role = plain({
-      ...{ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole' },
-      metadata: { name: 'adopted' },
-      rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }],
-    });
-    const all = [definition(SIZE), config({ mode: 'five' }), gadget(1), role];
+    const roleFor = (verb: string): RenderedObject =>
+      plain({
+        ...{ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole' },
+        metadata: { name: 'adopted' },
+        rules: [{ apiGroups: [''], resources: ['pods'], verbs: [verb] }],
+      });
+    const all = [definition(SIZE), config({ mode: 'five' }), gadget(1), roleFor('get')];
     const { 'object-owner': refused } = await checks(
       first,
       objectsRelease(all, { version: '1.5.0' }),
@@ -311,11 +312,23 @@ describe('when objects belong to a release of Helm', () => {
     expect((await read()).rules).toEqual([
       { apiGroups: [''], resources: ['pods'], verbs: ['get'] },
     ]);
-    const gone = await changeCluster(target, {
-      intent: 'uninstall',
-      from: generation(2, adopting),
-      to: generationOf(3),
+    // Another version takes nothing over again, and what was there first is what is given back.
+    const next = objectsRelease([...all.slice(0, 3), roleFor('list')], {
+      ...({ version: '1.5.2', adopt: true } as const),
     });
+    const upgraded = await changeCluster(target, {
+      ...{ from: generation(2, adopting), to: generation(3, next) },
+    });
+    expect(upgraded.failure).toBeUndefined();
+    expect(JSON.stringify((await read()).rules)).toContain('list');
+    const uninstall = { from: generation(3, next), to: generationOf(4) };
+    const record = join(work, 'replaced-objects.json');
+    renameSync(record, `${record}.lost`);
+    const lost = await changeCluster(target, { intent: 'uninstall', ...uninstall });
+    expect(lost.failure).toMatchObject({ code: 'state-damaged' });
+    expect(JSON.stringify((await read()).rules)).toContain('list');
+    renameSync(`${record}.lost`, record);
+    const gone = await changeCluster(target, { intent: 'uninstall', ...uninstall });
     expect(gone.failure).toBeUndefined();
     expect((await cluster.tryKubectl('get', 'namespace', NAMESPACE)).status).toBe(1);
     expect((await ours()).map((each) => each.split(' ', 2).join(' '))).toEqual([
@@ -424,8 +437,80 @@ describe('when a change is killed at any request', () => {
       await operate(freshTarget(), plan, undo, signal);
       expect(await ours(), `after ${after} requests`).toEqual(before);
     }
+    await killedUninstalls();
+    await killedPrunes(apply, plan);
     await changeCluster(target, {
       ...{ intent: 'uninstall', from: generation(1, one), to: generationOf(2) },
+    });
+    await cluster.kubectl('delete', 'crd', 'gadgets.demo.example');
+  });
+
+  /** An uninstall that is killed ends when it runs again, and is undone from wherever it and its undo stopped. */
+  async function killedUninstalls(): Promise<void> {
+    const before = await ours();
+    const plan = planOf(target, {
+      ...{ intent: 'uninstall', from: generation(1, one), to: generationOf(2) },
+    });
+    const step = plan.steps.find(({ do: { action } }) => action === 'uninstall-set');
+    if (step?.undo === undefined) throw new Error('no uninstall with an inverse');
+    const { do: uninstall, undo } = step;
+    for (const after of [3, 8, 13]) {
+      await killed(after, (fresh) => operate(fresh, plan, uninstall, signal));
+      await operate(freshTarget(), plan, uninstall, signal);
+      expect((await ours()).join('\n'), `after ${after} requests`).not.toMatch(/settings|only-one/);
+      await killed(after, (fresh) => operate(fresh, plan, undo, signal));
+      await operate(freshTarget(), plan, undo, signal);
+      expect(await ours(), `after ${after} requests`).toEqual(before);
+    }
+  }
+
+  async function killedPrunes(apply: Operation, plan: Plan): Promise<void> {
+    const before = await ours();
+    const back = planOf(target, { from: generation(2, two), to: generation(1, one) });
+    const [again, prune] = ['apply-set', 'prune-set'].map(
+      (action) => back.steps.find((each) => each.do.action === action)?.do,
+    );
+    if (again === undefined || prune === undefined) throw new Error('nothing to prune');
+    for (const after of [3, 6]) {
+      await operate(freshTarget(), plan, apply, signal);
+      await operate(freshTarget(), back, again, signal);
+      await killed(after, (fresh) => operate(fresh, back, prune, signal));
+      await operate(freshTarget(), back, prune, signal);
+      expect(await ours(), `after ${after} requests`).toEqual(before);
+    }
+  }
+});
+
+describe('when two releases contain the same definition, and a chart keeps an object', () => {
+  it('has no drift in either, and leaves the definition and what is kept, in its namespace', async () => {
+    const keep = { 'helm.sh/resource-policy': 'keep' };
+    const kept = plain({
+      ...{ apiVersion: 'v1', kind: 'ConfigMap', data: { a: 'b' } },
+      metadata: { name: 'kept', annotations: keep },
+    });
+    const one = objectsRelease([definition(SIZE), gadget(1)], { version: '6.0.0' });
+    const two = objectsRelease([definition(SIZE), kept, config({ mode: 'x' })], { name: 'wheel' });
+    const both = generationOf(2, one.release, two.release);
+    const installed = [
+      await changeCluster(target, { from: none, to: generation(1, one) }),
+      await changeCluster(target, { from: generation(1, one), to: both }),
+    ];
+    expect(installed.map(({ failure }) => failure)).toEqual([undefined, undefined]);
+    for (const { release } of [one, two])
+      expect(await target.state({ release, service: 'things' }, signal)).toMatchObject({
+        drift: [],
+      });
+    const left = await changeCluster(target, {
+      ...{ intent: 'uninstall', from: both, to: generation(3, one) },
+    });
+    expect(left.failure).toBeUndefined();
+    expect(await cluster.kubectl('get', 'configmap', '-n', 'stowage-wheel', '-o', 'name')).toBe(
+      'configmap/kept\nconfigmap/kube-root-ca.crt\n',
+    );
+    expect(await get('gadget', 'first')).toMatchObject({ spec: { size: 1 } });
+    await cluster.kubectl('delete', 'namespace', 'stowage-wheel');
+    await changeCluster(target, {
+      ...{ intent: 'uninstall', from: generation(3, one), to: generationOf(4) },
     });
     await cluster.kubectl('delete', 'crd', 'gadgets.demo.example');
   });

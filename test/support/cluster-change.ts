@@ -21,10 +21,7 @@ export async function changeCluster(
   change: Pick<Change, 'from' | 'to'> & Partial<Change>,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<ChangedCluster> {
-  const plan = makePlan({
-    change: { intent: 'install', bundles: new Map(), ...change },
-    ...{ subject: '', site: 'plant', madeAt: '2026-11-29T10:00:00Z', constraints: [], target },
-  });
+  const plan = planOf(target, change);
   const steps = plan.steps.filter(({ do: { action } }) => !isOfSite(action));
   const done: typeof steps = [];
   for (const step of steps) {
@@ -38,6 +35,17 @@ export async function changeCluster(
     }
   }
   return { plan };
+}
+
+/** The plan of a change. */
+export function planOf(
+  target: Target,
+  change: Pick<Change, 'from' | 'to'> & Partial<Change>,
+): Plan {
+  return makePlan({
+    change: { intent: 'install', bundles: new Map(), ...change },
+    ...{ subject: '', site: 'plant', madeAt: '2026-11-29T10:00:00Z', constraints: [], target },
+  });
 }
 
 /** Runs one operation of a plan. */

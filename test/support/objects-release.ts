@@ -12,6 +12,7 @@ export interface ObjectsRelease {
 }
 
 export interface ObjectsOptions {
+  readonly name?: string;
   readonly version?: string;
   readonly settings?: Site;
   readonly adopt?: true;
@@ -24,12 +25,19 @@ export interface ObjectsOptions {
 
 const SET = 'things';
 
-/** A release `gear` with one set of objects, `things`, as a site renders it. */
+/** A release, `gear` by default, with one set of objects, `things`, as a site renders it. */
 export function objectsRelease(
   objects: readonly RenderedObject[],
-  { version = '1.0.0', settings, cluster, images = [], ...more }: ObjectsOptions = {},
+  {
+    name = 'gear',
+    version = '1.0.0',
+    settings,
+    cluster,
+    images = [],
+    ...more
+  }: ObjectsOptions = {},
 ): ObjectsRelease {
-  const manifest = `apiVersion: stowage/v1\nname: gear\nversion: ${version}\n`;
+  const manifest = `apiVersion: stowage/v1\nname: ${name}\nversion: ${version}\n`;
   const document = { schema: 'stowage/objects/v1', objects } as const;
   const digest = invented(JSON.stringify(document));
   const { adopt, endpoint, readyWhen, powers = [] } = more;
@@ -53,7 +61,7 @@ export function objectsRelease(
     objects: new Map([[SET, document]]),
   });
   const id = invented(JSON.stringify(bundle)).slice(7).repeat(2);
-  const about = { name: 'gear', version, seq: 1, bundle: id };
+  const about = { name, version, seq: 1, bundle: id };
   return {
     bundle,
     release: { ...about, secrets: [], texts: [], acceptance: [], workload: rendered },
