@@ -54,6 +54,15 @@ export interface ServiceState {
   readonly drift: readonly Drift[];
 }
 
+/** What the processes of a service used since it was started; a counter that cannot be read is missing. */
+export interface ResourceUse {
+  /** Read from block devices, also through mapped files. */
+  readonly readBytes?: number;
+  readonly cpuSeconds?: number;
+  /** Held now, with the page cache that is charged to it. */
+  readonly memoryBytes?: number;
+}
+
 /** A field of a service that was changed after it was applied. */
 export interface Drift {
   /** Such as `image`, `ports` or `environment MODEL_NAME`. */
@@ -270,6 +279,8 @@ export interface Target {
   state(of: ServiceOf, signal: AbortSignal): Promise<ServiceState>;
   /** {@link state} of many services at the same moment, in their order; absent where it saves nothing. */
   states?(of: readonly ServiceOf[], signal: AbortSignal): Promise<readonly ServiceState[]>;
+  /** What a running service used; undefined if that is unknown. Absent where it cannot be measured. */
+  resourceUse?(of: ServiceOf, signal: AbortSignal): Promise<ResourceUse | undefined>;
   /** Runs a program beside the service's process; status {@link TIMED_OUT} when it times out. */
   runInside(of: ServiceOf, command: readonly string[], signal: AbortSignal): Promise<RanInside>;
   /** The last lines that the service wrote, stdout and stderr together. */

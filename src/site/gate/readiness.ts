@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatDuration } from '../../core/amount.ts';
+import { formatBytes, formatDuration } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
+import { oneLine } from '../../core/printable.ts';
 import { serverProfiles } from '../../format/server-kind.ts';
 import type { Health } from '../../format/service.ts';
 import { type Endpoint, sendRequest } from '../../target/http-request.ts';
-import type { ServiceOf, ServiceState, Target } from '../../target/target.ts';
+import type { ResourceUse, ServiceOf, ServiceState, Target } from '../../target/target.ts';
 import type { Outcome } from './outcome.ts';
 import { Progress } from './progress.ts';
 
@@ -15,6 +16,8 @@ const REQUEST_SECONDS = 10;
 /** How often the log is checked for progress. */
 const LOG_MS = 2000;
 const LOG_LINES = 50;
+/** The most characters of the log in the display. */
+const MAX_LOG_LINE = 200;
 
 /** The readiness check of a service. */
 export interface ReadinessCheck {
@@ -89,6 +92,8 @@ export async function becomesReady(
   const began = performance.now();
   let lastProgress = began;
   let lastLook = began;
+  let log: string | undefined;
+  let use: ResourceUse | undefined;
   const ready = (): Outcome => ({
     passed: `${check.about}: ready after ${formatDuration(performance.now() - began)}`,
   });
@@ -105,9 +110,14 @@ export async function becomesReady(
     if (ended !== undefined) return `${ended} while loading`;
     const over = performance.now();
     const due = over - lastLook >= LOG_MS || over - lastProgress >= startupSeconds * 1000;
-    const log = due ? await logOf(of, { target, signal }) : undefined;
-    if (due) lastLook = over;
-    if (progress.observe({ answer: answer.answer, ...(log === undefined ? {} : { log }) }))
+    if (due) {
+      lastLook = over;
+      log = (await orUnknown(target.logs(of, LOG_LINES, signal), signal)) ?? log;
+      use = (await orUnknown(target.resourceUse?.(of, signal), signal)) ?? use;
+    }
+    // A readiness command works in the container, and would be taken for the server.
+    const seen = due ? { log, use: health.command === undefined ? use : readsOf(use) } : {};
+    if (progress.observe({ answer: answer.answer, at: over, ...present(seen) }))
       lastProgress = over;
     const total = (over - began) / 1000;
     if (total >= startupLimitSeconds)
@@ -117,9 +127,10 @@ export async function becomesReady(
     emit({
       type: 'progress',
       task: `wait for ${of.service}`,
-      done: Math.floor((over - lastProgress) / 1000),
-      total: startupSeconds,
+      done: Math.floor(total),
+      total: startupLimitSeconds,
       unit: 'seconds',
+      subject: loadingInWords({ silent: (over - lastProgress) / 1000, startupSeconds, use, log }),
     });
     await sleep(POLL_MS);
   }
@@ -184,14 +195,45 @@ async function runsInside(
   }
 }
 
-async function logOf(
-  of: ServiceOf,
-  { target, signal }: ReadinessContext,
-): Promise<string | undefined> {
+/** What of a service is not required to wait for it, and may fail while it starts. */
+async function orUnknown<T>(
+  result: Promise<T> | undefined,
+  signal: AbortSignal,
+): Promise<T | undefined> {
   try {
-    return await target.logs(of, LOG_LINES, signal);
+    return await result;
   } catch (error) {
     if (signal.aborted || !(error instanceof StowageError)) throw error;
     return undefined;
   }
+}
+
+interface Loading {
+  readonly silent: number;
+  readonly startupSeconds: number;
+  readonly use: ResourceUse | undefined;
+  readonly log: string | undefined;
+}
+
+/** How a service loads, for the person who waits. */
+function loadingInWords({ silent, startupSeconds, use = {}, log = '' }: Loading): string {
+  const { readBytes, memoryBytes } = use;
+  const line = log.trimEnd().split('\n').at(-1)?.trim() ?? '';
+  return [
+    `no progress for ${Math.floor(silent)} s of ${startupSeconds} s`,
+    ...(readBytes === undefined ? [] : [`${formatBytes(readBytes)} read`]),
+    ...(memoryBytes === undefined ? [] : [`${formatBytes(memoryBytes)} in memory`]),
+    ...(line === '' ? [] : [`last line: ${oneLine(line, MAX_LOG_LINE)}`]),
+  ].join(', ');
+}
+
+function readsOf(use: ResourceUse | undefined): ResourceUse | undefined {
+  return use?.readBytes === undefined ? undefined : { readBytes: use.readBytes };
+}
+
+function present({ log, use }: { log?: string | undefined; use?: ResourceUse | undefined }): {
+  log?: string;
+  use?: ResourceUse;
+} {
+  return { ...(log === undefined ? {} : { log }), ...(use === undefined ? {} : { use }) };
 }

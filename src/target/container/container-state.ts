@@ -34,6 +34,7 @@ interface State {
   readonly Error?: string;
   readonly StartedAt?: string;
   readonly FinishedAt?: string;
+  readonly Pid?: number;
 }
 
 /** A container from what `inspect` of podman or docker printed. */
@@ -58,6 +59,7 @@ export function containerFrom(printed: string): FoundContainer {
       ...(ended === undefined ? {} : { finishedAt: new Date(ended).toISOString() }),
       ...(image === undefined ? {} : { image: image.replace(/^sha256:/, '') }),
       restarts,
+      ...(running && state.Pid !== undefined && state.Pid > 0 ? { pid: state.Pid } : {}),
       ...(specification === undefined ? {} : { specification }),
       ...(site === undefined ? {} : { site }),
       ...(release === undefined ? {} : { release }),

@@ -1,6 +1,7 @@
 import { isIpv6, socketAddress } from '../../core/host-address.ts';
 import type { RenderedImage, RenderedNetwork, RenderedService } from '../../format/containers.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import { controlGroupUse } from '../host/control-group.ts';
 import type { DeployedService, ServiceOf, ServiceState, Target } from '../target.ts';
 import { containerConstraints, overridableRules } from './constraints/check.ts';
 import { containerDiskUse } from './disk-use.ts';
@@ -68,6 +69,10 @@ export function createContainerTarget(engine: ContainerEngine): Target {
       const service = container(of);
       return stateOf(service, await engine.inspectService(service, signal));
     },
+    async resourceUse(of, signal) {
+      const { pid } = await engine.inspectService(container(of), signal);
+      return pid === undefined ? undefined : controlGroupUse(pid);
+    },
     runInside: (of, command, signal) => engine.runInside(container(of), command, signal),
     logs: (of, lines, signal) => engine.logs(container(of), lines, signal),
     followLogs: (of, lines, write, signal) =>
@@ -101,7 +106,7 @@ function addressOf(service: RenderedService, name: string): { address: string; p
 }
 
 function stateOf(service: RenderedService, found: ContainerState): ServiceState {
-  const { image: _, specification: __, site: ___, release: ____, ...state } = found;
+  const { image: _, specification: __, site: ___, release: ____, pid: _____, ...state } = found;
   if (found.state === 'absent' || isOurs(service, found)) return state;
   const owner = { field: 'owner', expected: labelOf(service), found: ownerInWords(found) };
   return {

@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest';
+import { MIB } from '../../../src/core/limits.ts';
 import { Progress } from '../../../src/site/gate/progress.ts';
+import type { ResourceUse } from '../../../src/target/target.ts';
 
 const LOADING = 'status 503 {"error":{"message":"Loading model"}}';
 
 /** Which of these sights show something new. */
-const progress = (...sights: readonly { answer?: string; log?: string }[]): boolean[] => {
+const progress = (
+  ...sights: readonly { answer?: string; log?: string; use?: ResourceUse }[]
+): boolean[] => {
   const watched = new Progress('/health');
-  return sights.map((each) => watched.observe({ answer: LOADING, ...each }));
+  return sights.map((each, index) =>
+    watched.observe({ answer: LOADING, at: index * 2000, ...each }),
+  );
 };
 
 describe('when a service loads', () => {
@@ -31,6 +37,41 @@ describe('when a service loads', () => {
       ],
       [false, false, true],
     ],
+    [
+      'the clock of llama-server, which begins at its start',
+      [
+        { log: '0.00.057.383 I srv  load_model: loading' },
+        { log: '0.02.061.001 I srv  load_model: loading' },
+        { log: '0.02.061.001 I srv  load_model: loaded' },
+      ],
+      [false, false, true],
+    ],
+    [
+      'bytes that it reads',
+      [{ use: { readBytes: 0 } }, { use: { readBytes: MIB } }, { use: { readBytes: 2 * MIB - 1 } }],
+      [false, true, false],
+    ],
+    [
+      'small reads that add up',
+      [{ use: { readBytes: 0 } }, { use: { readBytes: MIB - 1 } }, { use: { readBytes: MIB } }],
+      [false, false, true],
+    ],
+    [
+      'processor time',
+      [{ use: { cpuSeconds: 5 } }, { use: { cpuSeconds: 5.2 } }, { use: { cpuSeconds: 5.39 } }],
+      [false, true, false],
+    ],
+    [
+      'memory, once',
+      [
+        { use: { memoryBytes: 0 } },
+        { use: { memoryBytes: 9 * MIB } },
+        { use: { memoryBytes: 2 * MIB } },
+        { use: { memoryBytes: 9 * MIB } },
+      ],
+      [false, true, false, false],
+    ],
+    ['counters that cannot be read', [{ use: {} }, {}, { use: {} }], [false, false, false]],
     ['blank lines', [{ log: 'a' }, { log: 'a\n\n  \n' }], [false, false]],
   ])('%s', (_, sights, expected) => {
     expect(progress(...sights)).toEqual(expected);

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { MIB } from '../../../src/core/limits.ts';
 import type { RenderedService } from '../../../src/format/containers.ts';
 import { type AcceptancePrompt, deploymentShape } from '../../../src/format/deployment.ts';
 import { checkDocument } from '../../../src/format/document.ts';
@@ -259,6 +260,23 @@ describe('when a service takes its time', () => {
     });
     await gate({ health: { startupSeconds: 1 }, port });
     expect(results[1]).toMatchObject({ passed: true });
+  });
+
+  it('is waited for as long as it reads its model, although it answers and logs the same', async () => {
+    let reads = 0;
+    target.resourceUse = async () => ({ readBytes: ++reads * 64 * MIB });
+    target.logs = async () => 'loading the model';
+    let asks = 0;
+    const { port } = await startFakeServer({
+      odd: (path, response) => {
+        if (path !== '/health' || ++asks > 8) return false;
+        response.writeHead(503).end('Loading model');
+        return true;
+      },
+    });
+    await gate({ health: { startupSeconds: 1 }, port });
+    expect(results[1]).toMatchObject({ check: 'readiness', passed: true });
+    expect(results[1]?.milliseconds).toBeGreaterThan(1000);
   });
 
   it('is not waited for longer than its limit, whatever its progress', async () => {

@@ -11,6 +11,7 @@ import type {
 } from '../../../src/format/containers.ts';
 import { specificationOf } from '../../../src/target/container/container-arguments.ts';
 import type { ContainerEngine } from '../../../src/target/container/engine.ts';
+import { controlGroupUse } from '../../../src/target/host/control-group.ts';
 import { capture, until } from '../../lab/process.ts';
 import { expectCode } from '../../support/error.ts';
 import { service } from './services.ts';
@@ -193,6 +194,19 @@ export function everyEngine(bench: () => EngineBench): void {
       expect(await target.inspectService(each, signal)).toEqual(first);
       await target.stopService(each, signal);
       expect(await target.logs(each, 10, signal)).toBe('');
+    });
+
+    it('is measured with all its processes while it works', async () => {
+      const { target } = bench();
+      const each = script(`(while :; do :; done) & ${STAY}`);
+      await target.startService(each, signal);
+      const { pid } = await target.inspectService(each, signal);
+      const cpuSeconds = async (): Promise<number | undefined> =>
+        (await controlGroupUse(pid ?? 0))?.cpuSeconds;
+      const first = (await cpuSeconds()) ?? Number.NaN;
+      await expect.poll(cpuSeconds, { timeout: 20_000 }).toBeGreaterThan(first + 0.2);
+      await target.stopService(each, signal);
+      expect((await target.inspectService(each, signal)).pid).toBeUndefined();
     });
 
     it('is confined', async () => {
