@@ -196,7 +196,7 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
     'ask the publisher before you use the model',
   ),
   'license-differs': explain(
-    'the Hub and the model card name different licenses',
+    'the source, the manifest and the model card name different licenses',
     'read both, and ask the publisher which one applies',
   ),
   'license-file': explain(
