@@ -10,7 +10,7 @@ import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { startWebhook } from '../lab/kubernetes/webhook.ts';
 import { until } from '../lab/process.ts';
 import { type AskingClient, askWithoutPause } from '../support/asking-client.ts';
-import { clusterObjects } from '../support/cluster-objects.ts';
+import { clusterObjects, untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
 import { credentialPlugin, expiredToken, kubeconfigOf } from '../support/kubeconfigs.ts';
 import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
@@ -285,8 +285,7 @@ describe('when a plan was killed while its probe ran', () => {
     site.configure({ more: NODE_PORT });
     await site.must('plan', 'chat@2.0.0');
     expect(await probes('pods,secrets,networkpolicies')).toBe('');
-    const namespaces = async (): Promise<boolean> => (await probes('namespaces')) !== '';
-    await until('the end of the namespace', 30, async () => !(await namespaces()) || undefined);
+    await untilProbesGone(cluster);
   });
 });
 

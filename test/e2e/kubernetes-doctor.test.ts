@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { run, until } from '../lab/process.ts';
 import { startUpstream } from '../lab/upstream.ts';
+import { untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
 import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { connectedSide, demoManifest } from './connected.ts';
@@ -60,11 +61,11 @@ async function ours(): Promise<string> {
   return cluster.kubectl('get', kinds, '--all-namespaces', ...OURS);
 }
 
-/** The cluster removes the namespace of the probes some seconds later. */
-async function untilGone(): Promise<void> {
-  const left = await ours();
-  expect(left.split('\n').filter((each) => !each.startsWith('namespace/'))).toEqual(['']);
-  await until('the end of the namespace', 30, async () => (await ours()) === '' || undefined);
+/** Of each probe, only the empty namespace outlives the command, for some seconds. */
+async function expectNothingLeft(): Promise<void> {
+  const left = (await ours()).split('\n').filter((each) => !each.startsWith('namespace/'));
+  expect(left).toEqual(['']);
+  await untilProbesGone(cluster);
 }
 
 describe('when doctor checks a cluster', () => {
@@ -83,7 +84,7 @@ describe('when doctor checks a cluster', () => {
       // Nothing in the lab enforces policies.
       NetworkPolicy: { verdict: 'doubt', found: expect.stringMatching(/^not enforced/) },
     });
-    await untilGone();
+    await expectNothingLeft();
   });
 
   it('shows that a policy is enforced, after it removed what a killed run left', async () => {
@@ -113,7 +114,7 @@ describe('when doctor checks a cluster', () => {
     expect(await checked).toMatchObject({
       NetworkPolicy: { verdict: 'right', found: expect.stringMatching(/^enforced/) },
     });
-    await untilGone();
+    await expectNothingLeft();
     const proof = JSON.parse(readFileSync(join(site.folder, 'cluster-proof.json'), 'utf8'));
     const uid = '--output=jsonpath={.metadata.uid}';
     expect(proof).toMatchObject({
@@ -135,7 +136,7 @@ describe('when doctor checks a cluster', () => {
       NetworkPolicy: { verdict: 'doubt', found: expect.stringMatching(/^not proven/) },
     });
     expect((await site.run('doctor')).status).toBe(12);
-    await untilGone();
+    await expectNothingLeft();
   });
 
   it('knows less with an account of the printed Role only, and names the rights that are missing', async () => {
@@ -161,6 +162,6 @@ describe('when doctor checks a cluster', () => {
       // The nodes still do not trust the registry.
       'image pull': { verdict: 'wrong' },
     });
-    await untilGone();
+    await expectNothingLeft();
   });
 });

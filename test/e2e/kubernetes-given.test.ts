@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { until } from '../lab/process.ts';
-import { clusterObjects } from '../support/cluster-objects.ts';
+import { clusterObjects, untilProbesGone } from '../support/cluster-objects.ts';
 import { type OpenSite, openClusterSite } from '../support/cluster-site.ts';
 import { expectAccepted, goldenReleases } from '../support/golden-objects.ts';
 import { noCluster, startTestCluster, type TestCluster } from '../support/kubernetes-lab.ts';
@@ -68,9 +67,8 @@ describe('when a cluster is tried', () => {
     // Nothing else is wrong than that no node gets an image.
     expect(status).toBe(4);
     expect(violated(json)).toEqual(['image-pull']);
-    const names = (): Promise<string> => cluster.kubectl('get', 'namespaces', '--output=name');
-    // That of the probe is being removed for some seconds.
-    await until('no namespace', 30, async () => !(await names()).includes(PREFIX) || undefined);
+    await untilProbesGone(cluster);
+    expect(await cluster.kubectl('get', 'namespaces', '--output=name')).not.toContain(PREFIX);
   });
 
   it('says that a node gets no image, and leaves nothing', async () => {

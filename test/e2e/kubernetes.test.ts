@@ -7,6 +7,7 @@ import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { until } from '../lab/process.ts';
 import { answers, startUpstream } from '../lab/upstream.ts';
 import { askOnce, askWithoutPause, type Question } from '../support/asking-client.ts';
+import { untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
 import { expectAccepted, goldenReleases } from '../support/golden-objects.ts';
 import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
@@ -160,6 +161,7 @@ describe('when a release runs on a cluster', () => {
     expect(found('node-disk').found).toMatch(/^2 of 2 nodes have it/);
     expect(found('network-policy').found).toMatch(/^not proven/);
     expect(found('quota').found).toBe('no quota');
+    await untilProbesGone(cluster);
     expect(await ours()).toEqual([]);
   });
 
@@ -324,6 +326,7 @@ describe('when a release runs on a cluster', () => {
 
   it('leaves nothing of any kind after an uninstall', async () => {
     await site.must('uninstall', 'tiny-chat');
+    await untilProbesGone(cluster);
     expect(await ours()).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
+import { until } from '../lab/process.ts';
 
 const KINDS =
   'deployments,services,networkpolicies,configmaps,secrets,persistentvolumeclaims,poddisruptionbudgets';
@@ -19,4 +20,10 @@ export async function clusterObjects(
   const lasting = ['--selector', `${selector},!stowage.dev/probe`, output];
   const wide = await kubectl('get', 'namespaces,persistentvolumes', ...lasting);
   return (within + wide).trim().split('\n').toSorted().join('\n');
+}
+
+/** Waits until the cluster has deleted the empty namespaces of probes: that takes some seconds after a command. */
+export async function untilProbesGone({ kubectl }: Pick<Cluster, 'kubectl'>): Promise<void> {
+  const probes = ['get', 'namespaces', '--selector', 'stowage.dev/probe', '--output=name'];
+  await until('no probe', 60, async () => (await kubectl(...probes)) === '' || undefined);
 }
