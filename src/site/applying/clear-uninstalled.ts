@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../core/error.ts';
 import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { Plan } from '../../format/plan.ts';
@@ -39,18 +40,23 @@ export async function clearUninstalled(
  * generations only, and undo nothing that an earlier one may use. A failure is only a warning: `stowage gc` does the same.
  */
 export async function clearLeftBehind(
-  { from, to }: Plan,
+  { intent, from, to }: Plan,
   outcome: Receipt['outcome'],
   { site, target, signal, emit }: SiteContext,
 ): Promise<void> {
   const current = outcome === 'kept' ? to : from;
   const installed = new Set(current.releases.map(({ name }) => name));
   if ([...from.releases, ...to.releases].every(({ name }) => installed.has(name))) return;
+  // The steps of the plan removed these.
+  const removed = outcome === 'kept' && intent === 'uninstall' ? from.releases : [];
+  const isLeft = (release: DeployedRelease): boolean =>
+    !removed.some((each) => isDeepStrictEqual(each, release));
   try {
     const generations = [from, to];
     for (const number of await generationNumbers(site))
       generations.push(await loadGeneration(site, number));
-    await clearUninstalled(current, generations, { site, target, signal });
+    const left = generations.map((each) => ({ ...each, releases: each.releases.filter(isLeft) }));
+    await clearUninstalled(current, left, { site, target, signal });
   } catch (error) {
     emit({
       type: 'warning',
