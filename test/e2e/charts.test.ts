@@ -182,7 +182,9 @@ describe('when a release consists of published charts', () => {
     await must('pack', 'tools.yaml', '--no-installer', '--output', 'first');
     await must('pki', 'pki');
     const key = ['--key', 'pki/release.key.pem', '--certificate', 'pki/release.pem'];
-    await must('sign', 'first', ...key);
+    const signed = await must('sign', 'first', ...key);
+    expect(signed.stderr).toMatch(/has \d+ powers beyond its namespace/);
+    expect(signed.stderr).toContain('cluster: CustomResourceDefinition leaderworkersets');
     await must('verify', 'first', '--trust', 'pki/root.pem');
     const bundle = readCanonical(bundleKind, readFileSync(inWork('first/bundle.json')));
     expect(bundle.schema).toBe('stowage/bundle/v3');

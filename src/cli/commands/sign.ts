@@ -1,4 +1,8 @@
+import { findDiscs } from '../../bundle/discs.ts';
+import { viewBundle } from '../../bundle/inspect/bundle-view.ts';
+import { readRendered } from '../../bundle/inspect/rendered.ts';
 import { type Acceptance, addSignature, openForSigning } from '../../bundle/signing/sign.ts';
+import { powersShown } from '../../content/rendered.ts';
 import { requireSigner } from '../../trust/chain.ts';
 import { signDetached } from '../../trust/cms-sign.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -6,6 +10,9 @@ import { attach, prepare, signByCommand } from './sign-elsewhere.ts';
 import { type ChosenSigner, checkOptions, type SignOptions, signedResult } from './sign-options.ts';
 import { nameOf, readIdentity, readKey } from './signing-key.ts';
 import { readTrustFile } from './trust-option.ts';
+
+/** How many powers of one item are shown before a signature. */
+const MAX_SHOWN = 20;
 
 export async function sign(
   folder: string,
@@ -16,9 +23,33 @@ export async function sign(
   const acceptance = await acceptanceOf(options, context);
   if (options.attach !== undefined) return attach(folder, options, acceptance, context);
   const chosen = { ...(await chooseSigner(options, context)), acceptance };
+  await showPowers(folder, context);
   if (options.prepare !== undefined) return prepare(folder, options, chosen, context);
   if (options.signerCommand !== undefined) return signByCommand(folder, options, chosen, context);
   return signByFile(folder, options, chosen, context);
+}
+
+/** Shows, before the signature, what charts and objects may do in the clusters of sites: whoever signs agrees to it. */
+async function showPowers(folder: string, context: CommandContext): Promise<void> {
+  const view = await viewBundle(await findDiscs([context.path(folder)]), context);
+  const { charts = [], objects = [] } = view.bundle;
+  const items = [...charts, ...objects];
+  if (items.length === 0) return;
+  const seen = { objects: await readRendered(view) };
+  for (const item of items) {
+    const powers = powersShown(item, seen);
+    if (powers.length === 0) continue;
+    const more = powers.length - MAX_SHOWN;
+    context.emit({
+      type: 'warning',
+      message: [
+        `${item.name} has ${powers.length} powers beyond its namespace:`,
+        ...powers.slice(0, MAX_SHOWN),
+        ...(more > 0 ? [`and ${more} more`] : []),
+      ].join('\n  '),
+      hint: `stowage inspect --all ${folder} shows all of them`,
+    });
+  }
 }
 
 async function signByFile(
