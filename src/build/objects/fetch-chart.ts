@@ -56,6 +56,29 @@ export async function fetchChart(
   };
 }
 
+type Tagged = Pick<FetchedChart, 'chart' | 'version' | 'archive' | 'copied'>;
+
+/**
+ * Checks that charts of one name and version are the same: they have one tag in a depot. The same chart may be installed several times.
+ * @param charts by the names of their items
+ * @throws StowageError `manifest-invalid`
+ */
+export function requireOneChartPerTag(charts: ReadonlyMap<string, Tagged>): void {
+  const seen = new Map<string, { readonly name: string; readonly digest: string }>();
+  for (const [name, { chart, version, archive, copied }] of charts) {
+    const tag = `${chart} ${version}`;
+    const { digest } = copied?.manifest ?? archive;
+    const before = seen.get(tag);
+    if (before !== undefined && before.digest !== digest)
+      throw new StowageError('manifest-invalid', `two different charts are ${tag}`, {
+        expected: 'one chart of a name and version, as a depot has one tag for it',
+        found: `${before.name} is ${before.digest}, and ${name} is ${digest}`,
+        hint: 'use the same source for both, or change the version in Chart.yaml of one of them',
+      });
+    seen.set(tag, { name, digest });
+  }
+}
+
 /** Reads the archive of a chart. @throws StowageError `content-refused` */
 export function openChart(name: string, archive: Buffer): Promise<ChartFiles> {
   return readChart(archive, `chart ${name}`);

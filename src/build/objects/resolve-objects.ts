@@ -11,7 +11,7 @@ import type { Sources } from '../origins.ts';
 import type { Transfer } from '../transfer.ts';
 import { type ChartFiles, MAX_CHART_BYTES } from './chart-files.ts';
 import { parseChartSource } from './chart-source.ts';
-import { type FetchedChart, fetchChart, openChart } from './fetch-chart.ts';
+import { type FetchedChart, fetchChart, openChart, requireOneChartPerTag } from './fetch-chart.ts';
 import { localChart } from './local-chart.ts';
 import { examineObjects } from './object-findings.ts';
 import { type RenderedItem, type RenderedRelease, renderRelease } from './render-release.ts';
@@ -46,6 +46,7 @@ export async function resolveObjects(
     emit({ type: 'step', step: 'resolve chart', subject: source.source });
     fetched.set(source.name, await fetchChart(source, { folder, work, sources, transfer }));
   }
+  requireOneChartPerTag(fetched);
   emit({ type: 'step', step: 'render objects', subject: manifest.name });
   const files = new Map([...fetched].map(([name, each]) => [name, each.files]));
   const env = sources.env ?? {};

@@ -131,9 +131,9 @@ describe('when the values of a site are written into objects', () => {
       '{}',
     ],
     ...['true', 'NO', 'null', '~', 'a&b', '<a>'],
-  ])('refuses %j in a document in a text, which a template may have quoted', (value) => {
-    expectCode(() => inText(JSON_TEXT, value), 'site-invalid');
-    expectCode(() => inText('a: ${parameters.host}\n', value), 'site-invalid');
+  ])('refuses %j in a document in a text, which a template may have quoted', async (value) => {
+    await expectCode(() => inText(JSON_TEXT, value), 'site-invalid');
+    await expectCode(() => inText('a: ${parameters.host}\n', value), 'site-invalid');
     expect(inText('--host=${parameters.host}', value)).toBe(`--host=${value}`);
   });
 
@@ -218,8 +218,8 @@ describe('when objects are not what is applied', () => {
     });
   });
 
-  it.each([{}, { generateName: 'test-' }])('refuses one without a name: %j', (metadata) => {
+  it.each([{}, { generateName: 'test-' }])('refuses one without a name: %j', async (metadata) => {
     const object = { apiVersion: 'batch/v1', kind: 'Job', metadata };
-    expectCode(() => fillObjects([plain(object)], values), 'document-invalid');
+    await expectCode(() => fillObjects([plain(object)], values), 'document-invalid');
   });
 });
