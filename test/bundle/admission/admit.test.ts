@@ -24,8 +24,9 @@ import {
   MAX_SIGNATURE_BYTES,
   MAX_SIGNATURES,
 } from '../../../src/core/limits.ts';
-import type { Bundle } from '../../../src/format/bundle.ts';
+import { type Bundle, bundleKind } from '../../../src/format/bundle.ts';
 import { installerPath } from '../../../src/format/installer.ts';
+import { currentVersion } from '../../../src/format/version.ts';
 import type { SiteState } from '../../../src/site/ledger/site-state.ts';
 import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { signDetached } from '../../../src/trust/cms-sign.ts';
@@ -450,34 +451,38 @@ describe('when a signed bundle has another format version (attack 145)', () => {
   const versions = (schema: unknown): Resigning => ({
     index: (b) => ({ ...b, schema }) as never,
   });
+  const next = `v${currentVersion(bundleKind) + 1}`;
 
-  it.each(['v3', 'v4', 'v999'])('refuses %s as newer, and names the installer in it', async (v) => {
-    const { authority } = small;
-    const made = await smallBundle({ place: scratch.fresh(), authority, installer: true });
-    resign(made.folder, small, {
-      index: (b) => ({ ...b, schema: `stowage/bundle/${v}`, later: [1] }) as never,
-    });
-    const error = await refuse(made.folder, 'format-newer');
-    expect(error.exitStatus).toBe(1);
-    expect(error.found).toBe(`stowage/bundle/${v}`);
-    expect(error.hint).toContain(`${installerPath(hostPlatform())} in ${made.folder}`);
-    expect(error.hint).not.toContain('do not use');
-  });
+  it.each([next, 'v10', 'v999'])(
+    'refuses %s as newer, and names the installer in it',
+    async (v) => {
+      const { authority } = small;
+      const made = await smallBundle({ place: scratch.fresh(), authority, installer: true });
+      resign(made.folder, small, {
+        index: (b) => ({ ...b, schema: `stowage/bundle/${v}`, later: [1] }) as never,
+      });
+      const error = await refuse(made.folder, 'format-newer');
+      expect(error.exitStatus).toBe(1);
+      expect(error.found).toBe(`stowage/bundle/${v}`);
+      expect(error.hint).toContain(`${installerPath(hostPlatform())} in ${made.folder}`);
+      expect(error.hint).not.toContain('do not use');
+    },
+  );
 
   it('says that the bundle contains no installer', async () => {
     const folder = scratch.copy(small.folder);
-    resign(folder, small, versions('stowage/bundle/v3'));
+    resign(folder, small, versions(`stowage/bundle/${next}`));
     const { hint } = await refuse(folder, 'format-newer');
     expect(hint).toContain('contains no installer');
   });
 
   it('checks the signatures and the list first', async () => {
     const folder = scratch.copy(small.folder);
-    resign(folder, small, versions('stowage/bundle/v3'));
+    resign(folder, small, versions(`stowage/bundle/${next}`));
     unlinkSync(join(folder, 'signatures/release.p7s'));
     await refuse(folder, 'signature-missing');
     const unlisted = scratch.copy(small.folder);
-    resign(unlisted, small, versions('stowage/bundle/v3'));
+    resign(unlisted, small, versions(`stowage/bundle/${next}`));
     flip(join(unlisted, 'bundle.json'), 200);
     await refuse(unlisted, 'part-damaged');
   });
