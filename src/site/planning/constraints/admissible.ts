@@ -38,7 +38,7 @@ export function recalled(input: ConstraintInput): Constraint[] {
 
 /**
  * No arriving release has a revoked signer; for a rollback, no release of that generation. A repair does not check it: what runs
- * stays, and can be restored as it was.
+ * stays, and can be restored as it was. Listed only where it is violated, so that a plan of an older version can still be applied.
  */
 export async function signers(input: ConstraintInput): Promise<Constraint[]> {
   const { site, state, now } = input;
@@ -46,14 +46,11 @@ export async function signers(input: ConstraintInput): Promise<Constraint[]> {
   const asked = intent === 'rollback' ? to.releases : changesBetween(from, to).arriving;
   const ids = asked.map(({ bundle }) => bundle);
   const untrusted = await untrustedReleases(site, ids, state, now);
-  return asked.map((release) => {
+  return asked.flatMap((release) => {
     const reason = untrusted.get(release.bundle);
-    return {
-      rule: 'signer',
-      satisfied: reason === undefined,
-      needs: `${releaseText(release)} has enough signers who are not revoked`,
-      found: reason ?? 'no revoked signer',
-    };
+    if (reason === undefined) return [];
+    const needs = `${releaseText(release)} has enough signers who are not revoked`;
+    return [{ rule: 'signer', satisfied: false, needs, found: reason }];
   });
 }
 
