@@ -95,7 +95,7 @@ export const failures = {
   },
   'chart-failed': {
     cause:
-      'Helm or kubectl cannot render the objects, or they are not objects of the Kubernetes API',
+      'objects cannot be rendered by helm or kubectl, or are not objects of the Kubernetes API',
     remedy: 'correct the values or the template that the error names; try it with helm template',
   },
   'chart-unsupported': {
@@ -164,8 +164,7 @@ export const failures = {
   'disc-too-small': {
     cause:
       'a disc cannot hold the files that every disc needs, or too many discs would be required',
-    remedy:
-      'use larger discs, pack with a smaller --part-size, or leave out the installers with --no-installer',
+    remedy: 'use larger discs, pack with a smaller --part-size, or pack without installers',
   },
   'medium-lost': {
     cause: 'a medium was removed or disconnected while it was being read',

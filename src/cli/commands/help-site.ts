@@ -64,6 +64,8 @@ Fields of kubernetes. Only images, with its registry, is required:
                        ones) or stop-first
   user                 manifest (default), or namespace where the cluster
                        assigns user IDs, as OpenShift does
+  clusterScoped        whether releases may have objects outside of namespaces,
+                       such as definitions and ClusterRoles; default true
 
 Names are lower-case letters, digits and single hyphens. Example:
 
