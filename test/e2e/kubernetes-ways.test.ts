@@ -18,6 +18,7 @@ import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { until } from '../lab/process.ts';
 import { pushShellImage } from '../lab/shell-image.ts';
 import { startUpstream } from '../lab/upstream.ts';
+import { untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
 import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { connectedSide, demoManifest } from './connected.ts';
@@ -359,6 +360,7 @@ describe('when nodes get a release by another way', () => {
     expect(untrusted.json.error.found).toContain(
       'the node does not trust the certificate of the registry',
     );
+    await untilProbesGone(cluster);
     const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
     expect(await cluster.kubectl('get', 'ns', ...selector, '--output=name')).toBe('');
   });
