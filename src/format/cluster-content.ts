@@ -40,7 +40,7 @@ export interface ObjectSettings {
   readonly without?: readonly ObjectName[];
   readonly imagePaths?: readonly ImageField[];
   readonly readyWhen?: readonly ReadyWhen[];
-  /** Whether objects that exist at the site, such as those of a `helm install`, are taken over. */
+  /** Whether objects that exist at the site, such as those of a `helm install`, are adopted. */
   readonly adopt?: true;
   /** Where acceptance prompts that name this item reach the model that it serves. */
   readonly endpoint?: ObjectEndpoint;

@@ -56,7 +56,7 @@ export interface KubernetesSet {
   /** Objects that are made at a moment of the set's life. */
   readonly hooks?: readonly KubernetesHook[];
   readonly readyWhen?: readonly ReadyWhen[];
-  /** Whether objects that exist already are taken over, and given back when the release is uninstalled. */
+  /** Whether existing objects are adopted, and restored when the release is uninstalled. */
   readonly adopt?: true;
   /** What answers the acceptance prompts that name this set. */
   readonly endpoint?: ObjectEndpoint;

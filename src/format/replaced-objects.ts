@@ -22,7 +22,7 @@ export interface ReplacedBySet {
   readonly objects: readonly ReplacedObject[];
 }
 
-/** The objects that releases took over and give back, `replaced-objects.json` of a site. */
+/** The original state of adopted objects, by which an uninstall restores them: `replaced-objects.json` of a site. */
 export interface ReplacedObjects {
   readonly schema: 'stowage/replaced-objects/v1';
   readonly sets: readonly ReplacedBySet[];

@@ -276,7 +276,7 @@ describe('when an object is changed by somebody else', () => {
 });
 
 describe('when objects belong to a release of Helm', () => {
-  it('is refused without adopt; with it, an uninstall gives them back as they were and leaves definitions only', async () => {
+  it('is refused without adopt; with it, an uninstall restores them and leaves definitions only', async () => {
     const helm = join(await clientPrograms(), 'helm');
     const chart = writeChart(join(work, 'chart'));
     const args = ['--kubeconfig', cluster.kubeconfig, '--namespace', 'default'];
@@ -312,7 +312,7 @@ describe('when objects belong to a release of Helm', () => {
     expect((await read()).rules).toEqual([
       { apiGroups: [''], resources: ['pods'], verbs: ['get'] },
     ]);
-    // Another version takes nothing over again, and what was there first is what is given back.
+    // Another version adopts nothing again, and the original objects are restored.
     const next = objectsRelease([...all.slice(0, 3), roleFor('list')], {
       ...({ version: '1.5.2', adopt: true } as const),
     });

@@ -132,7 +132,7 @@ export async function objectOwners(input: ClusterConstraintInput): Promise<Const
     const remedy =
       secrets.length > 0
         ? 'remove them: a Secret is not adopted, because the site would have to keep its content'
-        : 'remove them, or use a release with adopt: true, which gives them back when it is uninstalled';
+        : 'remove them, or use a release with adopt: true, which restores them when it is uninstalled';
     return {
       rule: 'object-owner',
       satisfied: taken.length === 0,
@@ -141,13 +141,13 @@ export async function objectOwners(input: ClusterConstraintInput): Promise<Const
         taken.length > 0
           ? `${listed(taken.map(text))}; ${remedy}`
           : existing.length > 0
-            ? `taken over, and given back by an uninstall, except for hooks of Helm: ${listed(existing.map(text))}`
+            ? `adopted, and restored by an uninstall, except for hooks of Helm: ${listed(existing.map(text))}`
             : 'none of them belongs to another owner',
     };
   });
 }
 
-/** Whether a release takes over an object of another owner. That with the name of a hook is replaced, and not given back. */
+/** Whether a release adopts an object of another owner. One with the name of a hook is replaced and not restored. */
 function isTakenOver({ set, object, found, isHook }: Surveyed): boolean {
   if (set.adopt !== true || found === undefined) return false;
   return isHook ? isHookOfHelm(found) : isAdoptable(found, object);

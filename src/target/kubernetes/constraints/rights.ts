@@ -185,8 +185,8 @@ export function rightsFor(workload: KubernetesWorkload): Right[] {
 }
 
 /**
- * What an account needs for the charts and objects of a release. Definitions are never deleted by an uninstall. What was there
- * before is given back by `update`.
+ * What an account needs for the charts and objects of a release. Definitions are never deleted by an uninstall. An adopted
+ * object is restored by `update`.
  */
 function objectRights({ objects }: ReleaseSurvey): Right[] {
   return objects.flatMap((each) => {

@@ -206,7 +206,7 @@ function foreignObject({ placed }: PlacedObject, found: Found): StowageError {
     found: makerOf(found),
     hint: isSecret(found)
       ? 'remove it, or ask the release engineer to leave it out with without:; a Secret is not adopted, because the site would have to keep its content'
-      : 'remove it, or ask the release engineer for a release with adopt: true, which takes it over and gives it back',
+      : 'remove it, or ask the release engineer for a release with adopt: true, which adopts it and restores it when it is uninstalled',
   });
 }
 

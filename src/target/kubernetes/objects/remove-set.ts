@@ -32,8 +32,8 @@ import { giveBack, isHalfGivenBack, isTakenOver, takeOver, writtenIn } from './t
 const RESTORED_MS = 300_000;
 
 /**
- * Undoes {@link applySet}: what the other generation has is restored to what it was there, what was replaced is given back, and
- * what the change made is removed, definitions without objects too.
+ * Undoes {@link applySet}: objects of the other generation are restored to its state, adopted objects to their original one, and
+ * what the change created is removed, including definitions without objects.
  */
 export async function undoSet(work: SetWork, signal: AbortSignal): Promise<void> {
   const { workload, set, other, api, replaced } = work;
@@ -141,7 +141,7 @@ interface Removal {
   readonly objects: readonly KubernetesObject[];
   /** Objects of the other generation, by their places. */
   readonly kept: ReadonlyMap<string, KubernetesObject>;
-  /** The change whose replaced objects are given back; every change if absent. */
+  /** The change whose adopted objects are restored; every change if absent. */
   readonly replacedBy?: string;
   /** Whether definitions of this site without objects are removed too. */
   readonly definitions?: true;
@@ -173,7 +173,7 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
       if (before === undefined && found !== undefined && isTakenOver(found))
         throw unknownBefore(each.placed);
       if (before !== undefined) {
-        // What this site left is not given back, but stays.
+        // What this site left behind is not restored, but stays.
         const left = isDefinition(each.object) && !isUndo;
         if (!(left && ownerOf(before) === workload.site))
           await giveBack(api, each.placed, before, signal);
@@ -185,9 +185,9 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
   }
 }
 
-/** The record of what was there is lost: the object is neither deleted nor left as if it were given back. */
+/** The record of the original object is lost: the adopted one is neither deleted nor treated as restored. */
 function unknownBefore(placed: PlacedObject['placed']): StowageError {
-  return new StowageError('state-damaged', `${placedText(placed)} cannot be given back`, {
+  return new StowageError('state-damaged', `${placedText(placed)} cannot be restored`, {
     expected: 'the object as it was before it was adopted, in replaced-objects.json',
     found: 'no such object there',
     hint: `restore replaced-objects.json of the site folder from its backup; without one, remove label ${labels.site} and annotation ${annotations.takenOver} from the object with kubectl: it then stays as it is`,

@@ -53,8 +53,8 @@ export class ReplacedObjects {
   }
 
   /**
-   * Forgets what was given back, so that the next change looks again.
-   * @param isKept whether the release still has an object, which is given back later
+   * Forgets what was restored, so that the next change looks again.
+   * @param isKept whether the release still has an object, which is restored later
    * @param change that was undone; all of the set, which can be undone no longer, if absent
    */
   async forget(name: SetName, isKept: (object: Found) => boolean, change?: string): Promise<void> {

@@ -45,7 +45,7 @@ export async function takeOver(
   await api.patch(placed, [test, ...changes], signal);
 }
 
-/** Whether an object was there before a release took it over. It stays marked until it is given back. */
+/** Whether a release adopted an object that existed before. It stays marked until it is restored. */
 export function isTakenOver(found: Found): boolean {
   return fieldsOf(metadataOf(found)['annotations'])[annotations.takenOver] !== undefined;
 }

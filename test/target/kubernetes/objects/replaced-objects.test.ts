@@ -60,7 +60,7 @@ describe('when a change replaces objects of others', () => {
   });
 });
 
-describe('when objects were given back', () => {
+describe('when objects were restored', () => {
   it('forgets those of the change that was undone, and leaves no file', async () => {
     const { replaced, file } = open();
     await replaced.begin(set, first, [object('a')]);

@@ -257,7 +257,7 @@ describe('when a release with a set changes', () => {
   });
 });
 
-describe('when fields of another program are taken over', () => {
+describe('when fields of another program are adopted', () => {
   const entry = (manager: string, fields: object, more: object = {}): object => ({
     ...{ manager, operation: 'Update', apiVersion: 'v1', time: 't', fieldsV1: fields },
     ...more,
