@@ -24,6 +24,19 @@ export async function forEachBounded<T>(
   if (failure !== undefined) throw failure.error;
 }
 
+/** {@link forEachBounded} with the results of `work`, in the order of the items. */
+export async function mapBounded<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  await forEachBounded(items.entries(), width, async ([index, item]) => {
+    results[index] = await work(item);
+  });
+  return results;
+}
+
 /** Limits how many operations run at once; the others wait in order. */
 export class Slots {
   #free: number;

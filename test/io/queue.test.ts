@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { forEachBounded } from '../../src/io/queue.ts';
+import { forEachBounded, mapBounded } from '../../src/io/queue.ts';
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 
@@ -45,5 +45,26 @@ describe('when work is queued', () => {
 
   it('throws even undefined', async () => {
     await expect(forEachBounded([1], 1, () => Promise.reject(undefined))).rejects.toBeUndefined();
+  });
+});
+
+describe('when queued work has results', () => {
+  it.each([0, 1, 2, 3, 4, 100])('gives those of %i items in their order', async (count) => {
+    const results = await mapBounded(upTo(count), 3, async (item) => {
+      for (let turns = count - item; turns > 0; turns -= 7) await turn();
+      return item * 2;
+    });
+    expect(results).toEqual(upTo(count).map((item) => item * 2));
+  });
+
+  it('starts nothing after the first error', async () => {
+    const begun: number[] = [];
+    const run = mapBounded(upTo(10), 2, async (item) => {
+      begun.push(item);
+      await turn();
+      throw new Error(`at ${item}`);
+    });
+    await expect(run).rejects.toThrow('at 0');
+    expect(begun).toEqual([0, 1]);
   });
 });

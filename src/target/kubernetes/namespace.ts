@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError } from '../../core/error.ts';
 import { fieldsOf } from '../../core/fields.ts';
-import { interrupted } from '../../core/interrupted.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
+import { awaitGone } from './api/await-gone.ts';
 import type { Cluster, Found } from './api/cluster.ts';
 import { groupOf, type Kind } from './api/kinds.ts';
 import { apiGroup } from './api/resources.ts';
@@ -12,7 +11,6 @@ import { everyObject, setsOf } from './objects/sets.ts';
 import { ownerOf } from './ownership.ts';
 import { placeOf } from './workload.ts';
 
-const POLL_MS = 500;
 const GONE_MS = 120_000;
 /** What a release can consist of in its namespace. KEP-3659: an ApplySet names every kind it may have. */
 const MEMBERS: readonly Kind[] = [
@@ -63,12 +61,9 @@ export async function closeNamespace(
   if (found === undefined || ownerOf(found) !== workload.site) return;
   await cluster.remove(parent, signal);
   await cluster.remove(place, signal);
-  const began = performance.now();
-  while ((await cluster.get(place, signal)) !== undefined) {
-    if (signal.aborted) throw interrupted(signal);
-    if (performance.now() - began >= GONE_MS) throw stuck(workload.namespace);
-    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
-  }
+  const read = (): Promise<Found | undefined> => cluster.get(place, signal);
+  const leaving = { read, limitMs: GONE_MS, stuck: () => stuck(workload.namespace) };
+  await awaitGone(leaving, signal);
 }
 
 export function namespaceObject(workload: KubernetesWorkload): KubernetesObject {

@@ -7,6 +7,7 @@ import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernet
 import type { Cluster, Found, Reader } from './api/cluster.ts';
 import { isForbidden } from './api/failure.ts';
 import { ObjectApi } from './api/object-api.ts';
+import { severalAtOnce } from './api/several-at-once.ts';
 import { clusterUid } from './doctor/cluster-proof.ts';
 import { nodeFacts } from './doctor/node-facts.ts';
 import { siteInventory } from './inventory.ts';
@@ -15,9 +16,6 @@ import { liveObjects } from './objects/set-state.ts';
 import { setsOf } from './objects/sets.ts';
 import { metadataOf, podsOf } from './pods.ts';
 import { clusterWorkload, placeOf } from './workload.ts';
-
-/** Requests at once. */
-const AT_ONCE = 8;
 
 /** What a receipt says of the cluster: itself, the nodes that run pods of a generation, and its objects. */
 export async function recordCluster(
@@ -54,11 +52,11 @@ async function recordNodes(
   const services = workloads.flatMap((workload) =>
     workload.services.map((service) => ({ workload, service })),
   );
-  const pods = await inTurn(services, ({ workload, service }) =>
+  const pods = await severalAtOnce(services, ({ workload, service }) =>
     podsOf(reader, workload, service, signal),
   );
   const names = new Set(pods.flat().flatMap(({ node }) => node ?? []));
-  return inTurn([...names].toSorted(), (name) => recordNode(cluster, name, signal));
+  return severalAtOnce([...names].toSorted(), (name) => recordNode(cluster, name, signal));
 }
 
 /** Through a list, because an account that may list nodes need not be able to get one. */
@@ -86,7 +84,7 @@ async function recordObjects(
   workloads: readonly KubernetesWorkload[],
   signal: AbortSignal,
 ): Promise<RecordedObject[]> {
-  const found = await inTurn(workloads.flatMap(objectsOf), async (object) => {
+  const found = await severalAtOnce(workloads.flatMap(objectsOf), async (object) => {
     const place = placeOf(object);
     const live = await readable(reader.get(place, signal));
     const version = live === undefined ? undefined : metadataOf(live)['resourceVersion'];
@@ -137,11 +135,4 @@ function objectsOf(workload: KubernetesWorkload): KubernetesObject[] {
       ...(service === undefined ? [] : [service]),
     ]),
   ];
-}
-
-async function inTurn<T, R>(all: readonly T[], work: (each: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (let first = 0; first < all.length; first += AT_ONCE)
-    results.push(...(await Promise.all(all.slice(first, first + AT_ONCE).map(work))));
-  return results;
 }

@@ -16,6 +16,8 @@ const MAX_WAIT_MS = 5_000;
 /** Objects in one page of a list. A ConfigMap can have a megabyte. */
 export const PAGE = 500;
 const LARGE_PAGE = 25;
+/** Characters of the text with which the server continues a list: it holds the name of the last object, and more of some servers. */
+const MAX_TOKEN = 65_536;
 
 /** An object as the server returned it. */
 export type Found = Readonly<Record<string, unknown>>;
@@ -33,6 +35,15 @@ export interface Selection {
   readonly labels?: Readonly<Record<string, string>>;
   /** A field selector. */
   readonly fields?: string;
+}
+
+/** Objects that one path lists. */
+export interface Collection extends Pick<Selection, 'labels' | 'fields'> {
+  /** In messages, such as `list pods`. */
+  readonly what: string;
+  readonly path: string;
+  /** Objects in one page. */
+  readonly page: number;
 }
 
 /** What only reads needs: the cluster, or an inventory of it. */
@@ -104,18 +115,25 @@ export class Cluster {
 
   /** Every object of a kind that is selected, in pages. */
   async *list(selection: Selection, signal: AbortSignal): AsyncGenerator<Found> {
-    const { kind, namespace, labels = {}, fields } = selection;
+    const { kind, namespace, ...selectors } = selection;
     const what = `list ${said(kind, namespace)}`;
+    const page = kind === 'ConfigMap' ? LARGE_PAGE : PAGE;
+    yield* this.pages({ what, path: pathOf(kind, namespace), page, ...selectors }, signal);
+  }
+
+  /** The selected objects of a collection, whatever kind it is of. */
+  async *pages(collection: Collection, signal: AbortSignal): AsyncGenerator<Found> {
+    const { what, labels = {}, fields } = collection;
     const selectors = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
     let token = '';
     for (;;) {
       const query = new URLSearchParams({
-        limit: String(kind === 'ConfigMap' ? LARGE_PAGE : PAGE),
+        limit: String(collection.page),
         ...(selectors.length === 0 ? {} : { labelSelector: selectors.join(',') }),
         ...(fields === undefined ? {} : { fieldSelector: fields }),
         ...(token === '' ? {} : { continue: token }),
       });
-      const path = `${pathOf(kind, namespace)}?${query}`;
+      const path = `${collection.path}?${query}`;
       const answer = await this.send(what, { method: 'GET', path, signal });
       // 410: the list expired between two pages. Its objects may repeat, which callers tolerate.
       if (answer.failure?.status === 410 && token !== '') {
@@ -124,7 +142,7 @@ export class Cluster {
       }
       const page = required(answer, what);
       yield* listOf(page['items']);
-      token = textOf(fieldsOf(page['metadata'])['continue']) ?? '';
+      token = textOf(fieldsOf(page['metadata'])['continue'], MAX_TOKEN) ?? '';
       if (token === '') return;
     }
   }
@@ -141,14 +159,28 @@ export class Cluster {
     { dryRun = false }: { readonly dryRun?: boolean } = {},
   ): Promise<Attempt> {
     const { name, namespace } = object.metadata;
+    const path = pathOf(object.kind as Kind, namespace, name);
+    return this.applyAt({ what: `apply ${objectText(object)}`, path, dryRun }, object, signal);
+  }
+
+  /** {@link tryApply} of an object whose path is known, whatever kind it is of. */
+  async applyAt(
+    {
+      what,
+      path,
+      dryRun,
+    }: { readonly what: string; readonly path: string; readonly dryRun: boolean },
+    object: KubernetesObject,
+    signal: AbortSignal,
+  ): Promise<Attempt> {
     const query = new URLSearchParams({
       fieldManager: MANAGER,
       fieldValidation: 'Strict',
       ...(dryRun ? { dryRun: 'All' } : {}),
     });
-    return this.send(`apply ${objectText(object)}`, {
+    return this.send(what, {
       method: 'PATCH',
-      path: `${pathOf(object.kind as Kind, namespace, name)}?${query}`,
+      path: `${path}?${query}`,
       contentType: 'application/apply-patch+yaml',
       body: JSON.stringify(object),
       signal,

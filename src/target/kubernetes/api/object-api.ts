@@ -1,8 +1,8 @@
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, textOf } from '../../../core/fields.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { MANAGER } from '../labels.ts';
 import { type Attempt, type Cluster, type Found, PAGE, required } from './cluster.ts';
-import { apiGroup, type Resource, Resources, resourcePath } from './resources.ts';
+import { objectKey, type Resource, Resources, resourcePath } from './resources.ts';
 
 /** An object of any kind, where it is. */
 export interface Placed {
@@ -57,18 +57,10 @@ export class ObjectApi {
     signal: AbortSignal,
     { dryRun = false }: { readonly dryRun?: boolean } = {},
   ): Promise<Attempt> {
-    const query = new URLSearchParams({
-      fieldManager: MANAGER,
-      fieldValidation: 'Strict',
-      ...(dryRun ? { dryRun: 'All' } : {}),
-    });
-    return this.cluster.send(`apply ${placedText(placed)}`, {
-      method: 'PATCH',
-      path: `${pathTo(written(placed, object))}?${query}`,
-      contentType: 'application/apply-patch+yaml',
-      body: JSON.stringify(inNamespace(object, placed)),
-      signal,
-    });
+    const path = pathTo(written(placed, object));
+    const body = inNamespace(object, placed);
+    const what = `apply ${placedText(placed)}`;
+    return this.cluster.applyAt({ what, path, dryRun }, body, signal);
   }
 
   async apply(placed: Placed, object: KubernetesObject, signal: AbortSignal): Promise<Found> {
@@ -141,31 +133,15 @@ export class ObjectApi {
     },
     signal: AbortSignal,
   ): AsyncGenerator<Found> {
-    const selectors = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-    let token = '';
+    const collection = {
+      ...{ what: `list ${resource.plural}`, path: resourcePath(resource, namespace), labels },
+      page: Math.min(PAGE, limit ?? PAGE),
+    };
     let count = 0;
-    for (;;) {
-      const query = new URLSearchParams({
-        limit: String(Math.min(PAGE, limit ?? PAGE)),
-        ...(selectors.length === 0 ? {} : { labelSelector: selectors.join(',') }),
-        ...(token === '' ? {} : { continue: token }),
-      });
-      const path = `${resourcePath(resource, namespace)}?${query}`;
-      const what = `list ${resource.plural}`;
-      const answer = await this.cluster.send(what, { method: 'GET', path, signal });
-      // 410: the list expired between two pages. Its objects may repeat, which callers tolerate.
-      if (answer.failure?.status === 410 && token !== '') {
-        token = '';
-        continue;
-      }
-      const page = required(answer, what);
-      for (const found of listOf(page['items'])) {
-        yield found;
-        count += 1;
-        if (limit !== undefined && count >= limit) return;
-      }
-      token = textOf(fieldsOf(page['metadata'])['continue'], 65_536) ?? '';
-      if (token === '') return;
+    for await (const found of this.cluster.pages(collection, signal)) {
+      yield found;
+      count += 1;
+      if (limit !== undefined && count >= limit) return;
     }
   }
 }
@@ -175,19 +151,18 @@ export function placedText({ resource: { kind }, namespace, name }: Placed): str
   return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
 }
 
-/** A text by which two places can be compared, whatever version they were written in. */
-export function placedKey({
-  resource: { apiVersion, kind },
-  namespace = '',
-  name,
-}: Placed): string {
-  return `${apiGroup(apiVersion)} ${kind} ${namespace} ${name}`;
+/** The {@link objectKey} of a place. */
+export function placedKey({ resource: { apiVersion, kind }, namespace, name }: Placed): string {
+  return objectKey({ apiVersion, kind, namespace, name });
 }
 
-/** {@link placedKey} of an object that the server has. */
+/** The {@link objectKey} of an object that the server has. */
 export function foundKey({ apiVersion, kind, metadata }: Found): string {
   const { namespace, name } = fieldsOf(metadata);
-  return `${apiGroup(String(apiVersion))} ${String(kind)} ${textOf(namespace) ?? ''} ${String(name)}`;
+  return objectKey({
+    ...{ apiVersion: String(apiVersion), kind: String(kind) },
+    ...{ namespace: textOf(namespace), name: String(name) },
+  });
 }
 
 function pathTo({ resource, namespace, name }: Placed): string {

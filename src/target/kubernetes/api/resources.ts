@@ -101,6 +101,19 @@ export function apiGroup(apiVersion: string): string {
   return apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
 }
 
+/** Of an object, wherever it is written. */
+export interface ObjectPlace {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace?: string | undefined;
+  readonly name: string;
+}
+
+/** A text by which the places of two objects can be compared, whatever version of their group they are written in. */
+export function objectKey({ apiVersion, kind, namespace = '', name }: ObjectPlace): string {
+  return `${apiGroup(apiVersion)} ${kind} ${namespace} ${name}`;
+}
+
 /** The kinds that definitions describe, in each version that they serve. Pure. @param definitions of kind `CustomResourceDefinition` */
 export function definedResources(definitions: readonly object[]): Resource[] {
   return definitions.flatMap((definition) => {

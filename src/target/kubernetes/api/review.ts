@@ -1,6 +1,7 @@
 import { fieldsOf, textOf } from '../../../core/fields.ts';
 import type { Cluster } from './cluster.ts';
 import { refusedRequest } from './failure.ts';
+import { severalAtOnce } from './several-at-once.ts';
 
 /** One verb on one resource; without a namespace it is for the whole cluster. */
 export interface Right {
@@ -11,8 +12,6 @@ export interface Right {
   readonly namespace?: string;
 }
 
-/** Reviews at once. */
-const AT_ONCE = 8;
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 
 /** What the account may do of these rights. @throws StowageError `engine-failed` */
@@ -22,16 +21,11 @@ export async function reviewRights(
   signal: AbortSignal,
 ): Promise<{ readonly allowed: Right[]; readonly denied: Right[] }> {
   const all = [...new Map(wanted.map((each) => [rightText(each), each])).values()];
-  const allowed: Right[] = [];
-  const denied: Right[] = [];
-  for (let first = 0; first < all.length; first += AT_ONCE) {
-    const some = all.slice(first, first + AT_ONCE);
-    const may = await Promise.all(some.map((each) => isAllowed(cluster, each, signal)));
-    some.forEach((each, index) => {
-      (may[index] === true ? allowed : denied).push(each);
-    });
-  }
-  return { allowed, denied };
+  const may = await severalAtOnce(all, (each) => isAllowed(cluster, each, signal));
+  return {
+    allowed: all.filter((_, index) => may[index] === true),
+    denied: all.filter((_, index) => may[index] !== true),
+  };
 }
 
 async function isAllowed(cluster: Cluster, each: Right, signal: AbortSignal): Promise<boolean> {

@@ -1,32 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StowageError } from '../../../core/error.ts';
 import { interrupted } from '../../../core/interrupted.ts';
-import type {
-  KubernetesObject,
-  KubernetesSet,
-  KubernetesWorkload,
-} from '../../../format/kubernetes.ts';
+import type { KubernetesObject, KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { SiteSupply } from '../../target.ts';
 import type { Attempt, Found } from '../api/cluster.ts';
 import { conflictsOf, refusedRequest } from '../api/failure.ts';
 import { type ObjectApi, placedKey, placedText } from '../api/object-api.ts';
 import { apiGroup, definedResources } from '../api/resources.ts';
+import { severalAtOnce } from '../api/several-at-once.ts';
 import { type Awaiting, awaitReady } from './await-ready.ts';
 import { isDefinition, phasesOf } from './order.ts';
 import type { ReplacedObjects } from './replaced-objects.ts';
 import { runHooks } from './set-hooks.ts';
-import {
-  isAdoptable,
-  isOurs,
-  isSecret,
-  makerOf,
-  type PlacedObject,
-  placeAll,
-  placesOf,
-  setDigest,
-  setOf,
-  severalAtOnce,
-} from './sets.ts';
+import { foreignObject, isAdoptable, isOurs } from './set-owner.ts';
+import { type PlacedObject, placeAll, placeEach, placesOf, setDigest, setOf } from './sets.ts';
 import { takeOver } from './take-over.ts';
 
 const POLL_MS = 500;
@@ -105,11 +91,10 @@ export async function applyAll(
   objects: readonly KubernetesObject[],
   signal: AbortSignal,
 ): Promise<PlacedObject[]> {
-  const { api, workload } = work;
+  const { api } = work;
   const applied: PlacedObject[] = [];
   for (const group of byKind(objects)) {
-    const placed = await placeAll(api, group, workload.namespace, signal);
-    if (placed.length < group.length) throw unknownKind(work.set, group[0]);
+    const placed = await placeEach(work, group, signal);
     await severalAtOnce(placed, async (each) => {
       const { failure } = await applyPatiently(api, each, signal);
       if (failure === undefined) return;
@@ -174,7 +159,7 @@ async function keepReplaced(work: SetWork, signal: AbortSignal): Promise<void> {
     const foreign = existing.find(
       (one) => isForeign(one) && !(set.adopt === true && isAdoptable(one.found, one.each.object)),
     );
-    if (foreign !== undefined) throw foreignObject(foreign.each, foreign.found);
+    if (foreign !== undefined) throw foreignObject(foreign.each.placed, foreign.found);
     // A definition that an earlier release left stays as it is after an undo.
     const kept = existing.filter((one) => isForeign(one) || isDefinition(one.each.object));
     await replaced.begin(
@@ -197,24 +182,5 @@ async function requireOurs(
 ): Promise<void> {
   const found = await api.get(each.placed, signal);
   if (found !== undefined && !isOurs(found, workload, each.object))
-    throw foreignObject(each, found);
-}
-
-function foreignObject({ placed }: PlacedObject, found: Found): StowageError {
-  return new StowageError('engine-failed', `${placedText(placed)} belongs to another owner`, {
-    expected: 'no such object, or one of this release',
-    found: makerOf(found),
-    hint: isSecret(found)
-      ? 'remove it, or ask the release engineer to leave it out with without:; a Secret is not adopted, because the site would have to keep its content'
-      : 'remove it, or ask the release engineer for a release with adopt: true, which adopts it and restores it when it is uninstalled',
-  });
-}
-
-function unknownKind(set: KubernetesSet, object: KubernetesObject | undefined): StowageError {
-  const { apiVersion = '', kind = '' } = object ?? {};
-  return new StowageError('engine-failed', `the cluster has no kind ${kind} of ${apiVersion}`, {
-    expected: 'a kind that the server has, or a definition in the same release',
-    found: `${kind} ${object?.metadata.name ?? ''} of ${set.name}`,
-    hint: 'install what defines this kind first; kubectl api-resources lists what the cluster has',
-  });
+    throw foreignObject(each.placed, found);
 }

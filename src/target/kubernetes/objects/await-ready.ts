@@ -7,10 +7,11 @@ import type { KubernetesSet, KubernetesWorkload } from '../../../format/kubernet
 import type { Found } from '../api/cluster.ts';
 import { pathOf } from '../api/kinds.ts';
 import { type ObjectApi, type Placed, placedText } from '../api/object-api.ts';
+import { severalAtOnce } from '../api/several-at-once.ts';
 import { type Pod, podsWith } from '../pods.ts';
 import { type StartFailure, startFailure } from '../start-failure.ts';
 import { endOfJob, hasPods, unready } from './readiness.ts';
-import { type PlacedObject, severalAtOnce } from './sets.ts';
+import type { PlacedObject } from './sets.ts';
 
 const POLL_MS = 500;
 /** How long what may pass, such as a node without room, is waited for. */

@@ -2,21 +2,23 @@ import { isDeepStrictEqual } from 'node:util';
 import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, listOf, textsOf } from '../../../core/fields.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
+import { removeAndWait } from '../api/await-gone.ts';
 import type { Found } from '../api/cluster.ts';
 import { conflictsOf, failureText, isForbidden, refusedRequest } from '../api/failure.ts';
 import { foundKey, placedKey, placedText } from '../api/object-api.ts';
 import { apiGroup, definedResources } from '../api/resources.ts';
+import { severalAtOnce } from '../api/several-at-once.ts';
 import { annotations, labels } from '../labels.ts';
 import { ownerOf } from '../ownership.ts';
 import { metadataOf } from '../pods.ts';
 import { applyPatiently, type SetWork } from './apply-set.ts';
 import { awaitReady } from './await-ready.ts';
 import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
-import { hooksOf, lastingHooks, removeAndWait, runHooks } from './set-hooks.ts';
+import { hooksOf, lastingHooks, runHooks } from './set-hooks.ts';
+import { isOurs } from './set-owner.ts';
 import {
   everyObject,
   isKept,
-  isOurs,
   keptNamespaces,
   type PlacedObject,
   placeAll,
@@ -24,7 +26,6 @@ import {
   sameObject,
   setDigest,
   setOf,
-  severalAtOnce,
 } from './sets.ts';
 import { giveBack, isHalfGivenBack, isTakenOver, takeOver, writtenIn } from './take-over.ts';
 

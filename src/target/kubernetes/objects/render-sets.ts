@@ -9,7 +9,7 @@ import type {
 import { MAX_POWERS, powersOf } from '../../../format/object-powers.ts';
 import type { RenderedObject } from '../../../format/rendered-objects.ts';
 import type { RenderInput } from '../../target.ts';
-import { apiGroup } from '../api/resources.ts';
+import { apiGroup, objectKey } from '../api/resources.ts';
 import { modelAddress, settingsOf } from '../content.ts';
 import { imageReference } from '../images.ts';
 import { applySetId, labels, MANAGER, type Owner } from '../labels.ts';
@@ -157,7 +157,7 @@ function requireUnique(sets: readonly KubernetesSet[], owner: Owner): void {
     for (const object of [...objects, ...hooks.map((each) => each.object)]) {
       const { kind, apiVersion, metadata } = object;
       const { name, namespace = owner.namespace } = metadata;
-      const key = `${apiGroup(apiVersion)} ${kind} ${namespace} ${name}`;
+      const key = objectKey({ apiVersion, kind, namespace, name });
       const before = seen.get(key);
       if (before !== undefined)
         throw new StowageError('document-invalid', `release ${owner.release} has an object twice`, {

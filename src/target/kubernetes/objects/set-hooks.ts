@@ -8,19 +8,20 @@ import type {
   KubernetesSet,
 } from '../../../format/kubernetes.ts';
 import type { hookEvents } from '../../../format/rendered-objects.ts';
+import { removeAndWait } from '../api/await-gone.ts';
 import type { Found } from '../api/cluster.ts';
-import { type ObjectApi, placedText } from '../api/object-api.ts';
+import { placedText } from '../api/object-api.ts';
 import { metadataOf } from '../pods.ts';
 import { type Awaiting, awaitReady, lastLines, podsOfObject } from './await-ready.ts';
 import { inInstallOrder, isDefinition } from './order.ts';
-import { isOurs, makerOf, type PlacedObject, placeAll } from './sets.ts';
+import { foreignObject, isOurs } from './set-owner.ts';
+import { type PlacedObject, placeEach } from './sets.ts';
 
 export type HookEvent = (typeof hookEvents)[number];
 
 const HOOK = 'helm.sh/hook';
 const POLICY = 'helm.sh/hook-delete-policy';
 const POLL_MS = 500;
-const GONE_MS = 120_000;
 /** A Job that its cluster removes sooner would be gone before its end is seen. */
 const KEPT_SECONDS = 600;
 
@@ -43,13 +44,12 @@ export function hooksOf({ hooks = [] }: KubernetesSet, event: HookEvent): Kubern
  * @throws StowageError `gate-failed` with the last lines of the hook that failed
  */
 export async function runHooks(of: Awaiting, event: HookEvent, signal: AbortSignal): Promise<void> {
-  const { api, workload } = of;
   const done: PlacedObject[] = [];
   for (const { object } of hooksOf(of.set, event)) {
-    const [each] = await placeAll(api, [object], workload.namespace, signal);
-    if (each === undefined) throw unknownKind(object);
-    await runHook(of, each, event, signal);
-    done.push(each);
+    for (const each of await placeEach(of, [object], signal)) {
+      await runHook(of, each, event, signal);
+      done.push(each);
+    }
   }
   for (const each of done.toReversed())
     if (policiesOf(each.object).includes('hook-succeeded')) await removeHook(of, each, signal);
@@ -140,7 +140,7 @@ async function removeHook(
   const found = await api.get(placed, signal);
   if (found === undefined) return;
   if (!isOurs(found, workload, object) && !(set.adopt === true && isHookOfHelm(found)))
-    throw foreignHook(placedText(placed), makerOf(found));
+    throw foreignObject(placed, found, true);
   if (!isDefinition(object)) await removeAndWait(api, placed, signal);
 }
 
@@ -149,48 +149,6 @@ export function isHookOfHelm(found: Found): boolean {
   return textOf(fieldsOf(metadataOf(found)['annotations'])[HOOK], 1024) !== undefined;
 }
 
-/** Deletes an object and waits until it is gone; what its operator makes anew is another object. @throws StowageError `engine-failed` when it stays */
-export async function removeAndWait(
-  api: ObjectApi,
-  placed: PlacedObject['placed'],
-  signal: AbortSignal,
-): Promise<void> {
-  const found = await api.get(placed, signal);
-  if (found === undefined) return;
-  await api.remove(placed, signal);
-  const began = performance.now();
-  for (;;) {
-    const left = await api.get(placed, signal);
-    if (left === undefined || metadataOf(left)['uid'] !== metadataOf(found)['uid']) return;
-    if (signal.aborted) throw interrupted(signal);
-    if (performance.now() - began >= GONE_MS) {
-      const { finalizers } = fieldsOf(left['metadata']);
-      throw new StowageError('engine-failed', `${placedText(placed)} is not removed`, {
-        expected: `no such object after ${GONE_MS / 1000} s`,
-        found: Array.isArray(finalizers) ? `finalizers ${finalizers.join(', ')}` : 'it is there',
-        hint: 'ask the owner of the cluster what sets this finalizer and does not remove it; then run the same command again',
-      });
-    }
-    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
-  }
-}
-
 function policiesOf({ metadata: { annotations = {} } }: KubernetesObject): string[] {
   return (annotations[POLICY] ?? '').split(',').map((each) => each.trim());
-}
-
-function unknownKind({ apiVersion, kind, metadata: { name } }: KubernetesObject): StowageError {
-  return new StowageError('engine-failed', `the cluster has no kind ${kind} of ${apiVersion}`, {
-    expected: 'a kind that the server has, or a definition in the same release',
-    found: `${kind} ${name}`,
-    hint: 'install what defines this kind first; kubectl api-resources lists what the cluster has',
-  });
-}
-
-function foreignHook(text: string, maker: string): StowageError {
-  return new StowageError('engine-failed', `${text} belongs to another owner`, {
-    expected: 'no object with the name of a hook, or one of this release',
-    found: maker,
-    hint: 'check with kubectl what made it, and remove it',
-  });
 }

@@ -7,12 +7,14 @@ import type { Found } from '../api/cluster.ts';
 import { conflictsOf, isForbidden } from '../api/failure.ts';
 import { type ObjectApi, type Placed, placedKey, placedText } from '../api/object-api.ts';
 import type { Resource } from '../api/resources.ts';
+import { severalAtOnce } from '../api/several-at-once.ts';
 import { objectDrift } from '../drift.ts';
 import { labels, releaseSelector } from '../labels.ts';
 import { metadataOf, type Pod } from '../pods.ts';
 import { podsOfObject, waitsForPod } from './await-ready.ts';
 import { hasPods, unready } from './readiness.ts';
-import { isOurs, makerOf, type PlacedObject, severalAtOnce } from './sets.ts';
+import { isOurs, makerOf } from './set-owner.ts';
+import type { PlacedObject } from './sets.ts';
 
 /** Objects of one kind that are read by a list, and not one by one. */
 const MANY = 4;

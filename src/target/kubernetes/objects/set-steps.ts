@@ -2,7 +2,7 @@ import type { DeployedRelease } from '../../../format/generation.ts';
 import type { KubernetesSet } from '../../../format/kubernetes.ts';
 import type { Change } from '../../change.ts';
 import type { ServiceStep, TargetStep } from '../../target.ts';
-import { apiGroup } from '../api/resources.ts';
+import { objectKey } from '../api/resources.ts';
 import { clusterWorkload } from '../workload.ts';
 import { isDefinition, isNamespace } from './order.ts';
 import { hooksOf } from './set-hooks.ts';
@@ -104,5 +104,5 @@ function keyOf(
   { apiVersion, kind, metadata: { name, namespace } }: KubernetesSet['objects'][number],
   within: string | undefined,
 ): string {
-  return `${apiGroup(apiVersion)} ${kind} ${namespace ?? within} ${name}`;
+  return objectKey({ apiVersion, kind, namespace: namespace ?? within, name });
 }

@@ -1,26 +1,19 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from '../../../core/canonical-json.ts';
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { StowageError } from '../../../core/error.ts';
 import type {
   KubernetesObject,
   KubernetesSet,
   KubernetesWorkload,
 } from '../../../format/kubernetes.ts';
-import type { Found } from '../api/cluster.ts';
 import { type ObjectApi, type Placed, placedKey } from '../api/object-api.ts';
-import { labels as ownLabels } from '../labels.ts';
-import { ownerOf } from '../ownership.ts';
-import { metadataOf } from '../pods.ts';
-import { isDefinition, isNamespace } from './order.ts';
+import { severalAtOnce } from '../api/several-at-once.ts';
 
 /** An object of a set and its place in the cluster. */
 export interface PlacedObject {
   readonly object: KubernetesObject;
   readonly placed: Placed;
 }
-
-/** Requests at once. */
-const AT_ONCE = 8;
 
 export function setsOf(workload: KubernetesWorkload | undefined): readonly KubernetesSet[] {
   return workload?.sets ?? [];
@@ -64,6 +57,28 @@ export async function placeAll(
   return placed;
 }
 
+/** {@link placeAll}, where the server must have every kind. @throws StowageError `engine-failed` */
+export async function placeEach(
+  of: {
+    readonly api: ObjectApi;
+    readonly workload: KubernetesWorkload;
+    readonly set: KubernetesSet;
+  },
+  objects: readonly KubernetesObject[],
+  signal: AbortSignal,
+): Promise<PlacedObject[]> {
+  const placed = await placeAll(of.api, objects, of.workload.namespace, signal);
+  const there = new Set(placed.map(({ object }) => object));
+  const missing = objects.find((each) => !there.has(each));
+  if (missing === undefined) return placed;
+  const { apiVersion, kind, metadata } = missing;
+  throw new StowageError('engine-failed', `the cluster has no kind ${kind} of ${apiVersion}`, {
+    expected: 'a kind that the server has, or a definition in the same release',
+    found: `${kind} ${metadata.name} of ${of.set.name}`,
+    hint: 'install what defines this kind first; kubectl api-resources lists what the cluster has',
+  });
+}
+
 /** The objects of all sets of a workload, by their places. */
 export async function placesOf(
   api: ObjectApi,
@@ -74,32 +89,6 @@ export async function placesOf(
   const all = setsOf(workload).flatMap(everyObject);
   const placed = await placeAll(api, all, workload.namespace, signal);
   return new Map(placed.map((each) => [placedKey(each.placed), each.object]));
-}
-
-/**
- * Works on all, several at once. The results are in their order. After a failure nothing more is begun, and it is thrown when no
- * work is left running: whoever undoes it is alone.
- */
-export async function severalAtOnce<T, R>(
-  all: readonly T[],
-  work: (each: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  const failures: unknown[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < all.length && failures.length === 0) {
-      const index = next++;
-      try {
-        results[index] = await work(all[index] as T);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, all.length) }, worker));
-  if (failures.length > 0) throw failures[0];
-  return results;
 }
 
 /** The namespaces that every cluster has. */
@@ -127,46 +116,4 @@ export async function keptNamespaces(
       : [each.placed.namespace];
   });
   return new Set(names.flat());
-}
-
-/** Whether an object is of this release. A definition is of the whole site: releases that contain the same one share it. */
-export function isOurs(
-  found: Found,
-  { site, release }: Pick<KubernetesWorkload, 'site' | 'release'>,
-  object: KubernetesObject,
-): boolean {
-  if (ownerOf(found) !== site) return false;
-  const { labels } = metadataOf(found);
-  return isDefinition(object) || textOf(fieldsOf(labels)[ownLabels.release]) === release;
-}
-
-/**
- * Whether `adopt` is for an object that exists: for none of another release of Stowage, for no namespace of the cluster itself, and
- * for no Secret, whose content the site would have to keep.
- */
-export function isAdoptable(found: Found, object: KubernetesObject): boolean {
-  if (isSecret(object)) return false;
-  if (isNamespace(object) && CLUSTER_NAMESPACES.has(object.metadata.name)) return false;
-  return ownerOf(found) === undefined || isDefinition(object);
-}
-
-export function isSecret({ apiVersion, kind }: Found | KubernetesObject): boolean {
-  return apiVersion === 'v1' && kind === 'Secret';
-}
-
-/** Who made an object that is not this release's, in words. */
-export function makerOf(found: Found): string {
-  const { labels, annotations, managedFields } = metadataOf(found);
-  const release = fieldsOf(annotations)['meta.helm.sh/release-name'];
-  if (typeof release === 'string') {
-    const namespace = fieldsOf(annotations)['meta.helm.sh/release-namespace'];
-    return `Helm release ${release} in namespace ${String(namespace)}`;
-  }
-  const own = fieldsOf(labels);
-  const site = own[ownLabels.site];
-  const owner = own[ownLabels.release];
-  if (typeof site === 'string')
-    return typeof owner === 'string' ? `release ${owner} of site ${site}` : `site ${site}`;
-  const managers = new Set(listOf(managedFields).map(({ manager }) => String(manager)));
-  return managers.size === 0 ? 'another owner' : [...managers].slice(0, 5).join(', ');
 }

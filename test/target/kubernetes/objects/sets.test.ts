@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { generationSchema } from '../../../../src/format/generation.ts';
 import type { RenderedObject } from '../../../../src/format/rendered-objects.ts';
 import type { Change } from '../../../../src/target/change.ts';
+import { severalAtOnce } from '../../../../src/target/kubernetes/api/several-at-once.ts';
 import { parentObject } from '../../../../src/target/kubernetes/namespace.ts';
 import { inInstallOrder, phasesOf } from '../../../../src/target/kubernetes/objects/order.ts';
 import { hooksOf, lastingHooks } from '../../../../src/target/kubernetes/objects/set-hooks.ts';
-import { severalAtOnce } from '../../../../src/target/kubernetes/objects/sets.ts';
 import {
   isHalfGivenBack,
   takenOver,
