@@ -4,7 +4,7 @@ import { changesBetween } from '../content/changes.ts';
 import { fromLock } from '../content/items.ts';
 import { digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { MAX_TRUST_BYTES, MIB } from '../core/limits.ts';
+import { MAX_TRUST_BYTES } from '../core/limits.ts';
 import { oneLine, printable } from '../core/printable.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedFile } from '../format/locked-content.ts';
@@ -14,9 +14,8 @@ import { readIfThere } from '../io/file.ts';
 import { type Change, changedModels } from './changed-models.ts';
 import { type LocalChange, localChanges } from './local-files.ts';
 import { inputsIfThere, localChartDigest } from './objects/changed-inputs.ts';
+import { MAX_INPUT_BYTES } from './objects/plain-objects.ts';
 import { isLocal } from './origins.ts';
-
-const MAX_INPUT_BYTES: number = 32 * MIB;
 
 export interface UnchangedOptions {
   readonly folder: string;

@@ -2,7 +2,7 @@ import { formatBytes } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
 import type { ChartSource } from '../format/cluster-content.ts';
 import type { LockedAttachment } from '../format/locked-content.ts';
-import type { BundleChart, LockedChart } from '../format/rendered-content.ts';
+import { type BundleChart, chartTypes, type LockedChart } from '../format/rendered-content.ts';
 import type { ReportedChart } from '../format/report-contents.ts';
 import { type Described, describeArtifact } from './artifact.ts';
 import type { ContentKind, DepotAddress, Forms, Offer } from './content-kind.ts';
@@ -20,10 +20,6 @@ import {
   renderingOrigins,
 } from './rendered.ts';
 import { type Sheet, sha256 } from './sheet.ts';
-
-export const CHART_CONFIG = 'application/vnd.cncf.helm.config.v1+json';
-export const CHART_CONTENT = 'application/vnd.cncf.helm.chart.content.v1.tar+gzip';
-export const CHART_PROVENANCE = 'application/vnd.cncf.helm.chart.provenance.v1.prov';
 
 export interface ComparedChart extends ComparedRendering {
   readonly chart: string;
@@ -59,7 +55,7 @@ export const chartKind: ContentKind<ChartForms> = {
   describe: describeChart,
   bundled: (item, manifest) => {
     const { inputs: _, config: __, copied, url: ___, ...rest } = item;
-    const signed = copied?.blobs.find(({ mediaType }) => mediaType === CHART_PROVENANCE);
+    const signed = copied?.blobs.find(({ mediaType }) => mediaType === chartTypes.provenance);
     return {
       ...{ ...rest, manifest },
       ...(signed === undefined ? {} : { provenance: { digest: signed.digest, size: signed.size } }),
@@ -165,10 +161,10 @@ function describeChart({ archive, objects, config = {}, copied }: LockedChart): 
   const own =
     copied === undefined
       ? describeArtifact({
-          artifactType: CHART_CONFIG,
-          configType: CHART_CONFIG,
+          artifactType: chartTypes.config,
+          configType: chartTypes.config,
           config,
-          layers: [{ ...archive, mediaType: CHART_CONTENT }],
+          layers: [{ ...archive, mediaType: chartTypes.content }],
         })
       : { manifest: copied.manifest, documents: new Map() };
   const rendered = describeRendered(objects, own.manifest);

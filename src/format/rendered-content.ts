@@ -46,6 +46,14 @@ interface LockedRendering extends Rendered {
   readonly inputs?: readonly RenderInputFile[];
 }
 
+/** The media types of a chart in a registry (helm.sh/docs/topics/registries). */
+export const chartTypes = {
+  config: 'application/vnd.cncf.helm.config.v1+json',
+  content: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip',
+  /** Its signature file. */
+  provenance: 'application/vnd.cncf.helm.chart.provenance.v1.prov',
+} as const;
+
 /** The chart itself. */
 interface ChartIdentity {
   /** The chart's own name and version. */

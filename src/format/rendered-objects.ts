@@ -97,6 +97,25 @@ export const renderedObjectsKind: DocumentKind<RenderedObjects> = {
   newerHint: newerHints.bundle,
 };
 
+/** A copy of a value, of which `change` gives every value anew, the inner ones first. The names of members stay. */
+export function rewrite(
+  value: Json,
+  change: (value: Json, path: ObjectPath) => Json,
+  path: ObjectPath = [],
+): Json {
+  if (Array.isArray(value))
+    return change(
+      value.map((each: Json, index) => rewrite(each, change, [...path, index])),
+      path,
+    );
+  if (typeof value !== 'object' || value === null) return change(value, path);
+  const members = Object.entries(value).map(([name, each]) => [
+    name,
+    each === undefined ? each : rewrite(each, change, [...path, name]),
+  ]);
+  return change(Object.fromEntries(members), path);
+}
+
 /** Visits every value of an object, the outer ones first. */
 export function walk(
   value: Json | undefined,

@@ -1,15 +1,12 @@
 import { fieldsOf, listOf, textOf } from '../core/fields.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
+import { chartTypes } from '../format/rendered-content.ts';
 import { parseRemote } from '../net/http-body.ts';
 import { malformed } from '../net/http-error.ts';
 import { readDescriptor } from './oci-manifest.ts';
 import type { Reader } from './oci-reader.ts';
 import { parseReference, repositoryName } from './reference.ts';
 
-/** The media types of a chart in a registry (helm.sh/docs/topics/registries). */
-const CONFIG = 'application/vnd.cncf.helm.config.v1+json';
-const CONTENT = 'application/vnd.cncf.helm.chart.content.v1.tar+gzip';
-const PROVENANCE = 'application/vnd.cncf.helm.chart.provenance.v1.prov';
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const MAX_CONFIG_BYTES = 1_048_576;
 
@@ -48,13 +45,16 @@ export async function resolveChart(
     return each;
   };
   const config = blob(fields['config'], MAX_CONFIG_BYTES);
-  if (config.mediaType !== CONFIG)
-    throw refused(`a Helm chart: a config of type ${CONFIG}`, config.mediaType || 'no config');
+  if (config.mediaType !== chartTypes.config)
+    throw refused(
+      `a Helm chart: a config of type ${chartTypes.config}`,
+      config.mediaType || 'no config',
+    );
   const layers = listOf(fields['layers']).map((each) => blob(each, maxBytes));
-  const contents = layers.filter(({ mediaType }) => mediaType === CONTENT);
-  const others = layers.filter(({ mediaType }) => mediaType !== CONTENT);
+  const contents = layers.filter(({ mediaType }) => mediaType === chartTypes.content);
+  const others = layers.filter(({ mediaType }) => mediaType !== chartTypes.content);
   const [archive] = contents;
-  const strange = others.find(({ mediaType }) => mediaType !== PROVENANCE);
+  const strange = others.find(({ mediaType }) => mediaType !== chartTypes.provenance);
   if (archive === undefined || contents.length > 1 || others.length > 1 || strange !== undefined)
     throw refused(
       'one layer with the chart, and at most one with its signature',

@@ -1,10 +1,10 @@
-import type { Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import type { ImageField } from '../../format/cluster-content.ts';
 import {
   type Filled,
   type ObjectPath,
   type RenderedObject,
+  rewrite,
   walk,
 } from '../../format/rendered-objects.ts';
 import { parseReference, referenceName } from '../../source/reference.ts';
@@ -130,19 +130,8 @@ function withTexts(
   object: RenderedObject['object'],
   texts: ReadonlyMap<string, { readonly text: string }>,
 ): RenderedObject['object'] {
-  const copy = (value: Json, path: ObjectPath): Json => {
-    const found = texts.get(JSON.stringify(path));
-    if (found !== undefined) return found.text;
-    if (Array.isArray(value)) return value.map((each: Json, index) => copy(each, [...path, index]));
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([name, each]) => [
-        name,
-        each === undefined ? each : copy(each, [...path, name]),
-      ]),
-    );
-  };
-  return copy(object, []) as RenderedObject['object'];
+  const copy = rewrite(object, (value, path) => texts.get(JSON.stringify(path))?.text ?? value);
+  return copy as RenderedObject['object'];
 }
 
 function fullReference(reference: string, object: RenderedObject['object'], from: string): string {

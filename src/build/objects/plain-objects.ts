@@ -20,7 +20,8 @@ import { kubectlVersion, kustomizationFiles, kustomizationIn, kustomize } from '
 import { isNamed } from './render.ts';
 import { type RenderPlace, streamed } from './render-chart.ts';
 
-const MAX_FILE_BYTES: number = 32 * MIB;
+/** A local file that objects are rendered from. */
+export const MAX_INPUT_BYTES: number = 32 * MIB;
 const YAML = /\.(?:ya?ml|json)$/;
 
 /** The rendered objects of an entry of `objects`. */
@@ -60,7 +61,7 @@ export async function plainObjects(
   } else
     for (const file of files) {
       const from = relative(folder, file);
-      const text = (await readBounded(file, MAX_FILE_BYTES, 'content-refused')).toString('utf8');
+      const text = (await readBounded(file, MAX_INPUT_BYTES, 'content-refused')).toString('utf8');
       all.push(...streamed(`${what}, ${from}`, text).map(({ object }) => ({ object, from })));
     }
   const objects = all
@@ -101,7 +102,7 @@ async function inputsOf(files: readonly string[], folder: string): Promise<Rende
   for (const file of files)
     inputs.push({
       path: relative(folder, file),
-      digest: digestOf(await readBounded(file, MAX_FILE_BYTES, 'content-refused')),
+      digest: digestOf(await readBounded(file, MAX_INPUT_BYTES, 'content-refused')),
     });
   return inputs;
 }

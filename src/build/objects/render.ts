@@ -9,7 +9,12 @@ import { printable } from '../../core/printable.ts';
 import type { ObjectName } from '../../format/cluster-content.ts';
 import type { Parameter } from '../../format/deployment.ts';
 import type { StreamedObject } from '../../format/object-stream.ts';
-import type { Filled, ObjectPath, RenderedObject } from '../../format/rendered-objects.ts';
+import {
+  type Filled,
+  type ObjectPath,
+  type RenderedObject,
+  rewrite,
+} from '../../format/rendered-objects.ts';
 import { makeFolder } from '../../io/folder.ts';
 import type { ChartFiles } from './chart-files.ts';
 import { hookOf } from './hooks.ts';
@@ -176,15 +181,8 @@ function withoutChecksums(object: Json, filled: readonly Filled[]): Json {
   const checksums = new Set(
     filled.filter(({ as }) => as === 'checksum').map(({ path }) => JSON.stringify(path)),
   );
-  const copy = (value: Json, path: ObjectPath): Json => {
-    if (checksums.has(JSON.stringify(path))) return null;
-    if (Array.isArray(value)) return value.map((each: Json, index) => copy(each, [...path, index]));
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([name, each]) => [name, copy(each ?? null, [...path, name])]),
-    );
-  };
-  return checksums.size === 0 ? object : copy(object, []);
+  if (checksums.size === 0) return object;
+  return rewrite(object, (value, path) => (checksums.has(JSON.stringify(path)) ? null : value));
 }
 
 /** Whether an object has this kind and name. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Json } from '../../core/canonical-json.ts';
 import type { Parameter } from '../../format/deployment.ts';
-import type { Filled, ObjectPath } from '../../format/rendered-objects.ts';
+import { type Filled, type ObjectPath, rewrite } from '../../format/rendered-objects.ts';
 
 /** The site's values are not known when objects are rendered. Each has another stand-in in each of two renderings. */
 export type Round = 0 | 1;
@@ -47,22 +47,18 @@ export function standIns(
       .map((name, index) => [name, Number(own(given, name) ?? FIRST_NUMBER[round] + index * STEP)]),
   );
   const of = (name: string): string => String(numbers.get(name) ?? texts.get(name) ?? '');
-  const fill = (value: Json): Json => {
-    if (typeof value === 'string') {
-      const [, whole] = /^\$\{parameters\.([a-z][A-Za-z0-9]*)\}$/.exec(value) ?? [];
-      const number = whole === undefined ? undefined : numbers.get(whole);
-      return number ?? value.replace(PARAMETER, (_, name: string) => of(name));
-    }
-    if (Array.isArray(value)) return value.map(fill);
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([name, each]) => [name, each === undefined ? each : fill(each)]),
-    );
+  const filled = (found: string): string | number => {
+    const [, whole] = /^\$\{parameters\.([a-z][A-Za-z0-9]*)\}$/.exec(found) ?? [];
+    const number = whole === undefined ? undefined : numbers.get(whole);
+    return number ?? found.replace(PARAMETER, (_, name: string) => of(name));
   };
+  const inTexts = (value: Json, change: (found: string) => string | number): Json =>
+    rewrite(value, (each) => (typeof each === 'string' ? change(each) : each));
   return {
     namespace,
-    fill,
-    fillPlaced: (value) => fill(withNamespace(value, namespace)),
+    fill: (values) => inTexts(values, filled),
+    fillPlaced: (object) =>
+      inTexts(object, (found) => filled(found.replaceAll(NAMESPACE, namespace))),
     restore: (found) => {
       let restored = found.replaceAll(namespace, NAMESPACE);
       for (const name of names)
@@ -76,14 +72,6 @@ export function standIns(
 
 function own(given: Given, name: string): string | number | boolean | undefined {
   return Object.hasOwn(given, name) ? given[name] : undefined;
-}
-
-function withNamespace(value: Json, namespace: string): Json {
-  return JSON.parse(
-    JSON.stringify(value, (_, each: unknown) =>
-      typeof each === 'string' ? each.replaceAll(NAMESPACE, namespace) : each,
-    ),
-  ) as Json;
 }
 
 /** The parameters in the texts of a value. */

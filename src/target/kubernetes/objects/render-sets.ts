@@ -1,5 +1,6 @@
+import type { Json } from '../../../core/canonical-json.ts';
 import { StowageError } from '../../../core/error.ts';
-import { type Fields, fieldsOf } from '../../../core/fields.ts';
+import { fieldsOf } from '../../../core/fields.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type {
   KubernetesHook,
@@ -7,7 +8,7 @@ import type {
   KubernetesSet,
 } from '../../../format/kubernetes.ts';
 import { MAX_POWERS, powersOf } from '../../../format/object-powers.ts';
-import type { RenderedObject } from '../../../format/rendered-objects.ts';
+import { type RenderedObject, rewrite } from '../../../format/rendered-objects.ts';
 import type { RenderInput } from '../../target.ts';
 import { apiGroup, objectKey } from '../api/resources.ts';
 import { modelAddress, settingsOf } from '../content.ts';
@@ -133,22 +134,15 @@ function withPullSecret(
   const { namespace = owner.namespace } = object.metadata;
   if (pullSecret === undefined || namespace !== owner.namespace) return object;
   if (!['', 'apps', 'batch'].includes(apiGroup(object.apiVersion))) return object;
-  return withSecretIn(object, pullSecret) as KubernetesObject;
-}
-
-function withSecretIn(value: unknown, name: string): unknown {
-  if (Array.isArray(value)) return value.map((each: unknown) => withSecretIn(each, name));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => {
-      const inner = withSecretIn(each, name);
-      const spec: Fields = fieldsOf(inner);
-      if (key !== 'spec' || !Array.isArray(spec['containers'])) return [key, inner];
-      const own = Array.isArray(spec['imagePullSecrets']) ? spec['imagePullSecrets'] : [];
-      const others = own.filter((each: unknown) => fieldsOf(each)['name'] !== name);
-      return [key, { ...spec, imagePullSecrets: [...others, { name }] }];
-    }),
-  );
+  const copy = rewrite(object as unknown as Json, (value, path) => {
+    const { containers, imagePullSecrets } = fieldsOf(value);
+    if (path.at(-1) !== 'spec' || !Array.isArray(containers)) return value;
+    const others = (Array.isArray(imagePullSecrets) ? imagePullSecrets : []).filter(
+      (each: unknown) => fieldsOf(each)['name'] !== pullSecret,
+    );
+    return { ...(value as object), imagePullSecrets: [...others, { name: pullSecret }] };
+  });
+  return copy as unknown as KubernetesObject;
 }
 
 function requireUnique(sets: readonly KubernetesSet[], owner: Owner): void {
