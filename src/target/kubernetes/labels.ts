@@ -22,8 +22,8 @@ export const labels = {
 
 /** Annotations of objects of a site. */
 export const annotations = {
-  /** Of an object that was there before a release took it over. */
-  takenOver: 'stowage.dev/taken-over',
+  /** Of an object that existed before a release adopted it. */
+  adopted: 'stowage.dev/taken-over',
 } as const;
 
 const MAX_NAME = 63;

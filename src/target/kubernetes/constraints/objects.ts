@@ -6,11 +6,11 @@ import { type ApiFailure, conflictsOf, failureText } from '../api/failure.ts';
 import { type Placed, placedText } from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { templateSpec } from '../content-images.ts';
+import { isInstaller } from '../objects/adopt.ts';
 import { isDefinition } from '../objects/order.ts';
 import { isHookOfHelm } from '../objects/set-hooks.ts';
 import { isAdoptable, isOurs, isSecret, makerOf } from '../objects/set-owner.ts';
 import { setsOf } from '../objects/sets.ts';
-import { isInstaller } from '../objects/take-over.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 import { type ReleaseSurvey, type Surveyed, surveyObjects } from './object-survey.ts';
 
@@ -125,7 +125,7 @@ export async function objectOwners(input: ClusterConstraintInput): Promise<Const
       ({ found, known, object }) =>
         found !== undefined && !known && !isOurs(found, workload, object),
     );
-    const taken = existing.filter((each) => !isTakenOver(each));
+    const taken = existing.filter((each) => !isAdoption(each));
     const text = ({ placed, found }: Surveyed): string =>
       placed === undefined || found === undefined
         ? ''
@@ -150,7 +150,7 @@ export async function objectOwners(input: ClusterConstraintInput): Promise<Const
 }
 
 /** Whether a release adopts an object of another owner. One with the name of a hook is replaced and not restored. */
-function isTakenOver({ set, object, found, isHook }: Surveyed): boolean {
+function isAdoption({ set, object, found, isHook }: Surveyed): boolean {
   if (set.adopt !== true || found === undefined) return false;
   return isHook ? isHookOfHelm(found) : isAdoptable(found, object);
 }

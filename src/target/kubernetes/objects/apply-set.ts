@@ -7,13 +7,13 @@ import { conflictsOf, refusedRequest } from '../api/failure.ts';
 import { type ObjectApi, placedKey, placedText } from '../api/object-api.ts';
 import { apiGroup, definedResources } from '../api/resources.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
+import { adopt } from './adopt.ts';
 import { type Awaiting, awaitReady } from './await-ready.ts';
 import { isDefinition, phasesOf } from './order.ts';
 import type { ReplacedObjects } from './replaced-objects.ts';
 import { runHooks } from './set-hooks.ts';
 import { foreignObject, isAdoptable, isOurs } from './set-owner.ts';
 import { type PlacedObject, placeAll, placeEach, placesOf, setDigest, setOf } from './sets.ts';
-import { takeOver } from './take-over.ts';
 
 const POLL_MS = 500;
 /** How long a webhook that does not answer is waited for: its pods may be starting. */
@@ -170,7 +170,7 @@ async function keepReplaced(work: SetWork, signal: AbortSignal): Promise<void> {
   }
   if (set.adopt !== true) return;
   await severalAtOnce(existing, ({ each: { placed, object }, found }) =>
-    takeOver(api, { placed, found, isForeign: !isOurs(found, workload, object) }, signal),
+    adopt(api, { placed, found, isForeign: !isOurs(found, workload, object) }, signal),
   );
 }
 

@@ -11,6 +11,7 @@ import { severalAtOnce } from '../api/several-at-once.ts';
 import { annotations, labels } from '../labels.ts';
 import { ownerOf } from '../ownership.ts';
 import { metadataOf } from '../pods.ts';
+import { adopt, isAdopted, isHalfRestored, restoreOriginal, writtenIn } from './adopt.ts';
 import { applyPatiently, type SetWork } from './apply-set.ts';
 import { awaitReady } from './await-ready.ts';
 import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
@@ -27,7 +28,6 @@ import {
   setDigest,
   setOf,
 } from './sets.ts';
-import { giveBack, isHalfGivenBack, isTakenOver, takeOver, writtenIn } from './take-over.ts';
 
 /** How long a restored set is waited for: the undo is complete without it. */
 const RESTORED_MS = 300_000;
@@ -83,7 +83,7 @@ export async function restoreSet(work: SetWork, signal: AbortSignal): Promise<vo
   for (const object of inInstallOrder([...set.objects, ...lastingHooks(set)])) {
     const [each] = await placeAll(api, [object], workload.namespace, signal);
     if (each === undefined) continue;
-    await takeOverAgain(work, each, signal);
+    await adoptAgain(work, each, signal);
     await restore(work, { ...each, applied: newer === undefined ? undefined : object }, signal);
     restored.push(each);
     if (isDefinition(object)) await awaitReady(work, [each], signal, RESTORED_MS).catch(warned);
@@ -92,7 +92,7 @@ export async function restoreSet(work: SetWork, signal: AbortSignal): Promise<vo
 }
 
 /** What an uninstall gave back before it was undone. */
-async function takeOverAgain(
+async function adoptAgain(
   { api, set, workload }: SetWork,
   { placed, object }: PlacedObject,
   signal: AbortSignal,
@@ -100,7 +100,7 @@ async function takeOverAgain(
   if (set.adopt !== true) return;
   const found = await api.get(placed, signal);
   if (found !== undefined && !isOurs(found, workload, object))
-    await takeOver(api, { placed, found, isForeign: true }, signal);
+    await adopt(api, { placed, found, isForeign: true }, signal);
 }
 
 /**
@@ -119,17 +119,17 @@ export async function uninstallSet(work: SetWork, signal: AbortSignal): Promise<
   await removeObjects(work, { signal, kept, objects: [...last] });
   await removeObjects(work, { signal, kept, objects: all.filter(isNamespace) });
   // The uninstall of a whole release can be undone.
-  if (other !== undefined) await forgetGivenBack(work, kept);
+  if (other !== undefined) await forgetRestored(work, kept);
 }
 
 /** Removes what a set has and the other generation does not. Definitions stay. */
 export async function pruneSet(work: SetWork, signal: AbortSignal): Promise<void> {
   const kept = await placesOf(work.api, work.other, signal);
   await removeObjects(work, { signal, kept, objects: everyObject(work.set) });
-  await forgetGivenBack(work, kept);
+  await forgetRestored(work, kept);
 }
 
-function forgetGivenBack(
+function forgetRestored(
   { replaced, workload, set }: SetWork,
   kept: ReadonlyMap<string, KubernetesObject>,
 ): Promise<void> {
@@ -167,17 +167,17 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
       const before = previous.get(placedKey(each.placed));
       const found = await api.get(each.placed, signal);
       if (found !== undefined && !isOurs(found, workload, each.object)) {
-        if (before !== undefined && isHalfGivenBack(found, before))
-          await giveBack(api, each.placed, before, signal);
+        if (before !== undefined && isHalfRestored(found, before))
+          await restoreOriginal(api, each.placed, before, signal);
         return;
       }
-      if (before === undefined && found !== undefined && isTakenOver(found))
+      if (before === undefined && found !== undefined && isAdopted(found))
         throw unknownBefore(each.placed);
       if (before !== undefined) {
         // What this site left behind is not restored, but stays.
         const left = isDefinition(each.object) && !isUndo;
         if (!(left && ownerOf(before) === workload.site))
-          await giveBack(api, each.placed, before, signal);
+          await restoreOriginal(api, each.placed, before, signal);
       } else if (found === undefined || stays(each.object)) return;
       else if (!isDefinition(each.object)) await removeAndWait(api, each.placed, signal);
       else if (definitions === true && !(await hasObjects(work, found, signal)))
@@ -191,7 +191,7 @@ function unknownBefore(placed: PlacedObject['placed']): StowageError {
   return new StowageError('state-damaged', `${placedText(placed)} cannot be restored`, {
     expected: 'the object as it was before it was adopted, in replaced-objects.json',
     found: 'no such object there',
-    hint: `restore replaced-objects.json of the site folder from its backup; without one, remove label ${labels.site} and annotation ${annotations.takenOver} from the object with kubectl: it then stays as it is`,
+    hint: `restore replaced-objects.json of the site folder from its backup; without one, remove label ${labels.site} and annotation ${annotations.adopted} from the object with kubectl: it then stays as it is`,
   });
 }
 

@@ -4,13 +4,13 @@ import type { RenderedObject } from '../../../../src/format/rendered-objects.ts'
 import type { Change } from '../../../../src/target/change.ts';
 import { severalAtOnce } from '../../../../src/target/kubernetes/api/several-at-once.ts';
 import { parentObject } from '../../../../src/target/kubernetes/namespace.ts';
+import {
+  adoptedFields,
+  isHalfRestored,
+  writtenIn,
+} from '../../../../src/target/kubernetes/objects/adopt.ts';
 import { inInstallOrder, phasesOf } from '../../../../src/target/kubernetes/objects/order.ts';
 import { hooksOf, lastingHooks } from '../../../../src/target/kubernetes/objects/set-hooks.ts';
-import {
-  isHalfGivenBack,
-  takenOver,
-  writtenIn,
-} from '../../../../src/target/kubernetes/objects/take-over.ts';
 import { kubernetesSteps } from '../../../../src/target/kubernetes/steps.ts';
 import { clusterWorkload } from '../../../../src/target/kubernetes/workload.ts';
 import type { TargetStep } from '../../../../src/target/target.ts';
@@ -269,7 +269,7 @@ describe('when fields of another program are adopted', () => {
       entry('cert-manager', { 'f:data': { 'f:ca': {} } }),
       entry('helm-controller', { 'f:data': { 'f:flux': {} } }),
     ];
-    const managed = takenOver([
+    const managed = adoptedFields([
       entry('helm', { 'f:data': { 'f:a': {} } }, { operation: 'Apply' }),
       ...others,
       entry('kubectl-edit', { 'f:data': { 'f:b': {} } }),
@@ -308,13 +308,13 @@ describe('when fields of another program are adopted', () => {
       ...{ metadata: { name: 'a', uid: '1', managedFields: [entry(manager, {})] }, a: 1 },
       ...more,
     });
-    expect(isHalfGivenBack(now('stowage'), before)).toBe(true);
-    expect(isHalfGivenBack(now('helm'), before)).toBe(false);
-    expect(isHalfGivenBack(now('stowage', { a: 2 }), before)).toBe(false);
+    expect(isHalfRestored(now('stowage'), before)).toBe(true);
+    expect(isHalfRestored(now('helm'), before)).toBe(false);
+    expect(isHalfRestored(now('stowage', { a: 2 }), before)).toBe(false);
   });
 
   it('changes nothing where there are none', () => {
-    expect(takenOver([entry('cert-manager', {})] as never)).toBeUndefined();
+    expect(adoptedFields([entry('cert-manager', {})] as never)).toBeUndefined();
   });
 });
 

@@ -18,24 +18,24 @@ const OF_SERVER = [
  * Makes Stowage the manager of the fields that Helm or kubectl manage, as kubectl does when an object changes from client-side
  * to server-side apply: the next apply then removes what it does not have, and is not forced. Fields of all other managers
  * stay theirs.
- * @param isForeign whether the object gets the mark of {@link isTakenOver}
+ * @param isForeign whether the object gets the mark of {@link isAdopted}
  */
-export async function takeOver(
+export async function adopt(
   api: ObjectApi,
   { placed, found, isForeign }: { placed: Placed; found: Found; isForeign: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const { resourceVersion, managedFields, annotations: own } = metadataOf(found);
-  const managed = takenOver(listOf(managedFields));
+  const managed = adoptedFields(listOf(managedFields));
   const changes = [
     ...(managed === undefined
       ? []
       : [{ op: 'replace', path: '/metadata/managedFields', value: managed }]),
-    ...(isForeign && !isTakenOver(found)
+    ...(isForeign && !isAdopted(found)
       ? [
           {
             ...{ op: 'add', path: '/metadata/annotations' },
-            value: { ...fieldsOf(own), [annotations.takenOver]: 'true' },
+            value: { ...fieldsOf(own), [annotations.adopted]: 'true' },
           },
         ]
       : []),
@@ -46,8 +46,8 @@ export async function takeOver(
 }
 
 /** Whether a release adopted an object that existed before. It stays marked until it is restored. */
-export function isTakenOver(found: Found): boolean {
-  return fieldsOf(metadataOf(found)['annotations'])[annotations.takenOver] !== undefined;
+export function isAdopted(found: Found): boolean {
+  return fieldsOf(metadataOf(found)['annotations'])[annotations.adopted] !== undefined;
 }
 
 /** Whether a manager is a program with which a person installs objects. A controller such as Flux's would write them again. */
@@ -55,8 +55,8 @@ export function isInstaller(manager: unknown): boolean {
   return /^(?:helm|kubectl)(?:$|-(?!controller$))/.test(String(manager));
 }
 
-/** The entries of `managedFields` after {@link takeOver}; undefined if they stay as they are. Pure. */
-export function takenOver(entries: readonly Fields[]): Fields[] | undefined {
+/** The entries of `managedFields` after {@link adopt}; undefined if they stay as they are. Pure. */
+export function adoptedFields(entries: readonly Fields[]): Fields[] | undefined {
   const isTaken = (each: Fields): boolean =>
     isInstaller(each['manager']) && (each['subresource'] ?? '') === '';
   const taken = entries.filter(isTaken);
@@ -77,8 +77,8 @@ export function takenOver(entries: readonly Fields[]): Fields[] | undefined {
   ];
 }
 
-/** Gives an object back as it was: its content, and who manages which of its fields. One that is gone is made again. */
-export async function giveBack(
+/** Restores an adopted object: its content, and who manages which of its fields. One that is gone is created again. */
+export async function restoreOriginal(
   api: ObjectApi,
   placed: Placed,
   before: Found,
@@ -124,10 +124,10 @@ function contentOf({ status: _, ...content }: Found): Fields {
 }
 
 /**
- * Whether {@link giveBack} was interrupted between its two writes: the object is as it was, and Stowage still manages some of its
+ * Whether {@link restoreOriginal} was interrupted between its two writes: the object is as it was, and Stowage still manages some of its
  * fields. Pure.
  */
-export function isHalfGivenBack(now: Found, before: Found): boolean {
+export function isHalfRestored(now: Found, before: Found): boolean {
   const manages = (object: Found): boolean =>
     listOf(metadataOf(object)['managedFields']).some(({ manager }) => manager === MANAGER);
   return manages(now) && !manages(before) && isDeepStrictEqual(contentOf(now), contentOf(before));
