@@ -13,7 +13,7 @@ import { type AskingClient, askWithoutPause } from '../support/asking-client.ts'
 import { clusterObjects, untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
 import { credentialPlugin, expiredToken, kubeconfigOf } from '../support/kubeconfigs.ts';
-import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import { skipWithoutLab, startLabCluster, trustedRegistry } from '../support/kubernetes-lab.ts';
 import { type LightReleases, lightReleases, serving } from '../support/light-release.ts';
 import type { Ran } from './cli.ts';
 
@@ -362,9 +362,7 @@ describe('when a change fails on its way', () => {
   });
 
   it('says that the registry has no such image', async () => {
-    const { certificate, key } = await cluster.serverCertificate('empty');
-    const registry = await cluster.registry({ tls: { certificate, key } });
-    cluster.registries.trust({ address: registry.host, ca: cluster.ca.certificate });
+    const registry = await trustedRegistry(cluster, 'empty');
     site.configure({ images: `{ from: push, registry: "${registry.host}" }`, more: NODE_PORT });
     expect(refusal(await site.run('install', 'chat@2.0.0'))).toMatch(/no such image/);
   });

@@ -28,7 +28,12 @@ import { pushLayout, type Registry } from '../lab/registry.ts';
 import type { Upstream } from '../lab/upstream.ts';
 import { changeCluster } from '../support/cluster-change.ts';
 import { startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import {
+  noCluster,
+  skipWithoutLab,
+  startLabCluster,
+  trustedRegistry,
+} from '../support/kubernetes-lab.ts';
 import { objectsRelease } from '../support/objects-release.ts';
 import { clusterSite, generationOf } from '../target/kubernetes/rendered.ts';
 import { connectedSide } from './connected.ts';
@@ -46,9 +51,7 @@ beforeAll(async () => {
   const lab = await startLabCluster({ nodes: 1 });
   if (lab === undefined) return;
   cluster = lab;
-  const { certificate, key } = await cluster.serverCertificate('registry');
-  registry = await cluster.registry({ tls: { certificate, key } });
-  cluster.registries.trust({ address: registry.host, ca: cluster.ca.certificate });
+  registry = await trustedRegistry(cluster);
   const { kubeconfig } = cluster;
   target = createKubernetesTarget({
     ...{ env: {}, root: work },

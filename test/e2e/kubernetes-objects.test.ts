@@ -34,7 +34,12 @@ import {
   SIZE,
   server,
 } from '../support/gadget-objects.ts';
-import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import {
+  noCluster,
+  skipWithoutLab,
+  startLabCluster,
+  trustedRegistry,
+} from '../support/kubernetes-lab.ts';
 import { type ObjectsRelease, objectsRelease, plain } from '../support/objects-release.ts';
 import { clusterSite, generationOf } from '../target/kubernetes/rendered.ts';
 
@@ -51,9 +56,7 @@ beforeAll(async () => {
   const lab = await startLabCluster({ nodes: 1 });
   if (lab === undefined) return;
   cluster = lab;
-  const { certificate, key } = await cluster.serverCertificate('registry');
-  registry = await cluster.registry({ tls: { certificate, key } });
-  cluster.registries.trust({ address: registry.host, ca: cluster.ca.certificate });
+  registry = await trustedRegistry(cluster);
   target = freshTarget();
 });
 

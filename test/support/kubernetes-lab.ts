@@ -5,6 +5,7 @@ import { type Cluster, type ClusterOptions, startCluster } from '../lab/kubernet
 import { withoutCluster } from '../lab/kubernetes/programs.ts';
 import { outside } from '../lab/outside.ts';
 import { capture, run } from '../lab/process.ts';
+import type { Registry } from '../lab/registry.ts';
 import { skipBecause } from './skip-because.ts';
 
 /** A kubeconfig of a cluster that somebody has, to be used in place of the lab's. */
@@ -36,6 +37,14 @@ export async function startLabCluster(options: ClusterOptions = {}): Promise<Clu
 export function skipWithoutLab(test: TestContext, lab: Cluster | undefined): void {
   if (noCluster !== undefined) skipBecause(test, noCluster);
   if (lab === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
+}
+
+/** A registry that the nodes of a lab cluster trust. @param name of its certificate */
+export async function trustedRegistry(cluster: Cluster, name = 'registry'): Promise<Registry> {
+  const { certificate, key } = await cluster.serverCertificate(name);
+  const registry = await cluster.registry({ tls: { certificate, key } });
+  cluster.registries.trust({ address: registry.host, ca: cluster.ca.certificate });
+  return registry;
 }
 
 /** The cluster that `STOWAGE_TEST_KUBECONFIG` names, else one of the lab. */
