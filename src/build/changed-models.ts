@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { resolve as resolvePath } from 'node:path';
 import { exactBytes } from '../core/amount.ts';
-import { type Digest, digestFromHex, digestOf } from '../core/digest.ts';
+import { type Digest, digestOf, digestOfStream } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_LICENSE_BYTES } from '../core/limits.ts';
 import { printable } from '../core/printable.ts';
@@ -95,7 +94,5 @@ async function digestNow(
     return before.digest;
   const owner = { source, repository: '', commit: '' };
   const origin = await folderModels({ folder }).file(owner, { path });
-  const hash = createHash('sha256');
-  for await (const chunk of await origin.open(0, signal)) hash.update(chunk);
-  return digestFromHex(hash.digest('hex'));
+  return digestOfStream(await origin.open(0, signal));
 }

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exactBytes } from '../core/amount.ts';
-import { type Digest, digestFromHex } from '../core/digest.ts';
+import { type Digest, digestFromHex, digestOfStream } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
 import { MAX_ARCHIVE_BYTES } from '../core/limits.ts';
@@ -132,10 +132,8 @@ export async function localChanges(
 }
 
 async function fileDigest(file: string, signal: AbortSignal): Promise<Digest> {
-  const hash = createHash('sha256');
   const { origin } = await localFile(file);
-  for await (const chunk of await origin.open(0, signal)) hash.update(chunk);
-  return digestFromHex(hash.digest('hex'));
+  return digestOfStream(await origin.open(0, signal));
 }
 
 /** What each file of a tree is, by its path: its SHA-256 and mode. */

@@ -77,6 +77,13 @@ export function digestOf(bytes: Uint8Array): Digest {
   return digestFromHex(createHash('sha256').update(bytes).digest('hex'));
 }
 
+/** The digest of all bytes of a stream. */
+export async function digestOfStream(stream: AsyncIterable<Uint8Array>): Promise<Digest> {
+  const hash = createHash('sha256');
+  for await (const chunk of stream) hash.update(chunk);
+  return digestFromHex(hash.digest('hex'));
+}
+
 /** The SHA-512 of bytes in memory. */
 export function sriOf(bytes: Uint8Array): Sri {
   return fromData(bytes, { algorithms: ['sha512'] }).toString() as Sri;

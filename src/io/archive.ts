@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, lstat, readdir } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
@@ -11,6 +10,7 @@ import {
   type ReadEntry,
   type TarOptionsWithAliasesAsyncNoFile,
 } from 'tar';
+import { digestOfStream } from '../core/digest.ts';
 import { messageOf, StowageError, systemCode } from '../core/error.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES, MAX_LAYER_ENTRIES } from '../core/limits.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
@@ -96,8 +96,8 @@ export async function readTree(archive: string, folder: string): Promise<void> {
     });
     for (const path of paths) await setMode(join(folder, path));
     for (const path of foldersOf(paths)) await chmod(join(folder, path), 0o755);
-    const again = await hashOf(create(treeOptions(folder), bytewise(paths)));
-    if (again !== (await hashOf(createReadStream(archive))))
+    const again = await digestOfStream(create(treeOptions(folder), bytewise(paths)));
+    if (again !== (await digestOfStream(createReadStream(archive))))
       throw refused('bytes that differ from the archive of these files');
   });
 }
@@ -107,8 +107,8 @@ export async function isTreeOf(archive: string, folder: string): Promise<boolean
   try {
     const paths = bytewise(await listTree(archive));
     if ((await filesIn(folder)).join('\0') !== paths.join('\0')) return false;
-    const again = await hashOf(create(treeOptions(folder), paths));
-    return again === (await hashOf(createReadStream(archive)));
+    const again = await digestOfStream(create(treeOptions(folder), paths));
+    return again === (await digestOfStream(createReadStream(archive)));
   } catch (error) {
     if (error instanceof StowageError) throw error;
     // A file that is gone, or a folder in its place.
@@ -229,12 +229,6 @@ export async function readEntries(
 function entryType(type: string): ForeignEntry['type'] {
   if (type === 'File' || type === 'OldFile' || type === 'ContiguousFile') return 'file';
   return type === 'Directory' ? 'folder' : 'other';
-}
-
-async function hashOf(stream: AsyncIterable<Uint8Array>): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of stream) hash.update(chunk);
-  return hash.digest('hex');
 }
 
 async function translate(run: () => Promise<void>): Promise<void> {

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import { type Digest, digestFromHex, digestOf } from '../core/digest.ts';
+import { type Digest, digestOf, digestOfStream } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../core/limits.ts';
 import { ioError, readBounded } from '../io/file.ts';
@@ -82,10 +81,7 @@ async function* readFile(
 }
 
 async function requireIntact(blob: SizedBlob, pathOf: BlobPath): Promise<void> {
-  const hash = createHash('sha256');
-  const whole = { start: 0, end: blob.size };
-  for await (const chunk of readFile(blob, whole, pathOf)) hash.update(chunk);
-  const found = digestFromHex(hash.digest('hex'));
+  const found = await digestOfStream(readFile(blob, { start: 0, end: blob.size }, pathOf));
   if (found !== blob.digest) throw damaged(pathOf(blob.digest), blob.digest, found);
 }
 
