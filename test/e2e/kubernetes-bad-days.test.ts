@@ -401,7 +401,8 @@ describe('when a change fails on its way', () => {
   });
 
   it('waits for an API server that accepts connections and does not answer', async () => {
-    const change = site.run('install', 'chat@2.0.0');
+    const change = site.must('install', 'chat@2.0.0');
+    change.catch(() => {});
     await until(
       'the new Deployment',
       60,
