@@ -6,12 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '../src/core/error.ts';
+import { noticesText, packageNotices } from './build/notices.ts';
 import { installerCode } from './installer/code.ts';
 import { packagesInside, runtimeParts, writeComponents } from './installer/components.ts';
 import { makeBlob, makeExecutable } from './installer/executable.ts';
 import { madeBefore } from './installer/made-before.ts';
 import { platforms } from './installer/platforms.ts';
-import { runtime } from './installer/runtime.ts';
+import { runtime, runtimeNotice } from './installer/runtime.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const asked = process.argv.slice(2);
@@ -19,7 +20,8 @@ const names = asked.length === 0 ? Object.keys(platforms) : asked;
 const work = mkdtempSync(join(tmpdir(), 'stowage-installer-'));
 try {
   const code = await installerCode(root);
-  const blob = makeBlob(code, work);
+  const notices = [...packageNotices(root, code.inputs), await runtimeNotice(root)];
+  const blob = makeBlob(code, noticesText(root, notices), work);
   const inside = { packages: packagesInside(root, code.inputs), parts: await runtimeParts(root) };
   for (const name of names) {
     const platform = platforms[name];

@@ -121,6 +121,7 @@ describe.each(guides)('when somebody types what %s says', (page) => {
           'commands',
           'errors',
           'findings',
+          'licenses',
           'man',
           'site.yaml',
           ...commands.keys(),

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { noticesText, packageNotices } from '../scripts/build/notices.ts';
 import { connectedInputs, installerCode } from '../scripts/installer/code.ts';
 import { packagesInside, partsOf, runtimeParts } from '../scripts/installer/components.ts';
 import { NODE_VERSION, platforms } from '../scripts/installer/platforms.ts';
+import { runtimeNotice } from '../scripts/installer/runtime.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -32,6 +34,21 @@ describe('when the code of the installer is bundled', () => {
       [...strays, 'src/bundle/admission/admit.ts'].map((path) => [path, {}]),
     );
     expect(connectedInputs({ inputs, outputs: {} } as never)).toEqual(strays);
+  });
+});
+
+describe('when the licenses for the installer are collected', () => {
+  it('has those of Stowage, of each package with code inside, and of Node with its libraries', async () => {
+    const { inputs } = await installerCode(root);
+    const parts = [...packageNotices(root, inputs), await runtimeNotice(root)];
+    const text = noticesText(root, parts);
+    for (const { name, version } of packagesInside(root, inputs))
+      expect(text).toContain(`\n${name} ${version}, `);
+    expect(parts.filter((each) => each.text.includes('has no file with its license'))).toEqual([]);
+    expect(text).toContain(`\nNode.js ${NODE_VERSION}, MIT\n`);
+    for (const name of ['OpenSSL', 'V8', 'libuv', 'ICU', 'zlib'])
+      expect(text).toContain(`- ${name}, located at`);
+    expect(text).toMatch(/^Stowage .*, Apache-2\.0$/m);
   });
 });
 

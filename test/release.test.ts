@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { buildCode } from '../scripts/build/code.ts';
-import { notices } from '../scripts/build/notices.ts';
+import { noticesText, packageNotices } from '../scripts/build/notices.ts';
 import { differences } from '../scripts/releasing/compare.ts';
 import { toolSbom } from '../scripts/releasing/sbom.ts';
 import { writeSums } from '../scripts/releasing/sums.ts';
@@ -112,9 +112,18 @@ describe('when a release is summed up', () => {
     expect(toolSbom(root, inputs.toReversed())).toEqual(sbom);
   });
 
-  it('has the licence of each package whose code is inside, in full', () => {
-    const text = notices(root, inputs);
+  it('has the license of Stowage and of each package whose code is inside, in full', () => {
+    const text = noticesText(root, packageNotices(root, inputs));
+    expect(text).toMatch(/^Stowage \d+\.\d+\.\d+, Apache-2\.0\n\nApache License$/m);
     expect(text.match(/^(?:@huggingface\/hub|node-forge|zod) \d.*$/gm)).toHaveLength(3);
     expect(text).toContain('Permission is hereby granted, free of charge');
+  });
+
+  it('has the text of a license, whatever its file is called, and notices', () => {
+    const of = (name: string): string =>
+      packageNotices(root, [`node_modules/${name}/index.js`])[0]?.text ?? '';
+    expect(of('stream-buffers')).toContain('released into the public domain');
+    expect(of('@cyclonedx/cyclonedx-library')).toContain('Copyright (c) OWASP Foundation');
+    expect(of('gearhash-jit')).toMatch(/has no file with its license.* states: MIT\.$/);
   });
 });

@@ -1,6 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { NOTICES } from '../../src/cli/commands/help-licenses.ts';
 import type { Code } from './code.ts';
 import { NODE_VERSION, type Platform } from './platforms.ts';
 import { run } from './run.ts';
@@ -12,15 +13,17 @@ const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
  * The program as Node wants it inside an executable. No snapshot and no code cache: both depend on the processor
  * that wrote them. Nothing but these flags bends the runtime: `NODE_OPTIONS` is not read, nor any configuration of
  * OpenSSL.
+ * @param notices the licenses of what is inside: the executable travels alone
  * @returns the path of the blob, in `folder`
  */
-export function makeBlob(code: Code, folder: string): string {
+export function makeBlob(code: Code, notices: string, folder: string): string {
   if (process.versions.node !== NODE_VERSION)
     throw new Error(`installers are built by Node ${NODE_VERSION}, not ${process.versions.node}`);
   // Names without folders: the blob holds them.
   writeFileSync(join(folder, 'installer.js'), code.main);
   writeFileSync(join(folder, 'hash-worker.js'), code.worker);
   writeFileSync(join(folder, 'client-library.js'), code.client);
+  writeFileSync(join(folder, NOTICES), notices);
   const config = {
     main: 'installer.js',
     output: 'installer.blob',
@@ -29,7 +32,11 @@ export function makeBlob(code: Code, folder: string): string {
     useCodeCache: false,
     execArgv: ['--openssl-config=/dev/null'],
     execArgvExtension: 'none',
-    assets: { 'hash-worker.js': 'hash-worker.js', 'client-library.js': 'client-library.js' },
+    assets: {
+      'hash-worker.js': 'hash-worker.js',
+      'client-library.js': 'client-library.js',
+      [NOTICES]: NOTICES,
+    },
   };
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   run(process.execPath, ['--experimental-sea-config', 'config.json'], folder);

@@ -11,6 +11,9 @@ export interface Platform {
 /** The Node inside every installer; the one that the project itself runs on. */
 export const NODE_VERSION = '24.21.0';
 
+/** SHA-256 of its `LICENSE`, which has the licenses of the libraries in Node as well. */
+export const NODE_LICENSE = '5888dbb9a1d2b18f2c3e6c5f6af1b39de658372b402a0577b002777f14c62ace';
+
 /** By the name of the installer's platform, as in `stowage-linux-x64`. */
 export const platforms: Readonly<Record<string, Platform>> = {
   'linux-x64': {

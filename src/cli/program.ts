@@ -70,6 +70,10 @@ export const disconnectedGroups: readonly CommandGroup[] = [
           (await import('./commands/help-errors.ts')).helpErrors(codes, context),
         entries: async () => (await import('./commands/help-errors.ts')).errorNames(),
       },
+      licenses: {
+        show: async (_, context) =>
+          (await import('./commands/help-licenses.ts')).helpLicenses(context),
+      },
       'site.yaml': { show: async () => (await import('./commands/help-site.ts')).helpSite() },
     },
   },

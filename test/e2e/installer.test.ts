@@ -15,11 +15,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { noticesText, packageNotices } from '../../scripts/build/notices.ts';
 import { installerCode } from '../../scripts/installer/code.ts';
 import { partsOf } from '../../scripts/installer/components.ts';
 import { makeBlob, makeExecutable } from '../../scripts/installer/executable.ts';
 import { platforms } from '../../scripts/installer/platforms.ts';
-import { runtime } from '../../scripts/installer/runtime.ts';
+import { runtime, runtimeNotice } from '../../scripts/installer/runtime.ts';
 import { sriHex } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { readJson } from '../../src/format/document.ts';
@@ -86,6 +87,14 @@ describe('when the installer is inspected as a file', () => {
     );
   });
 
+  it('contains the licenses of Stowage, of its packages, and of Node with its libraries', async () => {
+    const { status, stdout } = await installer(['help', 'licenses']);
+    expect(status).toBe(0);
+    for (const title of [/^Stowage .*, Apache-2\.0$/m, /^zod .*, MIT$/m, /^Node\.js .*, MIT$/m])
+      expect(stdout).toMatch(title);
+    expect(stdout).toContain('- OpenSSL, located at deps/openssl, is licensed as follows:');
+  });
+
   it('is reproducible in another folder', async () => {
     const elsewhere = mkdtempSync(join(tmpdir(), 'stowage-elsewhere-'));
     try {
@@ -98,7 +107,9 @@ describe('when the installer is inspected as a file', () => {
         .filter((name) => !/^(?:\.|node$|typescript$|@typescript|@biomejs|@esbuild)/.test(name))
         .map((name) => join(project, 'node_modules', name));
       await run('cp', ['--archive', ...packages, join(elsewhere, 'node_modules')]);
-      const blob = makeBlob(await installerCode(elsewhere), elsewhere);
+      const code = await installerCode(elsewhere);
+      const notices = [...packageNotices(elsewhere, code.inputs), await runtimeNotice(project)];
+      const blob = makeBlob(code, noticesText(project, notices), elsewhere);
       for (const [name, platform] of Object.entries(platforms)) {
         const again = join(elsewhere, name);
         makeExecutable(platform, await runtime(platform, project), blob, again);

@@ -62,9 +62,9 @@ export interface ComparedIdentity
 }
 
 export interface LicenseChanges {
-  /** Licences of models and other items whose publishers state one, by name. */
+  /** Licenses of models and other items whose publishers state one, by name. */
   readonly models: readonly Change[];
-  /** Package licences that occur on one side only. */
+  /** Package licenses that occur on one side only. */
   readonly added: readonly string[];
   readonly removed: readonly string[];
 }

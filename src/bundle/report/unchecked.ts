@@ -54,10 +54,10 @@ export function unchecked({ steps, facts, trust, absent, readAll }: Known): Unch
       why: 'they are listed in bundle.json, which is signed. The files were compared with the SHA-512 digests in SHA512SUMS, not with these',
     },
     {
-      what: 'licences and findings',
+      what: 'licenses and findings',
       why:
         facts.findings === undefined
-          ? 'licences are as recorded when the bundle was packed, and the bundle has no findings that could be read'
+          ? 'licenses are as recorded when the bundle was packed, and the bundle has no findings that could be read'
           : 'both are as recorded when the bundle was packed; they were not re-checked',
     },
     {

@@ -71,7 +71,7 @@ describe('when bundles bring other installers', () => {
 });
 
 describe('when models differ', () => {
-  it('names files, commit and licence, and what must be transferred', () => {
+  it('names files, commit and license, and what must be transferred', () => {
     const [file] = before.models[0]?.files ?? [];
     const after = side('models.0.files.0.digest', other);
     const { models, travel, same } = diffSides(before, after);
@@ -98,7 +98,7 @@ describe('when models differ', () => {
 });
 
 describe('when images differ', () => {
-  it('compares packages and their licences', () => {
+  it('compares packages and their licenses', () => {
     const { images, licenses } = diffSides(
       packed([found('openssl', '3.0.1', 'Apache-2.0'), found('zlib', '1.2')]),
       packed([found('openssl', '3.0.2', 'Apache-2.0'), found('bash', '5.2', 'GPL-3.0-or-later')]),

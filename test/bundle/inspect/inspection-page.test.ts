@@ -73,7 +73,7 @@ describe('when signatures were checked', () => {
 });
 
 describe('when an officer reads the page', () => {
-  it('shows contents, sizes, licences, findings, packages, publishers and the manual commands', async () => {
+  it('shows contents, sizes, licenses, findings, packages, publishers and the manual commands', async () => {
     const text = seen(await pageOf(folder));
     for (const each of [
       ...['Model tiny', '9,000,000', 'example/tiny', 'crumbs/11.bin', 'Image server', 'linux/'],
@@ -140,7 +140,7 @@ describe('when a bundle has hostile text', () => {
     const hostile = await richBundle(scratch.fresh(), authority, { text });
     const markup = await pageOf(hostile.folder);
     expect(markup).not.toContain(text);
-    // Package licences, sources, services: every place where text from the bundle appears.
+    // Package licenses, sources, services: every place where text from the bundle appears.
     expect(seen(markup).split(text).length).toBeGreaterThan(15);
   });
 

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commandContext } from '../../../src/cli/command.ts';
 import { aliasesOf, pathOf, visibleCommands } from '../../../src/cli/command-tree.ts';
@@ -45,6 +48,18 @@ describe('when help is requested', () => {
     for (const rule of ruleNames) expect(stdout).toContain(`\n${rule}: `.trimStart());
     const one = await runProgram(['help', 'findings', 'pickle'], '/');
     expect(one.stdout).toMatch(/^pickle: refused unless the manifest allows it\n/);
+  });
+
+  it('prints the licenses that are in the file beside the program, or says where it is from', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stowage-licenses-'));
+    const beside = { program: join(folder, 'main.js') };
+    const without = await runProgram(['help', 'licenses'], '/', beside);
+    expect(without.status).toBe(1);
+    expect(without.stderr).toContain('[file-missing]');
+    writeFileSync(join(folder, 'THIRD-PARTY.txt'), 'Stowage 0.1.0, Apache-2.0\n');
+    const { status, stdout } = await runProgram(['help', 'licenses'], '/', beside);
+    rmSync(folder, { recursive: true });
+    expect([status, stdout]).toEqual([0, 'Stowage 0.1.0, Apache-2.0\n']);
   });
 
   it('explains a command as --help does, and a subcommand', async () => {
@@ -138,7 +153,7 @@ describe('when help is requested from the installer in a bundle', () => {
     const program = createProgram(terminal, run, disconnectedGroups);
     const help = program.commands.find((each) => each.name() === 'help');
     expect(help?.description()).toBe(
-      'show help for a command, or for one of: commands, errors, man, site.yaml',
+      'show help for a command, or for one of: commands, errors, licenses, man, site.yaml',
     );
     await program.parseAsync(['node', 'stowage', 'help', 'errors', 'host-unfit']);
     expect(text).toMatch(/^host-unfit\n/);

@@ -48,7 +48,7 @@ function sections(all: Inspection): Section[] {
     ['signers', 'Signatures', signers(all)],
     ['trust', 'Trusted roots', trust(all)],
     ['sizes', 'Sizes', sizes(all)],
-    ['licences', 'Licences', licenses(all)],
+    ['licenses', 'Licenses', licenses(all)],
     ['findings', 'Findings recorded when the bundle was locked', findings(all)],
     ['publishers', 'Publisher signatures', publishers(all)],
     ['packages', 'Packages of the images', packages(all)],

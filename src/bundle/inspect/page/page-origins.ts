@@ -8,7 +8,7 @@ import { facts, moment, nothing, table } from '../../html/html-parts.ts';
 import type { Inspection } from '../inspection.ts';
 import { PRINTED } from './page-contents.ts';
 
-/** The licences of items, and how many packages have each licence. */
+/** The licenses of items, and how many packages have each license. */
 export function licenses({ view: { bundle }, bill = [] }: Inspection): Html {
   const stated = fromBundle(bundle, (kind, item) => {
     const license = kind.license?.(item);
@@ -21,11 +21,11 @@ export function licenses({ view: { bundle }, bill = [] }: Inspection): Html {
     .toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
     .map(([license, count]) => [html`${foreign(license)}`, html`${foreign(formatNumber(count))}`]);
   if (stated.length === 0 && rows.length === 0) return nothing;
-  return html`${stated.length === 0 ? nothing : table(['Item', 'Licence stated by the publisher'], stated, PRINTED)}${
+  return html`${stated.length === 0 ? nothing : table(['Item', 'License stated by the publisher'], stated, PRINTED)}${
     rows.length === 0
       ? nothing
-      : html`<h3>Licences of packages</h3>
-${table(['Licence', 'Packages'], rows, PRINTED)}`
+      : html`<h3>Licenses of packages</h3>
+${table(['License', 'Packages'], rows, PRINTED)}`
   }`;
 }
 

@@ -64,7 +64,7 @@ export function notChecked({ view: { verdict }, lock, bill }: Inspection): Html 
       : []),
     ['content: weights, layers, files', 'no part was read. stowage verify reads every byte'],
     [
-      'licences, packages and findings',
+      'licenses, packages and findings',
       lock === undefined || bill === undefined
         ? 'those that can be read are as recorded when the bundle was made; they were not re-checked'
         : 'all are as recorded when the bundle was made; they were not re-checked',
