@@ -10,6 +10,8 @@ export interface ChangedCluster {
   readonly plan: Plan;
   /** Why it was undone; undefined if it was kept. */
   readonly failure?: unknown;
+  /** What a person is warned of. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -24,17 +26,22 @@ export async function changeCluster(
   const plan = planOf(target, change);
   const steps = plan.steps.filter(({ do: { action } }) => !isOfSite(action));
   const done: typeof steps = [];
+  const warnings: string[] = [];
+  const warn = (message: string): void => {
+    warnings.push(message);
+  };
   for (const step of steps) {
     done.push(step);
     try {
-      await operate(target, plan, step.do, signal);
+      await operate(target, plan, step.do, signal, warn);
     } catch (failure) {
       for (const { undo } of done.toReversed())
-        if (undo !== undefined) await operate(target, plan, undo, new AbortController().signal);
-      return { plan, failure };
+        if (undo !== undefined)
+          await operate(target, plan, undo, new AbortController().signal, warn);
+      return { plan, failure, warnings };
     }
   }
-  return { plan };
+  return { plan, warnings };
 }
 
 /** The plan of a change. */
@@ -54,13 +61,14 @@ export async function operate(
   plan: Plan,
   { action, side, release: name, subject }: Operation,
   signal: AbortSignal,
+  warn: (message: string) => void = () => {},
 ): Promise<void> {
   const release = releaseIn(plan[side], name);
   const counterpart = releaseIn(plan[side === 'to' ? 'from' : 'to'], name);
   if (release === undefined) throw new Error(`no release ${name}`);
   await target.run(
     { ...{ action, release, subject }, ...(counterpart === undefined ? {} : { counterpart }) },
-    { withDepot: () => Promise.reject(new Error('no depot here')), warn: () => {} },
+    { withDepot: () => Promise.reject(new Error('no depot here')), warn },
     signal,
   );
 }

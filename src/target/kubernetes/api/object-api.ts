@@ -74,15 +74,24 @@ export class ObjectApi {
     signal: AbortSignal,
     subresource?: string,
   ): Promise<Found> {
-    const what = `change ${placedText(placed)}`;
-    const answer = await this.cluster.send(what, {
+    const answer = await this.tryPatch(placed, operations, signal, subresource);
+    return required(answer, `change ${placedText(placed)}`);
+  }
+
+  /** {@link patch}, where a refusal is a result. */
+  async tryPatch(
+    placed: Placed,
+    operations: readonly object[],
+    signal: AbortSignal,
+    subresource?: string,
+  ): Promise<Attempt> {
+    return this.cluster.send(`change ${placedText(placed)}`, {
       method: 'PATCH',
       path: `${pathTo(placed)}${subresource === undefined ? '' : `/${subresource}`}?fieldManager=${MANAGER}`,
       contentType: 'application/json-patch+json',
       body: JSON.stringify(operations),
       signal,
     });
-    return required(answer, what);
   }
 
   /** Replaces an object, or makes it if `found` is undefined. */
@@ -92,10 +101,20 @@ export class ObjectApi {
     found: Found | undefined,
     signal: AbortSignal,
   ): Promise<Found> {
-    const what = `restore ${placedText(placed)}`;
-    const { resource, namespace, name } = placed;
+    const answer = await this.tryPut(placed, object, found, signal);
+    return required(answer, `restore ${placedText(placed)}`);
+  }
+
+  /** {@link put}, where a refusal is a result. */
+  async tryPut(
+    placed: Placed,
+    object: object,
+    found: Found | undefined,
+    signal: AbortSignal,
+  ): Promise<Attempt> {
+    const { resource, namespace } = placed;
     const path = found === undefined ? resourcePath(resource, namespace) : pathTo(placed);
-    const answer = await this.cluster.send(what, {
+    const answer = await this.cluster.send(`restore ${placedText(placed)}`, {
       method: found === undefined ? 'POST' : 'PUT',
       path: `${path}?fieldManager=${MANAGER}`,
       contentType: JSON_TYPE,
@@ -103,8 +122,8 @@ export class ObjectApi {
       signal,
     });
     // It was made by an attempt whose answer was lost.
-    if (answer.failure?.reason === 'AlreadyExists') return (await this.get(placed, signal)) ?? {};
-    return required(answer, `${what} ${name}`);
+    if (answer.failure?.reason === 'AlreadyExists') return this.tryGet(placed, signal);
+    return answer;
   }
 
   /** Deletes an object and what it owns; one that is not there is no failure. */

@@ -36,6 +36,15 @@ export function endOfJob(job: Found): 'Complete' | 'Failed' | undefined {
   return end?.['type'] as 'Complete' | 'Failed' | undefined;
 }
 
+/** Whether an object is a Job or a pod that ran to its end: one made again would run again. */
+export function hasEnded(found: Found): boolean {
+  const { phase } = fieldsOf(found['status']);
+  const isPod = found['apiVersion'] === 'v1' && found['kind'] === 'Pod';
+  if (isPod) return phase === 'Succeeded' || phase === 'Failed';
+  const isJob = apiGroup(String(found['apiVersion'])) === 'batch' && found['kind'] === 'Job';
+  return isJob && endOfJob(found) !== undefined;
+}
+
 /** Whether a condition of an object has a status. @returns what it has instead; undefined if it has it */
 function withoutCondition(found: Found, type: string, wanted: string): string | undefined {
   const condition = conditionsOf(found).find((each) => each['type'] === type);

@@ -1,6 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, listOf, textsOf } from '../../../core/fields.ts';
+import { fieldsOf } from '../../../core/fields.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { removeAndWait } from '../api/await-gone.ts';
 import type { Found } from '../api/cluster.ts';
@@ -10,11 +9,11 @@ import { apiGroup, definedResources } from '../api/resources.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { annotations, labels } from '../labels.ts';
 import { ownerOf } from '../ownership.ts';
-import { metadataOf } from '../pods.ts';
-import { adopt, isAdopted, isHalfRestored, restoreOriginal, writtenIn } from './adopt.ts';
+import { adopt, isAdopted } from './adopt.ts';
 import { applyPatiently, type SetWork } from './apply-set.ts';
 import { awaitReady } from './await-ready.ts';
 import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
+import { isHalfRestored, restoreOriginal } from './restore-original.ts';
 import { hooksOf, lastingHooks, runHooks } from './set-hooks.ts';
 import { isOurs } from './set-owner.ts';
 import {
@@ -28,6 +27,7 @@ import {
   setDigest,
   setOf,
 } from './sets.ts';
+import { leaveVersions } from './stored-versions.ts';
 
 /** How long a restored set is waited for: the undo is complete without it. */
 const RESTORED_MS = 300_000;
@@ -168,7 +168,7 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
       const found = await api.get(each.placed, signal);
       if (found !== undefined && !isOurs(found, workload, each.object)) {
         if (before !== undefined && isHalfRestored(found, before))
-          await restoreOriginal(api, each.placed, before, signal);
+          await restoreOriginal(work, { placed: each.placed, before }, signal);
         return;
       }
       if (before === undefined && found !== undefined && isAdopted(found))
@@ -177,7 +177,7 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
         // What this site left behind is not restored, but stays.
         const left = isDefinition(each.object) && !isUndo;
         if (!(left && ownerOf(before) === workload.site))
-          await restoreOriginal(api, each.placed, before, signal);
+          await restoreOriginal(work, { placed: each.placed, before }, signal);
       } else if (found === undefined || stays(each.object)) return;
       else if (!isDefinition(each.object)) await removeAndWait(api, each.placed, signal);
       else if (definitions === true && !(await hasObjects(work, found, signal)))
@@ -271,16 +271,20 @@ async function restore(
   const found = await api.get(placed, signal);
   if (found !== undefined && applied !== undefined && sameObject(applied, object)) return;
   if (isDefinition(object) && found !== undefined)
-    await leaveVersions(api, { placed, object }, found, signal);
+    await leaveVersions(
+      { api, write: (moved) => api.apply(placed, moved, signal) },
+      { placed, object, found },
+      signal,
+    );
   const { failure } = await applyPatiently(api, { placed, object }, signal);
   if (failure === undefined) return;
   // A fixed field of the newer object differs: it is made again as it was.
   if (failure.status === 422 && conflictsOf(failure).length === 0 && found !== undefined) {
     if (isDefinition(object)) throw refusedRequest(`apply ${placedText(placed)}`, failure);
-    if (hasContent(object)) {
+    if (hasContent(object, found)) {
       warn(
         `${placedText(placed)} stays as the newer version left it: ${failureText(failure)}`,
-        'a claim or volume is never deleted to restore it, because its content would be lost; it can be used as it is, or changed with kubectl',
+        'Stowage never deletes claims, volumes and what deletes them with it, because their content would be lost; the object can be used as it is, or changed with kubectl',
       );
       return;
     }
@@ -291,56 +295,10 @@ async function restore(
   throw refusedRequest(`apply ${placedText(placed)}`, failure);
 }
 
-/** Whether the content of an object is lost with it. */
-function hasContent({ apiVersion, kind }: KubernetesObject): boolean {
+/** Whether content is lost with an object: its own, or that of the claims which its controller deletes with it. */
+function hasContent({ apiVersion, kind }: KubernetesObject, found: Found): boolean {
+  const { whenDeleted } = fieldsOf(fieldsOf(found['spec'])['persistentVolumeClaimRetentionPolicy']);
+  if (apiGroup(apiVersion) === 'apps' && kind === 'StatefulSet') return whenDeleted === 'Delete';
   const kinds = ['Namespace', 'PersistentVolume', 'PersistentVolumeClaim'];
   return apiVersion === 'v1' && kinds.includes(kind);
-}
-
-/**
- * A definition whose newer version stores objects cannot lose that version at once: the earlier one stores them first, and every
- * object is written again. So are the versions in which its fields are managed: the server reads no object with one that is gone.
- */
-async function leaveVersions(
-  api: SetWork['api'],
-  { placed, object }: PlacedObject,
-  found: Found,
-  signal: AbortSignal,
-): Promise<void> {
-  const stored = textsOf(fieldsOf(found['status'])['storedVersions']);
-  const wanted = listOf(fieldsOf(object['spec'])['versions']);
-  const names = new Set(wanted.map(({ name }) => String(name)));
-  if (stored.every((each) => names.has(each))) return;
-  const target = wanted.find(({ storage }) => storage === true);
-  const versions = listOf(fieldsOf(found['spec'])['versions']);
-  if (target === undefined || !versions.some(({ name }) => name === target['name'])) return;
-  const moved = versions.map((each) => ({ ...each, storage: each['name'] === target['name'] }));
-  if (!isDeepStrictEqual(moved, versions))
-    await api.apply(
-      placed,
-      { ...object, spec: { ...fieldsOf(object['spec']), versions: moved } },
-      signal,
-    );
-  const resource = definedResources([object]).find(({ apiVersion }) =>
-    apiVersion.endsWith(`/${String(target['name'])}`),
-  );
-  if (resource !== undefined)
-    for await (const each of api.list(resource, {}, signal)) {
-      const { name, namespace } = fieldsOf(each['metadata']);
-      const place = {
-        ...{ resource, name: String(name) },
-        ...(typeof namespace === 'string' ? { namespace } : {}),
-      };
-      const entries = listOf(metadataOf(each)['managedFields']);
-      const managedFields = writtenIn(entries, resource.apiVersion, names);
-      const metadata = { ...metadataOf(each), managedFields };
-      await api.put(place, { ...each, metadata }, each, signal);
-    }
-  const kept = [String(target['name'])];
-  await api.patch(
-    placed,
-    [{ op: 'replace', path: '/status/storedVersions', value: kept }],
-    signal,
-    'status',
-  );
 }

@@ -4,13 +4,11 @@ import type { RenderedObject } from '../../../../src/format/rendered-objects.ts'
 import type { Change } from '../../../../src/target/change.ts';
 import { severalAtOnce } from '../../../../src/target/kubernetes/api/several-at-once.ts';
 import { parentObject } from '../../../../src/target/kubernetes/namespace.ts';
-import {
-  adoptedFields,
-  isHalfRestored,
-  writtenIn,
-} from '../../../../src/target/kubernetes/objects/adopt.ts';
+import { adoptedFields } from '../../../../src/target/kubernetes/objects/adopt.ts';
 import { inInstallOrder, phasesOf } from '../../../../src/target/kubernetes/objects/order.ts';
+import { isHalfRestored } from '../../../../src/target/kubernetes/objects/restore-original.ts';
 import { hooksOf, lastingHooks } from '../../../../src/target/kubernetes/objects/set-hooks.ts';
+import { writtenIn } from '../../../../src/target/kubernetes/objects/stored-versions.ts';
 import { kubernetesSteps } from '../../../../src/target/kubernetes/steps.ts';
 import { clusterWorkload } from '../../../../src/target/kubernetes/workload.ts';
 import type { TargetStep } from '../../../../src/target/target.ts';
