@@ -12,7 +12,7 @@ import type { LogsOptions } from './commands/logs.ts';
 import type { OverrideOptions } from './commands/override.ts';
 import type { PlanOptions } from './commands/plan.ts';
 import type { PushCommandOptions } from './commands/push.ts';
-import type { ReceiptShowOptions } from './commands/receipt.ts';
+import type { ReceiptShowOptions, ReceiptWriteOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
 import type { StatusOptions } from './commands/status.ts';
 import type { StoreVerifyOptions } from './commands/store-verify.ts';
@@ -20,6 +20,7 @@ import type { UninstallOptions } from './commands/uninstall.ts';
 import {
   addCommand,
   caFile,
+  days,
   fingerprintOption,
   positiveInteger,
   type Run,
@@ -169,8 +170,13 @@ export function addSiteCommands(program: Command, run: Run): void {
       ),
     );
   addCommand(receipt, 'write', 'write a receipt of the current state of the site')
+    .option(
+      '--hold <days>',
+      'promise that "stowage gc" keeps the bundles that it lists for so long, such as 90d',
+      days,
+    )
     .addOption(root())
-    .action((options: { root?: string }) =>
+    .action((options: ReceiptWriteOptions) =>
       run(async (context) =>
         (await import('./commands/receipt.ts')).receiptWrite(options, context),
       ),

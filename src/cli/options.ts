@@ -148,6 +148,13 @@ export function wholeNumber(text: string): number {
   throw new InvalidArgumentError('expected a non-negative integer');
 }
 
+/** A number of days such as `90d`. */
+export function days(text: string): number {
+  const match = /^([1-9][0-9]{0,3})d$/.exec(text);
+  if (match !== null) return Number(match[1]);
+  throw new InvalidArgumentError('expected a number of days, such as 90d');
+}
+
 /** A SHA-256 fingerprint in full, normalized. */
 export function fingerprintOption(text: string): string {
   const normalized = normalizeFingerprint(text);

@@ -40,6 +40,8 @@ export const MAX_PATH_BYTES = 1024;
 export const MAX_SEGMENT_BYTES = 255;
 export const MAX_PATH_DEPTH = 32;
 export const MAX_BUNDLE_FILES = 1_000_000;
+/** The bundles that a receipt lists, each with about 300 bytes. */
+export const MAX_RECEIPT_BUNDLES = 100;
 export const MAX_ARCHIVE_ENTRIES = 100_000;
 export const MAX_ARCHIVE_BYTES: number = 4 * GIB;
 /** Files and folders of one layer of an image. */

@@ -4,6 +4,7 @@ import { type ClusterRecord, clusterRecord } from './cluster-record.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { type Holdings, holdings } from './holdings.ts';
 import { type LedgerHead, ledgerHead } from './ledger.ts';
 import { MAX_POWERS } from './object-powers.ts';
 import {
@@ -41,11 +42,11 @@ export interface ServiceHealth {
   readonly powers?: readonly string[];
 }
 
-const schemas = ['stowage/receipt/v2', 'stowage/receipt/v3'] as const;
+const schemas = ['stowage/receipt/v2', 'stowage/receipt/v3', 'stowage/receipt/v4'] as const;
 
 /** The site's signed statement of what it changed, stores and runs. */
 export interface Receipt {
-  /** Version 3 if a service has `powers`. */
+  /** Version 3 if a service has `powers`, version 4 with `holds`. */
   readonly schema: (typeof schemas)[number];
   readonly site: string;
   readonly at: string;
@@ -65,6 +66,8 @@ export interface Receipt {
   readonly generations: readonly number[];
   /** The content of the store. */
   readonly held: { readonly blobs: number; readonly bytes: number };
+  /** What decides what must travel to the site; absent in receipts of earlier programs. */
+  readonly holds?: Holdings;
   /** The state of each service at the time of writing. */
   readonly health: readonly ServiceHealth[];
   readonly host: {
@@ -101,6 +104,7 @@ const schema: z.ZodType<Receipt> = exact(
     ),
     generations: z.array(z.int().min(1)),
     held: z.strictObject({ blobs: z.int().min(0), bytes: field.bytes }),
+    holds: holdings.exactOptional(),
     health: z.array(
       z.strictObject({
         service: z.string().max(200),
@@ -145,8 +149,12 @@ export const receiptKind: DocumentKind<Receipt> = {
   hint: 'ask the site for the receipt again',
 };
 
-/** The first version of a receipt that has every field of this health. */
-export function receiptSchema(health: Receipt['health']): Receipt['schema'] {
+/** The first version of a receipt that has every field of this one. */
+export function receiptSchema({
+  health,
+  holds,
+}: Pick<Receipt, 'health' | 'holds'>): Receipt['schema'] {
+  if (holds !== undefined) return schemas[2];
   return health.some(({ powers }) => powers !== undefined) ? schemas[1] : schemas[0];
 }
 

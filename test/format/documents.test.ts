@@ -36,6 +36,7 @@ const documents: readonly [string, DocumentKind<unknown>, object][] = [
   ['container workload', containerWorkloadKind, sample.containerWorkload()],
   ['plan', planKind, sample.plan()],
   ['receipt', receiptKind, sample.receipt()],
+  ['receipt with holdings', receiptKind, sample.receiptWithHoldings()],
   ['journal entry', journalKind, { step: 1, state: 'begun' }],
   ['ledger entry', ledgerEntryKind, sample.ledgerEntry()],
   ['ledger head', ledgerHeadKind, { number: 7, digest: 'f'.repeat(128) }],

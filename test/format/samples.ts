@@ -396,6 +396,23 @@ export function receipt(): Loose<Receipt> {
   };
 }
 
+/** With what the site stores. */
+export function receiptWithHoldings(): Loose<Receipt> {
+  return {
+    ...receipt(),
+    schema: 'stowage/receipt/v4',
+    holds: {
+      bundles: [
+        { name: 'chat', version: '1.4.0', seq: 3, bundle: 'e'.repeat(128), use: 'running' },
+      ],
+      unlisted: 1,
+      installers: [{ platform: 'linux/amd64', sha512: sriOf(one) }],
+      free: 7,
+      heldUntil: '2027-02-21T10:00:00Z',
+    },
+  };
+}
+
 export function ledgerEntry(): Loose<LedgerEntry> {
   return {
     schema: 'stowage/ledger-entry/v2',

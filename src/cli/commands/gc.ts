@@ -37,7 +37,7 @@ export async function gc(options: GcOptions, context: CommandContext): Promise<C
   return { json: { ...found, dryRun }, text: printableLines(`${lines.join('\n')}\n`) };
 }
 
-function heldLine({ release, by, generations, bytes }: Holder): string {
+function heldLine({ release, by, generations, bytes, until }: Holder): string {
   const alone = `${formatBytes(bytes)} of its own`;
   const name = release.replace(' ', '@');
   switch (by) {
@@ -47,6 +47,8 @@ function heldLine({ release, by, generations, bytes }: Holder): string {
       return `  ${release}, ${alone}: for a rollback to generation ${generations.join(', ')}; fewer with --keep`;
     case 'imported':
       return `  ${release}, ${alone}: imported, not installed; remove it with stowage forget ${name}`;
+    case 'promised':
+      return `  ${release}, ${alone}: promised in a receipt until ${until}; remove it with stowage forget ${name}`;
     case 'unreadable':
       return `  every blob, for release ${release}, which cannot be read; repair it or run stowage forget ${name}`;
   }

@@ -2,6 +2,7 @@ import { counted, formatBytes, formatDuration } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/printable.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
+import type { Holdings } from '../../format/holdings.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import { writeStatement } from '../../site/applying/write-statement.ts';
 import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipts/receipt.ts';
@@ -31,13 +32,19 @@ export async function receiptShow(
   return { json: checked, text: printableLines(describe(checked)) };
 }
 
+export interface ReceiptWriteOptions {
+  /** Days. */
+  readonly hold?: number;
+  readonly root?: string;
+}
+
 /** Writes a receipt of the current state. */
 export async function receiptWrite(
-  options: { readonly root?: string },
+  options: ReceiptWriteOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   const opened = await openSite(options.root, context);
-  await writeStatement(opened);
+  await writeStatement(opened, options.hold);
   const checked = await readReceipt(await newestReceipt(opened.site));
   return { json: checked, text: printableLines(describe(checked)) };
 }
@@ -55,12 +62,29 @@ function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): stri
     ...receipt.health.map(describeHealth),
     ...receipt.gates.flatMap(describeGate),
     `  store: ${counted(held.blobs, 'blob')}, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
+    ...holdingLines(receipt.holds),
     ...clusterLines(receipt.cluster),
     `  ledger: ${counted(receipt.ledger.number, 'entry', 'entries')}`,
     `  signed by ${subject}, certificate SHA-256 ${fingerprint}`,
     `  ${file}`,
     '',
   ].join('\n');
+}
+
+/** The bundles that need not travel to the site again. */
+function holdingLines(holds: Holdings | undefined): string[] {
+  if (holds === undefined) return [];
+  const { bundles, unlisted, installers, free, heldUntil } = holds;
+  const platforms = installers.map(({ platform }) => platform).join(', ');
+  return [
+    `  complete bundles: ${bundles.length + (unlisted ?? 0)}${unlisted === undefined ? '' : `, of which ${unlisted} are not listed`}; ${formatBytes(free)} free`,
+    ...bundles.map(
+      ({ name, version, seq, bundle, use }) =>
+        `    ${name} ${version}, sequence ${seq}, ${use}: ${bundle.slice(0, 16)}`,
+    ),
+    ...(platforms === '' ? [] : [`  installers: ${platforms}`]),
+    ...(heldUntil === undefined ? [] : [`  stowage gc keeps these bundles until ${heldUntil}`]),
+  ];
 }
 
 /** Receipts of earlier versions repeat what was expected as what a passed check found. */

@@ -10,6 +10,7 @@ import {
   loadGeneration,
 } from '../generations.ts';
 import { unfinishedImports } from '../importing/partial-import.ts';
+import { promisedBundles } from '../receipts/promised-bundles.ts';
 import { consistentReleases } from '../release/consistent.ts';
 import {
   contradicts,
@@ -51,7 +52,7 @@ export interface CollectOptions extends SiteContext {
 /**
  * Removes what no rollback needs: all generations but the last few, releases that no other generation uses, their objects
  * in engine and store, and what the depot calculated for them. Releases imported after the current generation was applied stay: they can still be
- * installed; those whose signed documents contradict each other never can, and are removed. After a kill, the next call
+ * installed. So do releases that a receipt promises to keep. Those whose signed documents contradict each other never can, and are removed. After a kill, the next call
  * continues.
  */
 export async function collect(options: CollectOptions): Promise<Collected> {
@@ -61,9 +62,16 @@ export async function collect(options: CollectOptions): Promise<Collected> {
     const { expired, kept } = await sortGenerations(current, ledger.entries, options);
     const { releases: staged, refused } = await consistentReleases(site);
     const needed = new Set(kept.flatMap((each) => each.releases).map((each) => each.bundle));
-    const isNeeded = ({ id, bundle }: Release): boolean =>
+    const isUsed = ({ id, bundle }: Release): boolean =>
       needed.has(id) ||
       !current.releases.some((each) => each.name === bundle.name && each.seq >= bundle.seq);
+    // Increments that are under way count on what a receipt promised.
+    const promised = new Map(
+      [...(await promisedBundles(site, now()))].filter(
+        ([id]) => !staged.some((each) => each.id === id && isUsed(each)),
+      ),
+    );
+    const isNeeded = (each: Release): boolean => isUsed(each) || promised.has(each.id);
     const leaving = staged.filter((each) => !isNeeded(each));
     const staying = staged.filter(isNeeded);
     const { useless, unclear } = sortRefused(refused, needed);
@@ -81,7 +89,7 @@ export async function collect(options: CollectOptions): Promise<Collected> {
       incomplete: unfinished.map(({ name }) => name),
       blobs: blobs.length,
       bytes: [...blobs, ...unfinished].reduce((sum, each) => sum + each.size, 0),
-      held: holdersOf({ releases: staying, unclear }, current, kept),
+      held: holdersOf({ releases: staying, unclear, promised }, current, kept),
       unfinished: options.incomplete ? [] : started.map(({ name }) => name),
     };
     const nothing = [expired, leaving, useless, unfinished, blobs].every(

@@ -7,16 +7,27 @@ export interface Holder {
   /** `name version` of a release, or the name of its folder if its index cannot be read. */
   readonly release: string;
   /** What keeps it. */
-  readonly by: 'current' | 'rollback' | 'imported' | 'unreadable';
+  readonly by: 'current' | 'rollback' | 'imported' | 'promised' | 'unreadable';
   /** The kept generations that contain it, ascending. */
   readonly generations: readonly number[];
+  /** Until when a receipt promises to keep it; absent if it stays for another reason. */
+  readonly until?: string;
   /** Bytes that no other release at this site needs. */
   readonly bytes: number;
 }
 
 /** The releases that stay at a site and what keeps each. Pure. */
 export function holdersOf(
-  { releases, unclear }: { releases: readonly Release[]; unclear: readonly RefusedRelease[] },
+  {
+    releases,
+    unclear,
+    promised,
+  }: {
+    readonly releases: readonly Release[];
+    readonly unclear: readonly RefusedRelease[];
+    /** By the id of a bundle, until when it is kept only because a receipt promises it. */
+    readonly promised: ReadonlyMap<string, string>;
+  },
   current: Generation,
   kept: readonly Generation[],
 ): Holder[] {
@@ -29,15 +40,24 @@ export function holdersOf(
       .filter((each) => each.releases.some((one) => one.bundle === id))
       .map(({ number }) => number)
       .toSorted((a, b) => a - b);
+    const until = promised.get(id);
     const by = generations.includes(current.number)
       ? 'current'
       : generations.length > 0
         ? 'rollback'
-        : 'imported';
+        : until === undefined
+          ? 'imported'
+          : 'promised';
     const bytes = [...uniqueBlobs([release]).keys()]
       .filter(({ digest }) => uses.get(digest) === 1)
       .reduce((sum, { size }) => sum + size, 0);
-    return { release: `${bundle.name} ${bundle.version}`, by, generations, bytes };
+    return {
+      release: `${bundle.name} ${bundle.version}`,
+      by,
+      generations,
+      bytes,
+      ...(by === 'promised' ? { until: until ?? '' } : {}),
+    };
   });
   const unreadable = unclear.map(
     ({ name }): Holder => ({ release: name, by: 'unreadable', generations: [], bytes: 0 }),

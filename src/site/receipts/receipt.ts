@@ -30,7 +30,7 @@ export async function writeReceipt(
 ): Promise<Receipt> {
   const { name } = await site.site();
   const receipt: Receipt = {
-    schema: receiptSchema(facts.health),
+    schema: receiptSchema(facts),
     site: name,
     at: momentOf(now),
     tool: `${PRODUCT} ${PRODUCT_VERSION}`,

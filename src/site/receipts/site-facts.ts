@@ -1,3 +1,4 @@
+import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Generation } from '../../format/generation.ts';
 import type { Receipt, ServiceHealth } from '../../format/receipt.ts';
@@ -7,19 +8,25 @@ import { generationNumbers } from '../generations.ts';
 import { type ServiceStatus, serviceStatus } from '../service-status.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { findService, stoppedServices } from '../stopped.ts';
+import { holdingsOf } from './holdings.ts';
 
-export type SiteFacts = Pick<Receipt, 'generations' | 'held' | 'health' | 'host' | 'cluster'>;
+export type SiteFacts = Pick<
+  Receipt,
+  'generations' | 'held' | 'holds' | 'health' | 'host' | 'cluster'
+>;
 
 interface Place {
   readonly site: SiteFolder;
   readonly target: Target;
   readonly signal: AbortSignal;
+  /** Until when `gc` keeps what the receipt lists; absent for no promise. */
+  readonly heldUntil?: string;
 }
 
 /** The state of a site in a receipt. */
 export async function siteFacts(
   running: Generation,
-  { site, target, signal }: Place,
+  { site, target, signal, heldUntil }: Place,
 ): Promise<SiteFacts> {
   const { labels } = await site.site();
   const health: ServiceHealth[] = [];
@@ -43,18 +50,22 @@ export async function siteFacts(
         : { powers: service.powers }),
     });
   }
-  let blobs = 0;
+  const sizes = new Map<Digest, number>();
   let bytes = 0;
-  for await (const { size } of site.store.all()) {
-    blobs += 1;
+  for await (const { digest, size } of site.store.all()) {
+    sizes.set(digest, size);
     bytes += size;
   }
+  const generations = await generationNumbers(site);
+  const promise = heldUntil === undefined ? {} : { heldUntil };
+  const holds = await orUnknown(holdingsOf(site, { running, generations, sizes, ...promise }));
   const engine = await orUnknown(target.probe(signal));
   const cluster = await orUnknown(target.record?.(running, signal) ?? Promise.resolve(undefined));
   return {
     ...(cluster === undefined ? {} : { cluster }),
-    generations: await generationNumbers(site),
-    held: { blobs, bytes },
+    generations,
+    held: { blobs: sizes.size, bytes },
+    ...(holds === undefined ? {} : { holds }),
     health,
     host: {
       platform: hostPlatform(),
@@ -77,7 +88,7 @@ function healthOf(found: ServiceStatus | undefined): Omit<ServiceHealth, 'servic
   };
 }
 
-/** A receipt is written even if the engine fails. */
+/** A receipt is written even if the engine fails, or what the site stores cannot be read. */
 async function orUnknown<T>(result: Promise<T>): Promise<T | undefined> {
   try {
     return await result;
