@@ -3,8 +3,12 @@ const KEPT = 'STOWAGE_TEST_OUTSIDE';
 const SETTINGS =
   /^(?:(?:https?|ftp|all|no)_proxy|(?:HF|CONTAINERS|DOCKER|GIT)_.*|REGISTRY_AUTH_FILE|STOWAGE_(?!TEST_).*)$/i;
 
-/** Takes the settings of this machine out of the environment: what a test needs it brings itself. */
+/**
+ * Takes the settings of this machine out of the environment, and its umask: what a test needs it brings itself. Without it, the files that
+ * the lab lays out for other users, such as the root of a host, could not be read by them.
+ */
 export function hideSettings(): void {
+  process.umask(0o022);
   const settings = Object.entries(process.env).filter(([name]) => SETTINGS.test(name));
   if (settings.length === 0) return;
   process.env[KEPT] = JSON.stringify(Object.fromEntries(settings));
