@@ -76,6 +76,33 @@ describe.each(pages)('when %s is read', (page) => {
   });
 });
 
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(text: string): ReadonlySet<string> {
+  const seen = new Map<string, number>();
+  const headings = [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#{1,6} (.*)$/gm)];
+  return new Set(
+    headings.map(([, heading = '']) => {
+      const slug = heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-');
+      const count = seen.get(slug) ?? 0;
+      seen.set(slug, count + 1);
+      return count === 0 ? slug : `${slug}-${count}`;
+    }),
+  );
+}
+
+describe.each(pages)('when a link of %s names a section', (page) => {
+  it('names one that the page has', () => {
+    const links = [...read(page).matchAll(/\]\(([^)\s#:]*)#([^)\s]+)\)/g)];
+    for (const [, file = '', anchor = ''] of links) {
+      const target = file === '' ? page : join(dirname(page), file);
+      expect(anchorsOf(read(target)), `${target}#${anchor}`).toContain(anchor);
+    }
+  });
+});
+
 describe('when pages name error codes', () => {
   const known = Object.values(errorCodes).flat() as readonly string[];
   const end = (code: string): string => code.split('-').at(-1) ?? '';

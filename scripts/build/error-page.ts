@@ -65,7 +65,7 @@ function section(name: StatusName): string {
 }
 
 const TYPED =
-  /stowage (?:help (?:errors|findings|COMMAND)|[a-z-]+|--version)|podman login|--[a-z-]+|\b[A-Z][A-Z0-9_]{4,}\b|[\w/]+\.(?:json|yaml|md)\b/g;
+  /stowage (?:help (?:errors|findings|COMMAND)|(?:store|receipt) [a-z]+|[a-z-]+|--version)(?: --[a-z-]+(?: [A-Z]+)?)*|podman login|--[a-z-]+|\b[A-Z][A-Z0-9_]{4,}\b|[\w/]+\.(?:json|yaml|md)\b/g;
 
 /** What a person would type or read in a terminal, set as code. */
 function marked(text: string): string {

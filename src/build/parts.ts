@@ -166,7 +166,7 @@ function touched(path: string): StowageError {
   return new StowageError('blob-damaged', `the stored blob ${path} changed while it was packed`, {
     expected: 'no other program that writes to the store',
     found: 'a different modification time',
-    hint: 'run pack again: it hashes the blob again',
+    hint: 'run stowage pack again: it hashes the blob again',
   });
 }
 
@@ -182,6 +182,6 @@ function damaged(path: string, expected: string, found: string): StowageError {
   return new StowageError('blob-damaged', `the stored blob ${path} changed since it was pulled`, {
     expected,
     found,
-    hint: 'delete that file and run pack again, which downloads it again; check the disk',
+    hint: 'delete that file and run stowage pack again, which downloads it again; check the disk',
   });
 }

@@ -1,5 +1,8 @@
+import { fill } from '../core/wrap.ts';
 import type { Installer } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
+
+const COLUMNS = 80;
 
 /** What `uname -m` prints on each platform. */
 const machines: Readonly<Record<string, string>> = {
@@ -16,22 +19,21 @@ export function readmeText(
   installers: readonly Installer[],
 ): string {
   const ways = installers.length === 0 ? WITHOUT : `${installers.map(threeLines).join('')}${NEEDS}`;
-  return `${name} ${version}: how to install this bundle
+  const text = `${name} ${version}: how to install this bundle
 
-You need the root certificate of your signers as ROOT.pem, and its SHA-256 fingerprint on paper. Both must have reached
-you separately from this bundle. Change to the folder that contains this file, and set the path and the fingerprint:
+You need the root certificate of your signers as ROOT.pem, and its SHA-256 fingerprint on paper. The paper must have reached you separately from this bundle. As root, or as the user whose rootless podman runs the services, change to the folder that contains this file, and set the path and the fingerprint with all its digits:
 
     ROOT=/path/to/ROOT.pem
     PAPER='digits-on-the-paper'
 
 First follow steps 1 and 2 of VERIFY.txt, which verify the signatures on the list SHA512SUMS with openssl.
 ${ways}`;
+  return fill(text, COLUMNS);
 }
 
 function threeLines({ platform, path }: Installer): string {
   return `
-If "uname -m" prints ${machines[platform]}: check the installer against the list, copy it to the host, and install. Each command must
-end with status 0 before you type the next.
+If "uname -m" prints ${machines[platform]}: check the installer against the list, copy it to the host, and install. Each command must end with status 0 before you type the next.
 
     grep ' ${path}$' SHA512SUMS | sha512sum --check --strict
     install -m 0755 ${path} /usr/local/bin/stowage

@@ -45,7 +45,7 @@ export function changedName(found: string, path: string): StowageError {
   return new StowageError('part-missing', 'the medium changed or shortened the names of files', {
     expected: path,
     found: JSON.stringify(found),
-    hint: 'write the bundle to the medium again with UDF or Rock Ridge, which keep names: xorriso -as mkisofs -r -iso-level 3 -o IMAGE BUNDLE',
+    hint: 'write the bundle to the medium again with Rock Ridge, which keeps names: xorriso -as mkisofs -r -iso-level 3 -o IMAGE BUNDLE',
   });
 }
 

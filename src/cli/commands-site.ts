@@ -14,6 +14,7 @@ import type { PlanOptions } from './commands/plan.ts';
 import type { PushCommandOptions } from './commands/push.ts';
 import type { ReceiptShowOptions, ReceiptWriteOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
+import type { RollbackOptions } from './commands/rollback.ts';
 import type { StatusOptions } from './commands/status.ts';
 import type { StoreVerifyOptions } from './commands/store-verify.ts';
 import type { UninstallOptions } from './commands/uninstall.ts';
@@ -219,13 +220,15 @@ export function addSiteCommands(program: Command, run: Run): void {
       'generation to return to (default: the previous one)',
       positiveInteger,
     )
+    .option('--dry-run', 'show the plan without changing anything')
     .addOption(rehash())
     .addOption(root())
-    .action((options: { to?: number; root?: string; rehash?: boolean }) =>
+    .action((options: RollbackOptions) =>
       run(async (context) => (await import('./commands/rollback.ts')).rollback(options, context)),
     );
   command('uninstall [release]', 'stop and remove a release')
     .alias('remove')
+    .option('--dry-run', 'show the plan without changing anything')
     .option('--everything', "stop and remove every release, and delete the site's folder")
     .option('--receipt <file>', 'with --everything: file for the last receipt')
     .option('--yes', 'with --everything: do not ask for confirmation')

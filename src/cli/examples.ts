@@ -85,7 +85,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   stop: ['stowage stop chat', 'stowage stop chat server'],
   restart: ['stowage restart chat server'],
   logs: ['stowage logs chat', 'stowage logs chat server --follow --tail 20'],
-  rollback: ['stowage rollback', 'stowage rollback --to 3'],
+  rollback: ['stowage rollback', 'stowage rollback --to 3 --dry-run'],
   uninstall: ['stowage uninstall chat', 'stowage uninstall --everything --receipt last.json'],
   depot: [
     'stowage depot',

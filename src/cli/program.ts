@@ -1,6 +1,7 @@
 import { type Argument, Command, CommanderError, Help, Option } from 'commander';
 import { nearest } from '../core/nearest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
+import { wrap } from '../core/wrap.ts';
 import { usage } from './command.ts';
 import { pathOf, visibleCommands } from './command-tree.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
@@ -17,7 +18,7 @@ import { addSiteCommands, addStoreVerify } from './commands-site.ts';
 import { addTrustCommands } from './commands-trust.ts';
 import { addCommonOptions, addFormerNames, type Run, type Verbosity } from './options.ts';
 import { columnsOf, type Terminal } from './terminal.ts';
-import { textColumns, wrap, wrapLines } from './wrap.ts';
+import { textColumns, wrapLines } from './wrap.ts';
 
 const AFTER_HELP = `
 These are the most common commands. Run "stowage help commands" for all of them, "stowage help COMMAND" for the options of one, and "stowage help errors" for the list of errors.

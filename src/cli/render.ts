@@ -115,7 +115,10 @@ export function errorText(error: StowageError, columns?: number): string {
   if (error.expected !== undefined && error.expected !== '')
     lines.push(`  expected: ${error.expected}`);
   const { found = '', defects } = error;
-  if (found !== '' && !defects.includes(found)) lines.push(`  found:    ${found}`);
+  const isSaid =
+    defects.includes(found) ||
+    (found.length > 20 && [error.message, ...defects].some((each) => each.includes(found)));
+  if (found !== '' && !isSaid) lines.push(`  found:    ${found}`);
   for (const defect of defects) lines.push(`  - ${defect}`);
   lines.push(`  hint: ${error.hint}`);
   return `${wrapLines(printableLines(lines.join('\n')), columns)}\n`;

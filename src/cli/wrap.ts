@@ -1,16 +1,4 @@
-/** Wraps a text at spaces into lines of at most `columns` characters. A longer word gets its own line. */
-export function wrap(text: string, columns: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = '';
-    }
-    line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
-}
+import { wrap } from '../core/wrap.ts';
 
 /** Starts of lines whose further lines are indented below their text. */
 const LABEL = /^(?: *(?:expected: |found: {4}|hint: |- )| +)/;

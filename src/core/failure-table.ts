@@ -21,7 +21,7 @@ export const failures = {
   'version-reused': {
     cause: 'the content has changed since an earlier lock, but the version has not',
     remedy:
-      'raise version in the manifest, and run stowage lock again; pack --same-version records why it must stay',
+      'raise version in the manifest, and run stowage lock again; stowage pack --same-version records why it must stay',
   },
   'plan-stale': {
     cause:
@@ -155,7 +155,7 @@ export const failures = {
   'part-missing': {
     cause: 'a file of the bundle is missing, or the medium changed or shortened its name',
     remedy:
-      'copy it again from a complete bundle, or give all discs; for changed names, write the disc with UDF or Rock Ridge',
+      'copy it again from a complete bundle, or give all discs; for changed names, write the disc with Rock Ridge',
   },
   'bundle-incomplete': {
     cause: 'some parts of the bundle are on discs that have not been read',
@@ -184,7 +184,7 @@ export const failures = {
     cause:
       "another user owns or can write part of the site's folder or path, or a link replaces a part of it",
     remedy:
-      'find out what was changed, then run the chown, chmod or rm that the hint gives; import again what you cannot vouch for',
+      'run the command as the user of the site; if that is you, find out what was changed, then follow the hint',
   },
   'receipt-unwritten': {
     cause: 'the change is complete, but its receipt could not be written or signed',

@@ -69,22 +69,27 @@ function refusedContent(refused: readonly Finding[]): StowageError {
   const [first] = refused as readonly [Finding];
   const more = refused.length === 1 ? '' : `, and ${refused.length - 1} more`;
   const isLicense = first.rule === 'license-refused';
-  const what = `${first.file === '*' ? '' : `${first.file} of `}${first.source} is refused`;
-  return new StowageError('content-refused', `${isLicense ? first.message : what}${more}`, {
+  const what = isLicense ? first.message : `${placeOf(first, ' of ')} is refused`;
+  const isSaid = isLicense && refused.length === 1;
+  return new StowageError('content-refused', `${what}${more}`, {
     expected: isLicense
       ? 'a license that the manifest lists'
       : first.rule === 'object-image'
         ? 'objects whose images are in the bundle'
         : 'well-formed files without code that runs on loading, and without secrets',
-    found: `${first.message} [${first.rule}]`,
+    found: isLicense ? first.message : `${first.message} [${first.rule}]`,
     hint: explanations[first.rule].remedy,
-    defects: refused
-      .slice(0, 200)
-      .map(
-        (each) =>
-          `${each.source}: ${each.file}: ${each.message} [${each.rule}]: ${explanations[each.rule].why}`,
-      ),
+    defects: refused.slice(0, 200).map((each) => {
+      const said = isSaid ? '' : `: ${each.message}`;
+      return `${placeOf(each)}${said} [${each.rule}]: ${explanations[each.rule].why}`;
+    }),
   });
+}
+
+/** A file and its source, the file first before ` of `; the source alone for all of its files. */
+function placeOf({ source, file }: Finding, between: ': ' | ' of ' = ': '): string {
+  if (file === '*') return source;
+  return between === ' of ' ? `${file}${between}${source}` : `${source}${between}${file}`;
 }
 
 function compare(a: Finding, b: Finding): number {

@@ -1,14 +1,24 @@
+import { fill } from '../core/wrap.ts';
 import type { Manifest } from './manifest.ts';
+
+const COLUMNS = 80;
+
+type Named = Pick<Manifest, 'name' | 'version'>;
 
 /**
  * `VERIFY.txt`: how to check a bundle with openssl and coreutils alone. Commands are on lines indented by four
- * spaces, and run in order, in bash, in the bundle's folder.
+ * spaces, and run in order, in bash, in the bundle's folder. ASCII, at most 80 columns, except commands.
  */
-export function verifyText({ name, version }: Pick<Manifest, 'name' | 'version'>): string {
+export function verifyText(bundle: Named): string {
+  return fill(`${verifySteps(bundle)}${DISCS}${DIGEST}`, COLUMNS);
+}
+
+/** The five steps of it, for a whole bundle, as paragraphs that are not filled. */
+export function verifySteps({ name, version }: Named): string {
   return `${name} ${version}: how to check this bundle by hand
 
 You need bash, openssl (1.1.1 or later), GNU coreutils, findutils and grep. You also need the root certificate of your
-signers as ROOT.pem. It must have reached you separately from this bundle, because a bundle cannot prove its own origin.
+signers as ROOT.pem. Its fingerprint must have reached you separately from this bundle, because a bundle cannot prove its own origin.
 Each check prints "ok" or, after "WRONG", what is wrong. Change to the folder that contains this file, and set the path of
 the certificate. If signers have different roots, name all of them, separated by spaces: ROOTS=(/path/A.pem /path/B.pem)
 
@@ -24,8 +34,9 @@ the certificate. If signers have different roots, name all of them, separated by
     [ -n "$(ls signatures/*.p7s)" ] && echo ok || { echo 'WRONG: no signature'; false; }
     bad=0; for s in signatures/*; do printf '%q\\n' "$s"; c=$(openssl cms -verify -binary -purpose any -no-CApath -no-CAstore -CAfile <(for r in "\${ROOTS[@]}"; do openssl x509 -in "$r"; done) -inform DER -in "$s" -content SHA512SUMS -out /dev/null -signer /dev/stdout) && openssl x509 -noout -subject -issuer <<< "$c" || bad=1; done; [ "$bad" = 0 ] && echo ok || { echo 'WRONG: a signature does not verify'; false; }
 
-   An ML-DSA-87 signature needs openssl 3.5 or later. An older openssl cannot verify it (3.0 prints "unable to get certs
-   public key"), and the check ends with WRONG. Each other signature must still show its signer and issuer.
+   An ML-DSA-87 signature needs openssl 3.5 or later. An older openssl cannot
+   verify it (3.0 prints "unable to get certs public key"), and the check ends
+   with WRONG. Each other signature must still show its signer and issuer.
 
 3. The format of the list. Each line has a digest, two spaces and a path inside this folder.
 
@@ -41,7 +52,10 @@ the certificate. If signers have different roots, name all of them, separated by
     ! LC_ALL=C comm -3 <(cut -c131- SHA512SUMS | LC_ALL=C sort) <(find . -type f ! -path './signatures/[!.]*.p7s' ! -path ./SHA512SUMS | cut -c3- | LC_ALL=C sort) | cat -v | grep . && echo ok || { echo 'WRONG: these files are missing, or (indented) not on the list'; false; }
     ! find . ! -type f ! -type d | cat -v | grep . && echo ok || { echo 'WRONG: these are links or devices'; false; }
 
-To check a single disc (a folder named disc-K-of-N), follow steps 1 to 3 in that folder. Instead of steps 4 and 5, type
+`;
+}
+
+const DISCS = `To check a single disc (a folder named disc-K-of-N), follow steps 1 to 3 in that folder. Instead of steps 4 and 5, type
 these three lines. They check that every file on this disc is on the list. The other files of the list are on other discs.
 
   LC_ALL=C sha512sum --check --strict --quiet --ignore-missing SHA512SUMS && echo ok || { echo 'WRONG: see the lines above'; false; }
@@ -54,8 +68,9 @@ every file on the list is on one of them. Type these two lines in the folder tha
    [ "$(cat disc-*-of-*/SHA512SUMS | LC_ALL=C sort -u | wc -l)" = "$(cat disc-1-of-*/SHA512SUMS | wc -l)" ] && echo ok || { echo 'WRONG: the lists differ'; false; }
    ! LC_ALL=C comm -23 <(cut -c131- disc-1-of-*/SHA512SUMS | LC_ALL=C sort) <(find disc-*-of-* -type f | cut -d/ -f2- | LC_ALL=C sort -u) | cat -v | grep . && echo ok || { echo 'WRONG: these files are on no disc'; false; }
 
-If all five steps succeed, the bundle is complete and unchanged since it was signed. This digest identifies it:
+`;
+
+const DIGEST = `If all five steps succeed, the bundle is complete and unchanged since it was signed. This digest identifies it:
 
     sha512sum SHA512SUMS
 `;
-}

@@ -262,6 +262,12 @@ describe('when VERIFY.txt is written', () => {
     expect(text).toContain('chat 1.4.0');
   });
 
+  it('has at most 80 columns, except for commands', () => {
+    const wide = text.split('\n').filter((line) => line.length > 80);
+    expect(wide.length).toBeGreaterThan(3);
+    for (const line of wide) expect(line).toMatch(/^ +(?:!|\[|bad=0;|LC_ALL=C) /);
+  });
+
   it.each(commands)('has a command that bash parses: %s', (command) => {
     const { status, stderr } = spawnSync('bash', ['-n'], { input: command, encoding: 'utf8' });
     expect(stderr).toBe('');

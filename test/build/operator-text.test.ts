@@ -26,6 +26,27 @@ describe('when the operator’s guide is written', () => {
       expect(line).toMatch(/^[\x20-\x7e]{0,80}$/);
   });
 
+  it('is filled, however long the names are: no line ends before the next word would fit', () => {
+    const name = 'a-release-with-a-rather-long-name';
+    const text = operatorText(manifest({ name }), [x64]);
+    const lines = text.slice(0, text.indexOf('\n14. ')).split('\n');
+    const early = lines.filter((line, index) => {
+      const next = lines[index + 1] ?? '';
+      const isProse = (each: string): boolean => /^(?:[A-Za-z"(*]| {2}[a-z"(])/.test(each);
+      const goesOn = isProse(line) && isProse(next) && !/^\* | {2}\S+ {2,}/.test(next);
+      return goesOn && line.length + 1 + (next.trim().split(' ')[0] ?? '').length <= 80;
+    });
+    expect(early).toEqual([]);
+  });
+
+  it('writes nothing to the medium, which may be read-only', () => {
+    const commands = commandsOfGuide(operatorText(manifest(), [x64])).flatMap(
+      (each) => each.commands,
+    );
+    const written = commands.flatMap((each) => /--output (\S+)/.exec(each)?.[1] ?? []);
+    expect(written).toEqual(['~/plan.json', '~/repair.json']);
+  });
+
   it('has commands that a shell can parse, in the order in which to type them', () => {
     const blocks = commandsOfGuide(operatorText(manifest(), [x64]));
     const commands = blocks
@@ -40,7 +61,7 @@ describe('when the operator’s guide is written', () => {
       'stowage doctor',
       'stowage import . --trust "$ROOT" --fingerprint "$PAPER"',
       'SITE=/var/lib/stowage',
-      'stowage plan chat --explain',
+      'stowage plan chat@1.4.0 --explain',
       'stowage install chat@1.4.0',
       'stowage status',
       'stowage receipt write',

@@ -92,8 +92,20 @@ describe('when other users can change a site', () => {
     const site = open();
     damage(site);
     const error = await expectCode(() => requireProtected(site), 'site-exposed');
+    expect(error.hint).toMatch(/^give a folder that only you and root can change with --site, or/);
     obey(error.hint);
     await requireProtected(site);
+  });
+
+  it('says whose it is if all of it belongs to another user, and not to take it from them', (test) => {
+    if (process.getuid?.() !== 0) skipBecause(test, 'only root can give files away');
+    const site = open();
+    execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, dirname(site.root)]);
+    return expectCode(() => requireProtected(site), 'site-exposed').then((error) => {
+      expect(error.found).toBe(`a site of user ${NOBODY}`);
+      expect(error.hint).toMatch(/^sign in as user 65534, /);
+      expect(error.hint).not.toContain('chown');
+    });
   });
 
   it('accepts a folder above it that is sticky, as /tmp is', async () => {

@@ -17,7 +17,7 @@ import { refusedWarning } from '../../site/release/release.ts';
 import { decodePem, encodePem } from '../../trust/pem.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import type { DepotServiceOptions } from './depot-service.ts';
-import { openRunningSite } from './site.ts';
+import { openStoredSite } from './site.ts';
 
 export interface DepotCommandOptions extends DepotServiceOptions {
   readonly printConfig?: Engine;
@@ -39,7 +39,7 @@ export async function depot(
   options: DepotCommandOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { site, target } = await openRunningSite(options.root, context);
+  const { site, target } = await openStoredSite(options.root, context);
   const { address, port } = parseListen(options.listen);
   if (options.uninstall === true) return (await service()).uninstallDepot(site, options, context);
   const catalog = await SiteCatalog.open({

@@ -1,8 +1,9 @@
 import { type ErrorEntry, errorTable } from '../../core/error.ts';
 import { exitStatus, type StatusName, statusMeanings } from '../../core/exit-status.ts';
 import { nearest } from '../../core/nearest.ts';
+import { wrap } from '../../core/wrap.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { definitions, textColumns, wrap } from '../wrap.ts';
+import { definitions, textColumns } from '../wrap.ts';
 
 /** `stowage help errors [CODE...]`: all error codes, or the given ones in detail. */
 export function helpErrors(codes: readonly string[], context: CommandContext): CommandResult {

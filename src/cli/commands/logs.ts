@@ -33,6 +33,7 @@ export async function logs(
       `release ${release} has several services`,
       `one of ${[of, ...others].map((each) => each?.service).join(', ')}`,
       'none',
+      `add the name of one: stowage logs ${release} SERVICE`,
     );
   const { follow = false, tail = ALL_LINES } = options;
   if (follow) return followLog(of, tail, options, { target, context });

@@ -53,6 +53,6 @@ function nothing(release: string | undefined): StowageError {
   return new StowageError('release-unknown', 'no matching incomplete release at this site', {
     expected: `an incomplete import${release === undefined ? '' : ` of ${release}`}`,
     found: 'none',
-    hint: 'run stowage status to list incomplete releases, and stowage import to import discs',
+    hint: 'stowage status lists incomplete imports; of a release that is complete, stowage store verify --repair-list FOLDER lists the damaged files',
   });
 }

@@ -17,6 +17,10 @@ export interface Problem {
   readonly found: string;
 }
 
+/** What to do about the plan of a killed command. */
+export const INTERRUPTED =
+  'a command was interrupted; run it again, or any command that changes the site: it first completes or undoes it';
+
 /** Each defect of a `site.yaml` that cannot be used. */
 export function defectLines({ defects, found, message }: StowageError): readonly string[] {
   return defects.length > 0 ? defects : [found ?? message];
@@ -57,11 +61,13 @@ export function problemsOf(
     ...(busy === undefined
       ? []
       : [problem('attention', status.site, `another command is running (process ${busy})`)]),
-    ...(interrupted
-      ? [problem('attention', status.site, 'a command was interrupted; run stowage install again')]
-      : []),
+    ...(interrupted ? [problem('attention', status.site, INTERRUPTED)] : []),
     ...incoming.map(({ bundle }) =>
-      problem('attention', `${bundle.name} ${bundle.version}`, 'its import is incomplete'),
+      problem(
+        'attention',
+        `${bundle.name} ${bundle.version}`,
+        'its import is incomplete; run stowage import with the remaining media, or stowage gc --incomplete',
+      ),
     ),
     ...(generation.releases.length === 0
       ? [problem('attention', status.site, 'nothing is installed')]

@@ -3,7 +3,7 @@ import { StowageError } from '../../core/error.ts';
 import { oneLine, printableLines } from '../../core/printable.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult } from '../../format/receipt.ts';
-import { exists } from '../../io/file.ts';
+import { effectiveUser, exists, statusOf } from '../../io/file.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import { requireProtected } from '../../site/protection.ts';
 import type { Withdrawn } from '../../site/release/withdrawn.ts';
@@ -86,7 +86,7 @@ export async function openSite(
   root: string | undefined,
   context: CommandContext,
 ): Promise<SiteContext> {
-  return contextOf(await openFolder(root, context), context);
+  return requireVisible(await contextOf(await openFolder(root, context), context));
 }
 
 /**
@@ -95,6 +95,14 @@ export async function openSite(
  * @throws StowageError as {@link openFolder}; `site-invalid` or `io-failed` if the target of the services is unknown
  */
 export async function openRunningSite(
+  root: string | undefined,
+  context: CommandContext,
+): Promise<SiteContext> {
+  return requireVisible(await openStoredSite(root, context));
+}
+
+/** The same for a command that needs only what the site stores, which other users may read too. @throws StowageError as there */
+export async function openStoredSite(
   root: string | undefined,
   context: CommandContext,
 ): Promise<SiteContext> {
@@ -132,9 +140,27 @@ export async function openNewSite(
   await site.requireOwn();
   await requireProtected(site);
   await requireKnownFormat(site);
-  const opened = await contextOf(site, context);
+  const opened = await requireVisible(await contextOf(site, context));
   await warnOfOtherSite(opened, root, context);
   return opened;
+}
+
+/**
+ * Refuses a site of root to other users if its services are containers of podman, which shows each user only their own: all
+ * services would look absent.
+ * @throws StowageError `site-exposed`
+ */
+async function requireVisible(opened: SiteContext): Promise<SiteContext> {
+  const { site, target } = opened;
+  if (target.name !== 'podman') return opened;
+  const status = await statusOf(site.root);
+  const user = await effectiveUser();
+  if (status === undefined || Number(status.uid) === user) return opened;
+  throw new StowageError('site-exposed', `the site at ${site.root} belongs to another user`, {
+    expected: `a site of user ${user}, because podman shows each user only their own containers`,
+    found: `a site of ${status.uid === 0n ? 'root' : `user ${status.uid}`}`,
+    hint: 'run the command as the user of the site, for root with sudo; stowage history works for all users',
+  });
 }
 
 async function contextOf(site: SiteFolder, context: CommandContext): Promise<SiteContext> {

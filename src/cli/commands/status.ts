@@ -1,4 +1,3 @@
-import { counted } from '../../core/amount.ts';
 import { printableLines } from '../../core/printable.ts';
 import { type PartialImport, partialImports } from '../../site/importing/partial-import.ts';
 import { consistentReleases } from '../../site/release/consistent.ts';
@@ -6,11 +5,11 @@ import { refusedWarning } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { generationLines } from './history-lines.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { withLedgerFault } from './ledger-fault.ts';
-import { openRunningSite, warnOfOtherSite, withdrawnLines } from './site.ts';
+import { openRunningSite, warnOfOtherSite } from './site.ts';
 import { checkResult, defectLines, problemsOf } from './site-check.ts';
+import { statusText } from './status-text.ts';
 
 export interface StatusOptions {
   readonly check?: boolean;
@@ -37,7 +36,7 @@ export async function status(
       ...(settingsDefect === undefined ? {} : { siteDefects: defectLines(settingsDefect) }),
     },
     text:
-      describe(found) +
+      statusText(found) +
       printableLines(
         [
           ...imported.map((each) => describeImported(each, failed[each.bundle])),
@@ -83,65 +82,4 @@ function describeImported(
 function describeIncoming(incoming: PartialImport): string {
   const { name, version } = incoming.bundle;
   return `${[`  incomplete import: ${name} ${version}`, ...incomingLines(incoming).map((line) => `  ${line}`)].join('\n')}\n`;
-}
-
-function describe(status: SiteStatus): string {
-  const { generation } = status;
-  const lines = [
-    generation.number === 0
-      ? `site ${status.site}: nothing is installed`
-      : `site ${status.site}: generation ${generation.number}, applied ${generation.appliedAt}`,
-    ...generation.releases.flatMap((release) => [
-      `  ${release.name} ${release.version}, sequence ${release.seq}, bundle ${release.bundle.slice(0, 16)}`,
-      ...status.services
-        .filter((each) => each.release === release.name)
-        .flatMap(({ service, state, drift, readiness, stoppedAt }) => {
-          const ports = service.addresses.map(({ url }) => url).join(', ');
-          const moment = state.state === 'running' ? state.startedAt : state.finishedAt;
-          const since = moment === undefined ? '' : `since ${moment}`;
-          // Stopping a service removes its container.
-          const isGone = stoppedAt !== undefined && state.state === 'absent';
-          const running = [isGone ? 'stopped' : state.state, since]
-            .filter((each) => each !== '')
-            .join(' ');
-          const words = [running, state.detail, ports].filter((each) => each !== '');
-          return [
-            `    ${service.name}: ${words.join(', ')}`,
-            ...(stoppedAt === undefined
-              ? []
-              : [
-                  `      stopped on purpose at ${stoppedAt}; start it with "stowage start ${release.name} ${service.name}"`,
-                ]),
-            ...(readiness === undefined || readiness.ready
-              ? []
-              : [`      NOT READY: ${readiness.found}, checked with ${readiness.check}`]),
-            ...drift.map(
-              ({ field, expected, found }) =>
-                `      DRIFT: ${field}: expected ${expected}, found ${found}`,
-            ),
-          ];
-        }),
-    ]),
-    ...(status.kept.length > 1
-      ? generationLines(status.kept, generation.number, status.mark).map((each) => `  ${each}`)
-      : []),
-    ...withdrawnLines(status).map((each) => `  ${each}`),
-    ...(status.damage === undefined
-      ? []
-      : [
-          `  DAMAGED: ${counted(status.damage.files.length, 'stored file')}, verified at ${status.damage.at}; next: stowage store verify --repair MEDIUM`,
-        ]),
-    ...status.overrides.map(
-      ({ rule, by, reason, until }) => `  OVERRIDDEN: ${rule} until ${until}: ${reason}, by ${by}`,
-    ),
-    ...(status.busy === undefined
-      ? []
-      : [
-          `  another command is running at this site (process ${status.busy}): services may change`,
-        ]),
-    ...(status.interrupted
-      ? ['  a command was interrupted; the next install, rollback or uninstall completes it']
-      : []),
-  ];
-  return printableLines(`${lines.join('\n')}\n`);
 }

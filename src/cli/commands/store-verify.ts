@@ -16,7 +16,7 @@ import {
   verifyStore,
 } from '../../site/applying/verify-store.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { openRunningSite, openSite } from './site.ts';
+import { openSite, openStoredSite } from './site.ts';
 
 export interface StoreVerifyOptions {
   readonly root?: string;
@@ -32,7 +32,7 @@ export async function storeVerify(
   { root, repair, repairList }: StoreVerifyOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const opened = await (repair === undefined ? openRunningSite : openSite)(root, context);
+  const opened = await (repair === undefined ? openStoredSite : openSite)(root, context);
   const places = repair?.map((each) => context.path(each));
   const repaired = places === undefined ? undefined : await repairStore(places, opened);
   const state = repaired?.after ?? (await verifyStore(opened));

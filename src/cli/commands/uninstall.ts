@@ -12,6 +12,7 @@ export interface UninstallOptions {
   readonly everything?: boolean;
   readonly receipt?: string;
   readonly yes?: boolean;
+  readonly dryRun?: boolean;
   readonly root?: string;
 }
 
@@ -20,7 +21,7 @@ export async function uninstall(
   options: UninstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { everything = false, receipt } = options;
+  const { everything = false, receipt, dryRun = false } = options;
   if (everything === (release !== undefined))
     throw usage(
       'give a release or --everything',
@@ -33,6 +34,21 @@ export async function uninstall(
       'both or neither',
       'one of them',
     );
+  if (dryRun) {
+    if (everything)
+      throw usage(
+        '--dry-run needs a release',
+        'a release',
+        '--everything',
+        'stowage status shows all releases',
+      );
+    const { plan } = await import('./plan.ts');
+    return plan(
+      release,
+      { uninstall: true, ...(options.root === undefined ? {} : { root: options.root }) },
+      context,
+    );
+  }
   if (receipt !== undefined) await requireParent(context.path(receipt));
   const opened = await openSite(options.root, context);
   if (release !== undefined)

@@ -84,6 +84,12 @@ describe('when an officer reads the page', () => {
       expect(text).toContain(each);
   });
 
+  it('has the manual commands of a whole bundle, and not those of discs', async () => {
+    const text = seen(await pageOf(folder));
+    expect(text).toContain('5. No other files.');
+    expect(text).not.toContain('disc-1-of-');
+  });
+
   it('can be navigated by headings, landmarks and table headers', async () => {
     const page = await pageOf(folder, given);
     const levels = [...page.matchAll(/<h([1-6])\b/g)].map((match) => Number(match[1]));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkResult, problemsOf } from '../../../src/cli/commands/site-check.ts';
+import { statusText } from '../../../src/cli/commands/status-text.ts';
 import { StowageError } from '../../../src/core/error.ts';
 import type { PartialImport } from '../../../src/site/importing/partial-import.ts';
 import type { ServiceStatus } from '../../../src/site/service-status.ts';
@@ -47,6 +48,30 @@ const fault = new StowageError('state-damaged', 'changed', {
 const partial = { bundle: { name: 'chat', version: '2.0.0' } } as unknown as PartialImport;
 const lost = { path: '/b', what: 'weights', release: 'chat 1.0.0', verdict: 'damaged' } as const;
 const recall = { name: 'chat', version: '1.0.0', reason: 'leak', remedy: 'roll back' };
+
+describe('when a person reads the status', () => {
+  const repair = 'to repair changed and stopped services: stowage install chat@1.0.0\n';
+
+  it.each<[string, Partial<SiteStatus>, boolean]>([
+    ['changed', { services: [drifted] }, true],
+    ['stopped by itself', { services: [stopped] }, true],
+    [
+      'changed, and its signer is revoked',
+      { services: [drifted], mark: () => 'signer revoked' },
+      true,
+    ],
+    ['running', {}, false],
+    ['stopped on purpose', { services: [onPurpose] }, false],
+    [
+      'changed, and the release is recalled',
+      { services: [drifted], mark: () => 'recalled' },
+      false,
+    ],
+    ['changed, and a command is at work', { services: [drifted], busy: 42 }, false],
+  ])('gives the command that repairs a service only if it does: %s', (_, changes, is) => {
+    expect(statusText({ ...site, ...changes }).includes(repair)).toBe(is);
+  });
+});
 
 function check(changes: Partial<SiteStatus>, incoming: readonly PartialImport[] = []) {
   const status = { ...site, ...changes };

@@ -1,11 +1,15 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LedgerEntry } from '../../../src/format/ledger.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { personScreen, type Ran, runProgram } from '../../support/fake-terminal.ts';
+import { asNobody } from '../../support/other-user.ts';
 import { scratchFolder } from '../../support/scratch.ts';
+import { skipBecause } from '../../support/skip-because.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 import { tree } from '../../support/tree.ts';
 
@@ -94,6 +98,26 @@ describe('when a user has a site of their own beside that of the host', () => {
     expect(imported.stderr).toContain(`the site of this host is at ${hostSite}`);
     expect((await run(['status'], { hostSite })).stderr).toContain(hostSite);
     expect((await run(['status'], { hostSite, root: true })).stderr).toBe('');
+  });
+});
+
+describe("when somebody else looks at root's site", () => {
+  it.for([
+    ['podman', 1, /site-exposed.*\n.*podman shows each user only their own containers/],
+    ['depot', 0, /^$/],
+  ] as const)('does not call its services absent: %s', ([target, status, said], test) => {
+    if (process.getuid?.() !== 0) skipBecause(test, 'only root can act as another user');
+    for (const each of [scratch.root, place]) chmodSync(each, 0o755);
+    siteAt('site');
+    writeFileSync(join(place, 'site/site.yaml'), `apiVersion: stowage/v1\ntarget: ${target}\n`);
+    const main = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+    const [command = '', ...before] = asNobody;
+    const words = [...before, process.execPath, main, 'status', '--site', join(place, 'site')];
+    const seen = spawnSync(command, words, { encoding: 'utf8', env: { HOME: '/' } });
+    if (/EACCES|ERR_MODULE_NOT_FOUND/.test(seen.stderr))
+      skipBecause(test, 'only root can read the folder that the project lies in');
+    expect(seen.stderr).toMatch(said);
+    expect(seen.status).toBe(status);
   });
 });
 
@@ -257,6 +281,36 @@ describe('when an installation is only tried', () => {
       expect(tried.stdout).not.toMatch(DIGEST);
       // Without site.yaml, the target is podman, which need not be on this host.
     } else expect(['host-unfit', undefined]).toContain(tried.error?.code);
+    expect(tree(place)).toEqual(before);
+  });
+
+  it('shows the plan of a rollback and of an uninstallation, and writes nothing', async () => {
+    siteAt('site');
+    const site = ['--site', 'site'];
+    const { authority } = small;
+    const next = await smallBundle({ place: scratch.fresh(), authority, version: '1.1.0', seq: 2 });
+    for (const folder of [small.folder, next.folder])
+      await run(['install', folder, ...trusting, ...site]);
+    const before = tree(place);
+    for (const [tried, planned] of [
+      [['rollback'], ['plan', '--rollback']],
+      [
+        ['rollback', '--to', '1'],
+        ['plan', '--rollback', '--to', '1'],
+      ],
+      [
+        ['uninstall', 'chat'],
+        ['plan', 'chat', '--uninstall'],
+      ],
+    ] as const) {
+      const shown = await run([...tried, '--dry-run', ...site]);
+      expect(shown.status).toBe(0);
+      expect(withoutDigest(shown.stdout)).toBe(
+        withoutDigest((await run([...planned, ...site])).stdout),
+      );
+    }
+    const all = ['uninstall', '--everything', '--receipt', 'last.json', '--dry-run', ...site];
+    expect(await run(all)).toMatchObject({ status: 2, error: { code: 'usage-invalid' } });
     expect(tree(place)).toEqual(before);
   });
 

@@ -1,5 +1,5 @@
 import { foreign, type Html, html } from '../../../core/html-text.ts';
-import { verifyText } from '../../../format/verify-text.ts';
+import { verifySteps } from '../../../format/verify-text.ts';
 import { digest, facts, moment, nothing, table } from '../../html/html-parts.ts';
 import { describeTrust } from '../../report/describe-trust.ts';
 import { trustFacts } from '../../report/page-checks.ts';
@@ -88,8 +88,8 @@ export function notChecked({ view: { verdict }, lock, bill }: Inspection): Html 
 
 /** The commands of `VERIFY.txt` as this program writes them, not as the copy in the bundle has them. */
 export function byHand({ view: { bundle } }: Inspection): Html {
-  const [whole = ''] = verifyText(bundle).split('\nOne disc of several');
-  const paragraphs = whole
+  const paragraphs = verifySteps(bundle)
+    .trimEnd()
     .split('\n\n')
     .slice(1)
     .map((each) =>
