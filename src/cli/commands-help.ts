@@ -171,7 +171,7 @@ function commandOf(program: Command, words: readonly string[], topics: readonly 
         'no such help topic',
         known.join(', ') || 'no further argument',
         words.join(' '),
-        ...(near === undefined ? [] : [`did you mean ${near}?`]),
+        near === undefined ? 'stowage help commands lists every command' : `did you mean ${near}?`,
       );
     }
     command = next;

@@ -498,6 +498,10 @@ describe('when a site is queried', () => {
     const args = ['install', small.folder, '--root', 'site'];
     const none = await runProgram(args, place);
     expect(none).toMatchObject({ status: 10, error: { code: 'trust-missing' } });
+    for (const command of ['install', 'import']) {
+      const nowhere = await runProgram([command, 'no-such-folder-1.0.0'], place);
+      expect(nowhere).toMatchObject({ status: 1, error: { code: 'bundle-absent' } });
+    }
     const trust = ['--trust', 'root.pem'];
     const unasked = await runProgram([...args, ...trust], place);
     expect(unasked).toMatchObject({ status: 10, error: { code: 'trust-unconfirmed' } });

@@ -23,7 +23,13 @@ export async function approve(
   const defect = digitsDefect(given, digest.length, digest.length);
   if (defect !== undefined)
     throw usage('--digest is not a SHA-512 digest', 'as stowage plan prints it', defect);
-  if (given !== digest) throw usage('the plan does not match --digest', given, digest);
+  if (given !== digest)
+    throw usage(
+      'the plan does not match --digest',
+      given,
+      digest,
+      'this is not the plan that you reviewed: get that plan, or review this one and compare its SHA-512 with the site',
+    );
   const identity = await readIdentity(options, context);
   const name = nameOf(identity, options.name);
   await placeBeside(place, name, bytes);

@@ -50,5 +50,7 @@ export async function requireConfirmation(
   const answer = (await ask(printableLines(question), context))?.trim();
   if (answer === undefined)
     throw usage(needed, 'a terminal to confirm on, or --yes', 'neither', hint);
-  if (!isExpected(answer)) throw usage('not confirmed; nothing was changed', expected, answer);
+  if (isExpected(answer)) return;
+  const again = 'run the command again, and type exactly what it asks for';
+  throw usage('not confirmed; nothing was changed', expected, answer, again);
 }

@@ -29,9 +29,9 @@ function entryOf(text: string): ErrorEntry {
   const near = nearest(code, errorNames());
   throw usage(
     'unknown error code',
-    'a code from: stowage help errors',
+    'a code in brackets, such as part-damaged',
     text,
-    ...(near === undefined ? [] : [`did you mean ${near}?`]),
+    near === undefined ? 'stowage help errors lists every code' : `did you mean ${near}?`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { nearest } from '../../core/nearest.ts';
 import { type Explanation, explanations } from '../../examine/explain.ts';
 import { isAllowable, type Rule, ruleNames, severityOf } from '../../format/finding.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -29,7 +30,13 @@ function ruleOf(text: string): Rule {
   const name = text.replace(/^\[(.*)\]$/, '$1');
   const rule = ruleNames.find((each) => each === name);
   if (rule !== undefined) return rule;
-  throw usage('unknown rule', 'a rule from: stowage help findings', text);
+  const near = nearest(name, ruleNames);
+  throw usage(
+    'unknown rule',
+    'a rule of examination, such as pickle',
+    text,
+    near === undefined ? 'stowage help findings lists every rule' : `did you mean ${near}?`,
+  );
 }
 
 function severityInWords(rule: Rule): string {

@@ -1,4 +1,6 @@
 import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
+import { findDiscs } from '../../bundle/discs.ts';
+import { readId } from '../../bundle/read-index.ts';
 import type { ImportOptions } from '../../site/importing/import.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import type { CommandContext } from '../command.ts';
@@ -12,6 +14,19 @@ export interface InstallOptions {
   readonly rehash?: boolean;
   readonly dryRun?: boolean;
   readonly root?: string;
+}
+
+/**
+ * Checks that there is a bundle, before anybody is asked for a fingerprint. Nothing is verified here.
+ * @throws StowageError `bundle-absent`
+ */
+export async function requireBundle(
+  places: readonly string[],
+  context: CommandContext,
+): Promise<void> {
+  if (places.includes('-')) return;
+  for (const folder of await findDiscs(places.map((place) => context.path(place))))
+    await readId(folder);
 }
 
 /** What an import needs, with the trust document of the site or the one that the user gave and confirmed. @throws as `anchorTrust` */

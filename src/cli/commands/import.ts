@@ -11,7 +11,7 @@ import { releaseFolder } from '../../site/release/release.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { type InstallOptions, importOptions } from './import-options.ts';
+import { type InstallOptions, importOptions, requireBundle } from './import-options.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { closePiped, pipedOf } from './piped.ts';
 import { openNewSite, withWithdrawn } from './site.ts';
@@ -25,6 +25,7 @@ export async function importCommand(
   context: CommandContext,
 ): Promise<CommandResult> {
   const opened = await openNewSite(options.root, context);
+  await requireBundle(places, context);
   const importing = await importOptions(opened, options, context);
   const given = pipedOf(places, context) ?? places.map((place) => context.path(place));
   try {

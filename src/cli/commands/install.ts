@@ -5,7 +5,7 @@ import { install as installBundle, installImported } from '../../site/applying/i
 import type { SiteContext } from '../../site/site-context.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { askForDisc } from './disc-prompt.ts';
-import { type InstallOptions, importOptions } from './import-options.ts';
+import { type InstallOptions, importOptions, requireBundle } from './import-options.ts';
 import { closePiped, pipedOf } from './piped.ts';
 import { changeResult, openNewSite, withWithdrawn } from './site.ts';
 
@@ -22,6 +22,7 @@ export async function install(
   const opened = { ...site, rehash: options.rehash ?? false };
   const name = await importedName(places, context);
   if (name !== undefined) return await resultOf(await installImported(name, opened), opened);
+  await requireBundle(places, context);
   const installing = await importOptions(opened, options, context);
   const piped = pipedOf(places, context);
   if (piped !== undefined) {

@@ -16,7 +16,12 @@ export function pipedOf(places: readonly string[], context: CommandContext): Pip
   if (pipe !== undefined) return pipe;
   const { stdin } = context.terminal;
   if (stdin.isTTY === true)
-    throw usage('stdin is a terminal', 'a pipe from stowage stream', 'a terminal');
+    throw usage(
+      'stdin is a terminal',
+      'a pipe from stowage stream',
+      'a terminal',
+      'pipe a stream into the command or redirect its input, such as < /dev/nst0; for media, give their folders in place of -',
+    );
   return stdin;
 }
 

@@ -19,7 +19,12 @@ export async function stream(
 ): Promise<CommandResult> {
   const { stdout } = context.terminal;
   if (options.output === undefined && stdout.isTTY === true)
-    throw usage('stdout is a terminal', 'a pipe, or --output FILE', 'a terminal');
+    throw usage(
+      'stdout is a terminal',
+      'a pipe, or --output FILE',
+      'a terminal',
+      'write the stream to a file or a tape with --output, or pipe it into stowage import - at the site',
+    );
   const source = await openBundle(context.path(place));
   if (![...source.files.keys()].some((path) => path.startsWith('signatures/')))
     context.emit({

@@ -72,7 +72,12 @@ export async function trustNext(
   for (const name of options.removeRoot) {
     if (old.roots.some((root) => root.name === name)) continue;
     const names = old.roots.map((root) => root.name).join(', ');
-    throw usage('--remove-root: the document has no such root', names, name);
+    throw usage(
+      '--remove-root: the document has no such root',
+      names,
+      name,
+      `stowage trust show ${file} lists its roots`,
+    );
   }
   const added = await Promise.all(options.addRoot.map((pair) => readRoot(pair, context)));
   const kept = old.roots.filter(({ name }) => !options.removeRoot.includes(name));
@@ -88,7 +93,12 @@ export async function trustNext(
     ...limitsOf(options, old),
   };
   if (trust.expiresAt !== undefined && trust.expiresAt <= trust.issuedAt)
-    throw usage('the new document would already be expired', '--expires DATE', trust.expiresAt);
+    throw usage(
+      'the new document would already be expired',
+      'a later date',
+      trust.expiresAt,
+      'give the new expiry date with --expires',
+    );
   return writeDraft(trust, options.output, context);
 }
 
