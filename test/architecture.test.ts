@@ -22,6 +22,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   push: ['core', 'format', 'io', 'net'],
   bundle: ['core', 'format', 'content', 'io', 'trust'],
   site: ['core', 'format', 'content', 'io', 'parity', 'trust', 'depot', 'target', 'bundle'],
+  fleet: ['core', 'format', 'io', 'trust', 'bundle'],
   cli: [
     'core',
     'format',
@@ -38,6 +39,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'target',
     'bundle',
     'site',
+    'fleet',
   ],
 };
 
@@ -69,7 +71,7 @@ const HARMLESS: Readonly<Record<string, string>> = {
 };
 
 /** The connected wing: no site needs it, and nothing that runs at a site reaches it. */
-const CONNECTED = ['source', 'examine', 'build'];
+const CONNECTED = ['source', 'examine', 'build', 'fleet'];
 
 const DISCONNECTED = [
   ...[

@@ -203,6 +203,7 @@ describe('when a document has a schema', () => {
     'manifests/FORMATS.md',
     'manifests/KUBERNETES.md',
     'manifests/CHARTS.md',
+    'manifests/FLEET.md',
     'signing/README.md',
     'signing/KEYS.md',
     'signing/TRUST.md',

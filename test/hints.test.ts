@@ -107,7 +107,10 @@ describe('when the table of errors gives a remedy', () => {
     const named = errorTable().filter(({ remedy }) =>
       [...remedy.matchAll(COMMAND)].some(([, verb = '']) => connected.includes(verb)),
     );
-    expect(named.map(({ code }) => code)).toEqual(['lock-invalid', 'lock-stale', 'version-reused']);
+    expect(named.map(({ code }) => code)).toEqual([
+      ...['lock-invalid', 'lock-stale', 'version-reused'],
+      ...['fleet-absent', 'fleet-damaged', 'site-unknown'],
+    ]);
   });
 
   it.each(errorTable())('does not repeat the cause of $code', ({ cause, remedy }) => {

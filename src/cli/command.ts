@@ -2,6 +2,8 @@ import { join, resolve } from 'node:path';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import type { ExitStatus } from '../core/exit-status.ts';
+import { oneLine } from '../core/printable.ts';
+import type { LedgerUser } from '../format/ledger.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The context of a command, with its terminal. */
@@ -48,6 +50,17 @@ export function siteRoot(context: CommandContext, option: string | undefined): s
   const chosen = chosenSite(context, option);
   if (chosen !== undefined) return chosen;
   return root ? hostSite : join(env['XDG_DATA_HOME'] || join(home, '.local', 'share'), 'stowage');
+}
+
+/** The folder of a fleet: `--fleet`, `STOWAGE_FLEET`, or the current folder. */
+export function fleetRoot(context: CommandContext, option: string | undefined): string {
+  return context.path(option ?? (context.terminal.env['STOWAGE_FLEET'] || '.'));
+}
+
+/** Who runs the command, for ledgers. */
+export function ledgerUser({ terminal: { env, uid } }: CommandContext): LedgerUser {
+  const sudoUser = oneLine(env['SUDO_USER'] ?? '', 100);
+  return { uid, ...(sudoUser === '' ? {} : { sudoUser }) };
 }
 
 /** A `usage-invalid` error. */

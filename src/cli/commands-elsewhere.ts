@@ -13,6 +13,7 @@ const CONNECTED: readonly (readonly [path: string, ...aliases: string[]])[] = [
   ['store pull'],
   ['store list', 'ls'],
   ['store prune'],
+  ['fleet'],
 ];
 
 const ABOUT = 'only on the connected side';

@@ -17,6 +17,20 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage store verify --repair /media/disc-1-of-2 /media/disc-2-of-2',
     'stowage store verify --repair-list .',
   ],
+  'fleet init': ['stowage fleet init works --name works --trust 1.trust.json'],
+  'fleet add-site': [
+    'stowage fleet add-site r.json --label region=north --key release.key.pem --certificate release.pem',
+  ],
+  'fleet change-site': [
+    'stowage fleet change-site vault --retire --key release.key.pem --certificate release.pem',
+  ],
+  'fleet sites': ['stowage fleet sites', 'stowage fleet sites --label region=north'],
+  'fleet take': ['stowage fleet take /media/stick/receipts'],
+  'fleet check': ['stowage fleet check'],
+  'fleet sign': [
+    'stowage fleet sign sites/vault/1.json --key second.key.pem --certificate second.pem',
+  ],
+  'fleet trust': ['stowage fleet trust 2.trust.json'],
   'store prune': ['stowage store prune --keep stowage.lock.json --dry-run'],
   pki: ['stowage pki keys', 'stowage pki keys --encrypt --organization "Example Works"'],
   sign: [

@@ -79,6 +79,10 @@ const locked = {
     cause: 'another command is running at this site',
     remedy: 'wait until it ends; if it hangs, stop the process that the error names',
   },
+  'fleet-locked': {
+    cause: 'another command is changing the fleet',
+    remedy: 'wait until it ends, and run the same command again',
+  },
   'store-locked': {
     cause: 'another command is using the store',
     remedy: 'wait until it ends, and run the same command again',

@@ -221,6 +221,19 @@ export const failures = {
     cause: "the site's registry rejected an upload, for example a blob over its size limit",
     remedy: 'follow the hint; the log of the registry shows the reason',
   },
+  'fleet-absent': {
+    cause: 'the folder is not that of a fleet: it has no fleet.yaml',
+    remedy: 'give the folder of the fleet with --fleet; stowage fleet init creates one',
+  },
+  'fleet-damaged': {
+    cause:
+      'a document of the fleet is missing, was edited by hand, or has the marks of a merge conflict',
+    remedy: 'restore the file from version control; stowage fleet check lists what does not hold',
+  },
+  'site-unknown': {
+    cause: 'the fleet has no site of this name',
+    remedy: 'stowage fleet sites lists the sites; stowage fleet add-site adds one',
+  },
   'release-unknown': {
     cause: 'the site has no such release, or the release is not running',
     remedy: 'stowage status lists the releases; stowage import adds a bundle',

@@ -1,6 +1,10 @@
 import * as z from 'zod';
 import { bundleKind } from './bundle.ts';
 import type { DocumentKind } from './document.ts';
+import { fleetKind } from './fleet/fleet.ts';
+import { fleetEntryKind } from './fleet/fleet-entry.ts';
+import { fleetSiteKind } from './fleet/fleet-site.ts';
+import { keyHandoverKind } from './fleet/key-handover.ts';
 import { lockKind } from './lock.ts';
 import { manifestKind } from './manifest.ts';
 import { planKind } from './plan.ts';
@@ -15,6 +19,10 @@ import { trustKind } from './trust.ts';
 
 const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   bundle: bundleKind,
+  fleet: fleetKind,
+  'fleet-entry': fleetEntryKind,
+  'fleet-site': fleetSiteKind,
+  'key-handover': keyHandoverKind,
   lock: lockKind,
   manifest: manifestKind,
   objects: renderedObjectsKind,

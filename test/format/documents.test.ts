@@ -12,6 +12,10 @@ import {
   writeCanonical,
   writeJson,
 } from '../../src/format/document.ts';
+import { fleetKind } from '../../src/format/fleet/fleet.ts';
+import { fleetEntryKind } from '../../src/format/fleet/fleet-entry.ts';
+import { fleetSiteKind } from '../../src/format/fleet/fleet-site.ts';
+import { keyHandoverKind } from '../../src/format/fleet/key-handover.ts';
 import { generationKind } from '../../src/format/generation.ts';
 import { journalKind } from '../../src/format/journal.ts';
 import { ledgerEntryKind, ledgerHeadKind } from '../../src/format/ledger.ts';
@@ -39,6 +43,10 @@ const documents: readonly [string, DocumentKind<unknown>, object][] = [
   ['receipt with holdings', receiptKind, sample.receiptWithHoldings()],
   ['journal entry', journalKind, { step: 1, state: 'begun' }],
   ['ledger entry', ledgerEntryKind, sample.ledgerEntry()],
+  ['fleet', fleetKind, sample.fleet()],
+  ['site of a fleet', fleetSiteKind, sample.fleetSite()],
+  ['entry of the ledger of a fleet', fleetEntryKind, sample.fleetEntry()],
+  ['key handover', keyHandoverKind, sample.keyHandover()],
   ['ledger head', ledgerHeadKind, { number: 7, digest: 'f'.repeat(128) }],
 ];
 

@@ -1,6 +1,10 @@
 import { digestOf, sriOf } from '../../src/core/digest.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { ContainerWorkload } from '../../src/format/containers.ts';
+import type { Fleet } from '../../src/format/fleet/fleet.ts';
+import type { FleetEntry } from '../../src/format/fleet/fleet-entry.ts';
+import type { FleetSite } from '../../src/format/fleet/fleet-site.ts';
+import type { KeyHandover } from '../../src/format/fleet/key-handover.ts';
 import type { Generation } from '../../src/format/generation.ts';
 import type { InstallerComponents } from '../../src/format/installer-components.ts';
 import type { LedgerEntry } from '../../src/format/ledger.ts';
@@ -478,5 +482,56 @@ export function installerComponents(
         { name: 'undici', version: '7.0.0', purl: 'pkg:npm/undici@7.0.0' },
       ],
     },
+  };
+}
+
+export function fleet(): Loose<Fleet> {
+  return {
+    apiVersion: 'stowage/v1',
+    name: 'works',
+    receiptDays: 30,
+    channels: {
+      candidate: {},
+      stable: {
+        from: 'candidate',
+        evidence: { healthy: { sites: 3, days: 7 }, approval: true },
+      },
+    },
+  };
+}
+
+export function fleetSite(): Loose<FleetSite> {
+  return {
+    schema: 'stowage/fleet-site/v1',
+    name: 'vault',
+    number: 2,
+    at: '2026-11-21T10:00:00Z',
+    certificate: 'AAAA',
+    target: 'podman',
+    labels: { region: 'north' },
+    channels: ['stable'],
+    contact: 'Site office',
+    retired: true,
+  };
+}
+
+export function fleetEntry(): Loose<FleetEntry> {
+  return {
+    schema: 'stowage/fleet-entry/v1',
+    at: '2026-11-21T10:00:00Z',
+    previous: ['f'.repeat(128)],
+    by: { uid: 1000, sudoUser: 'engineer' },
+    action: 'take',
+    subject: '1 document of vault',
+    files: [{ path: 'receipts/vault/1.json', sha512: 'e'.repeat(128) }],
+  };
+}
+
+export function keyHandover(): Loose<KeyHandover> {
+  return {
+    schema: 'stowage/key-handover/v1',
+    site: 'vault',
+    at: '2026-11-21T10:00:00Z',
+    certificate: 'AAAA',
   };
 }

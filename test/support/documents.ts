@@ -25,6 +25,7 @@ export const typedPages = [
   'signing/TRUST.md',
   'manifests/README.md',
   'manifests/MEDIA.md',
+  'manifests/FLEET.md',
   'CONTRIBUTING.md',
 ] as const;
 

@@ -13,7 +13,13 @@ import { requireKnownFormat } from '../../site/site-format.ts';
 import { withdrawnNow } from '../../site/status.ts';
 import type { Target } from '../../target/target.ts';
 import { createTarget } from '../../target/targets.ts';
-import { type CommandContext, type CommandResult, chosenSite, siteRoot } from '../command.ts';
+import {
+  type CommandContext,
+  type CommandResult,
+  chosenSite,
+  ledgerUser,
+  siteRoot,
+} from '../command.ts';
 
 /**
  * Opens the folder of an existing site.
@@ -164,9 +170,8 @@ async function requireVisible(opened: SiteContext): Promise<SiteContext> {
 }
 
 async function contextOf(site: SiteFolder, context: CommandContext): Promise<SiteContext> {
-  const { env, uid } = context.terminal;
-  const sudoUser = oneLine(env['SUDO_USER'] ?? '', 100);
-  const user = { uid, ...(sudoUser === '' ? {} : { sudoUser }) };
+  const { env } = context.terminal;
+  const user = ledgerUser(context);
   const { target: name } = await site.site();
   const target = createTarget(name, { env, root: site.root, settings: () => site.site() });
   return { ...context, site, target, env, user };

@@ -1,0 +1,108 @@
+import { type Command, Option } from 'commander';
+import { targetNames } from '../format/site.ts';
+import type { FleetInitOptions } from './commands/fleet/init.ts';
+import type { FleetOption } from './commands/fleet/open-fleet.ts';
+import type { FleetSignOptions } from './commands/fleet/sign.ts';
+import type { AddSiteOptions, ChangeSiteOptions } from './commands/fleet/sites.ts';
+import { addCommand, fingerprintOption, type Run, repeatable, withKey } from './options.ts';
+
+const fleet = (): Option =>
+  new Option(
+    '--fleet <folder>',
+    'folder of the fleet (STOWAGE_FLEET; default: the current folder)',
+  );
+const label = (about: string): Option => repeatable('--label <name=value>', about);
+
+/** `stowage fleet ...`: the sites that a team releases to. */
+export function addFleetCommands(program: Command, run: Run): void {
+  const group = program
+    .command('fleet')
+    .description('keep track of many sites by the receipts that they send home');
+  const command = (usage: string, about: string): Command =>
+    addCommand(group, usage, about).addOption(fleet());
+  addCommand(group, 'init [folder]', 'create the folder of a fleet (default: the current folder)')
+    .requiredOption('--name <name>', 'name of the fleet')
+    .requiredOption(
+      '--trust <file>',
+      'trust document or root certificate, whose roles may change the fleet',
+    )
+    .option(
+      '--fingerprint <hex>',
+      'SHA-256 of the trust document or root certificate, obtained separately, such as on paper',
+      fingerprintOption,
+    )
+    .action((folder: string | undefined, options: FleetInitOptions) =>
+      run(async (context) =>
+        (await import('./commands/fleet/init.ts')).fleetInit(folder, options, context),
+      ),
+    );
+  const described = (made: Command): Command =>
+    withKey(made)
+      .addOption(new Option('--target <name>', 'what its services run on').choices(targetNames))
+      .addOption(label('label of the site (repeatable)'))
+      .addOption(repeatable('--channel <name>', 'channel whose releases it takes (repeatable)'))
+      .option('--contact <text>', 'whom to ask about the site')
+      .option(
+        '--fingerprint <hex>',
+        "SHA-256 fingerprint of the site's certificate, obtained separately, such as on paper",
+        fingerprintOption,
+      );
+  described(
+    command(
+      'add-site <receipt>',
+      'add the site that signed a receipt, after a person confirmed its key',
+    ),
+  ).action((receipt: string, options: AddSiteOptions) =>
+    run(async (context) =>
+      (await import('./commands/fleet/sites.ts')).addSite(receipt, options, context),
+    ),
+  );
+  described(
+    command(
+      'change-site <site>',
+      'change what the fleet records of a site; what is not given stays',
+    ),
+  )
+    .option('--receipt <file>', 'receipt signed with a new key, for a site that lost its old one')
+    .addOption(repeatable('--remove-label <name>', 'label to remove (repeatable)'))
+    .option('--retire', 'expect nothing of the site any more')
+    .action((site: string, options: ChangeSiteOptions) =>
+      run(async (context) =>
+        (await import('./commands/fleet/sites.ts')).changeSite(site, options, context),
+      ),
+    );
+  command('sites', 'list the sites of the fleet, with the fingerprints of their keys')
+    .addOption(label('only sites with this label (repeatable)'))
+    .action((options: FleetOption & { readonly label: readonly string[] }) =>
+      run(async (context) =>
+        (await import('./commands/fleet/sites.ts')).listSites(options, context),
+      ),
+    );
+  command(
+    'take <receipt...>',
+    'verify and record receipts and key handovers, from files and folders',
+  ).action((paths: string[], options: FleetOption) =>
+    run(async (context) =>
+      (await import('./commands/fleet/take.ts')).take(paths, options, context),
+    ),
+  );
+  command('check', 'verify every document of the fleet, and build its index anew').action(
+    (options: FleetOption) =>
+      run(async (context) => (await import('./commands/fleet/check.ts')).check(options, context)),
+  );
+  withKey(
+    command('sign <document>', 'add a signature to a document of the fleet that needs several'),
+  ).action((document: string, options: FleetSignOptions) =>
+    run(async (context) =>
+      (await import('./commands/fleet/sign.ts')).fleetSign(document, options, context),
+    ),
+  );
+  command(
+    'trust <file>',
+    'record the next trust document, signed as the present one requires',
+  ).action((file: string, options: FleetOption) =>
+    run(async (context) =>
+      (await import('./commands/fleet/trust.ts')).fleetTrust(file, options, context),
+    ),
+  );
+}

@@ -1,0 +1,35 @@
+import type { ChangeOptions } from '../../../fleet/change.ts';
+import { type FleetFolder, openFleetFolder } from '../../../fleet/fleet-folder.ts';
+import type { FactSigner } from '../../../fleet/record-site.ts';
+import { type CommandContext, fleetRoot, ledgerUser } from '../../command.ts';
+import { type KeyOptions, nameOf, readIdentity, readKey } from '../signing-key.ts';
+import { splitPair } from '../trust-pair.ts';
+
+export interface FleetOption {
+  readonly fleet?: string;
+}
+
+/** @throws StowageError `fleet-absent` */
+export function openFleet({ fleet }: FleetOption, context: CommandContext): Promise<FleetFolder> {
+  return openFleetFolder(fleetRoot(context, fleet));
+}
+
+export function changeOptions(context: CommandContext): ChangeOptions {
+  const { signal, emit, now } = context;
+  return { signal, emit, now, by: ledgerUser(context) };
+}
+
+/** Reads the key that signs documents of the fleet. Prompts for the passphrase if needed. */
+export async function factSigner(
+  options: KeyOptions,
+  context: CommandContext,
+): Promise<FactSigner> {
+  const identity = await readIdentity(options, context);
+  const name = nameOf(identity, options.name);
+  return { name, signer: { ...identity, key: await readKey(options.key, options, context) } };
+}
+
+/** Labels given as `NAME=VALUE`. @throws StowageError `usage-invalid` */
+export function labelsOf(pairs: readonly string[]): [string, string][] {
+  return pairs.map((pair) => splitPair(pair, '--label', 'NAME=VALUE'));
+}

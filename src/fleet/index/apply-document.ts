@@ -1,0 +1,213 @@
+import { readSignature } from '../../bundle/bundle-files.ts';
+import { sriHex, sriOf } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import { MAX_CONTROL_FILE_BYTES } from '../../core/limits.ts';
+import { readCanonical } from '../../format/document.ts';
+import { fleetSiteKind } from '../../format/fleet/fleet-site.ts';
+import type { Trust } from '../../format/trust.ts';
+import { readBounded } from '../../io/file.ts';
+import { damagedFleet, type FleetFolder } from '../fleet-folder.ts';
+import { judgeFact } from '../judged.ts';
+import { isHealthy, stateOf } from '../receipt-state.ts';
+import { signaturesBeside } from '../signatures-beside.ts';
+import {
+  certificateIn,
+  parseSiteDocument,
+  type SiteDocument,
+  signatureOf,
+  siteOf,
+} from '../site-document.ts';
+import type { Database } from './database.ts';
+
+/** A document that an entry recorded. */
+export interface Recorded {
+  readonly path: string;
+  readonly sha512: string;
+  /** The entry that recorded it, and when. */
+  readonly entry: string;
+  readonly at: string;
+}
+
+export interface Applying {
+  readonly folder: FleetFolder;
+  readonly database: Database;
+  /** Oldest first. */
+  readonly trust: readonly Trust[];
+  readonly now: Date;
+  /** Documents that this command verified a moment ago, by path. */
+  readonly verified: ReadonlyMap<string, SiteDocument>;
+  /** The sites whose history changed. */
+  readonly touched: Set<string>;
+}
+
+/** The order in which documents are applied: sites before what their keys signed. */
+const kinds = ['sites', 'handovers', 'receipts'] as const;
+type Kind = (typeof kinds)[number];
+
+/** The documents of an index in the order in which they must be applied; those that it does not read are left out. */
+export function inApplyingOrder(documents: readonly Recorded[]): Recorded[] {
+  const rank = ({ path }: Recorded): number => kinds.indexOf(folderOf(path) as Kind);
+  return documents
+    .filter((each) => rank(each) >= 0 && each.path.endsWith('.json'))
+    .toSorted((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
+}
+
+/** Reads a recorded document and checks it as if it had just come; one that does not hold is listed as a defect. */
+export async function applyDocument(recorded: Recorded, applying: Applying): Promise<void> {
+  const { database } = applying;
+  try {
+    await appliers[folderOf(recorded.path) as Kind](recorded, applying);
+    database.run('DELETE FROM defect WHERE path = ?', recorded.path);
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code === 'io-failed') throw error;
+    const { code, message, found } = error;
+    const text = found === undefined || found === '' ? message : `${message}: ${found}`;
+    database.put('defect', { path: recorded.path, code, text });
+  }
+}
+
+const appliers: Readonly<Record<Kind, (recorded: Recorded, to: Applying) => Promise<void>>> = {
+  sites: applySite,
+  handovers: applyHandover,
+  receipts: applyReceipt,
+};
+
+function folderOf(path: string): string {
+  return path.slice(0, path.indexOf('/'));
+}
+
+async function applySite(recorded: Recorded, applying: Applying): Promise<void> {
+  const { database, folder, trust, now, touched } = applying;
+  const bytes = await readRecorded(recorded, folder);
+  const signatures = await signaturesBeside(folder.path(recorded.path));
+  judgeFact(trust, 'release', { content: bytes, signatures }, now);
+  const site = readCanonical(fleetSiteKind, bytes);
+  const { path } = recorded;
+  requirePath(path, `sites/${site.name}/${site.number}.json`);
+  const document = bytes.toString('utf8');
+  database.put('site_document', { site: site.name, number: site.number, path, document });
+  const { fingerprint } = certificateIn(site.certificate);
+  database.put('site_key', { site: site.name, fingerprint });
+  touched.add(site.name);
+}
+
+async function applyHandover(recorded: Recorded, applying: Applying): Promise<void> {
+  const { database, touched } = applying;
+  const document = await siteDocument(recorded, applying);
+  const { content, certificate } = document;
+  if (content.kind !== 'handover') throw misplaced(recorded.path);
+  const { site, at } = content.handover;
+  requireKey(database, site, certificate.fingerprint);
+  database.put('site_key', { site, fingerprint: content.successor.fingerprint });
+  database.put('old_key', {
+    ...{ site, until: at, path: recorded.path },
+    fingerprint: certificate.fingerprint,
+  });
+  touched.add(site);
+}
+
+async function applyReceipt(recorded: Recorded, applying: Applying): Promise<void> {
+  const { database, touched } = applying;
+  const { content, certificate } = await siteDocument(recorded, applying);
+  if (content.kind !== 'receipt') throw misplaced(recorded.path);
+  const { receipt } = content;
+  requireKey(database, receipt.site, certificate.fingerprint);
+  const state = stateOf(receipt);
+  const id = database.put('receipt', {
+    path: recorded.path,
+    site: receipt.site,
+    at: receipt.at,
+    entries: receipt.ledger.number,
+    head: receipt.ledger.digest,
+    generation: receipt.generation,
+    highest: receipt.generations.at(-1) ?? 0,
+    intent: receipt.intent,
+    outcome: receipt.outcome,
+    healthy: isHealthy(state) ? 1 : 0,
+    key: certificate.fingerprint,
+    taken_at: recorded.at,
+    taken_by: recorded.entry,
+    state: JSON.stringify(state),
+  });
+  for (const { bundle } of receipt.releases) database.put('run', { receipt: id, bundle });
+  touched.add(receipt.site);
+}
+
+async function siteDocument(
+  recorded: Recorded,
+  { folder, verified }: Applying,
+): Promise<SiteDocument> {
+  const known = verified.get(recorded.path);
+  if (known !== undefined) return known;
+  const bytes = await readRecorded(recorded, folder);
+  const document = parseSiteDocument(
+    bytes,
+    await readSignature(folder.path(signatureOf(recorded.path))),
+  );
+  const name = recorded.path.split('/')[1] ?? '';
+  if (siteOf(document) !== name) throw misplaced(recorded.path);
+  return document;
+}
+
+/** The bytes of a document, as they were recorded. @throws StowageError `fleet-damaged`, `io-failed` */
+export async function readRecorded(
+  { path, sha512 }: Pick<Recorded, 'path' | 'sha512'>,
+  folder: FleetFolder,
+): Promise<Buffer> {
+  let bytes: Buffer;
+  try {
+    bytes = await readBounded(folder.path(path), MAX_CONTROL_FILE_BYTES);
+  } catch (cause) {
+    if (!(cause instanceof StowageError) || cause.code === 'io-failed') throw cause;
+    const found = cause.code === 'file-missing' ? 'nothing' : (cause.found ?? 'no regular file');
+    throw damagedFleet(`${path} is missing`, { expected: 'the recorded document', found, cause });
+  }
+  const found = sriHex(sriOf(bytes));
+  if (found === sha512) return bytes;
+  const conflict = bytes.includes('<<<<<<< ') ? ', with the marks of a merge conflict' : '';
+  throw damagedFleet(`${path} is not what was recorded`, {
+    expected: `SHA-512 ${sha512.slice(0, 16)}`,
+    found: `${found.slice(0, 16)}${conflict}`,
+  });
+}
+
+/** @throws StowageError `signer-untrusted` unless the key is one of the site's */
+export function requireKey(database: Database, site: string, fingerprint: string): void {
+  const keys = database.all<{ fingerprint: string }>(
+    'SELECT fingerprint FROM site_key WHERE site = ?',
+    site,
+  );
+  if (keys.some((each) => each.fingerprint === fingerprint)) return;
+  const owner = database.first<{ site: string }>(
+    'SELECT site FROM site_key WHERE fingerprint = ?',
+    fingerprint,
+  );
+  throw new StowageError(
+    'signer-untrusted',
+    keys.length === 0
+      ? `this fleet has no site ${site}`
+      : `the key is not one that site ${site} has in this fleet`,
+    {
+      expected: keys.map((each) => each.fingerprint).join(' or ') || 'a site of this fleet',
+      found:
+        owner === undefined
+          ? `certificate ${fingerprint}`
+          : `certificate ${fingerprint} of site ${owner.site}`,
+      hint:
+        keys.length === 0
+          ? 'add the site with stowage fleet add-site, after comparing its fingerprint with the one on paper'
+          : 'ask the site why its key changed; if it was rebuilt, compare the new fingerprint and run stowage fleet change-site --receipt',
+    },
+  );
+}
+
+function requirePath(path: string, expected: string): void {
+  if (path !== expected) throw misplaced(path);
+}
+
+function misplaced(path: string): StowageError {
+  return damagedFleet(`${path} is not where its content belongs`, {
+    expected: 'a folder and name that match the document',
+    found: path,
+  });
+}

@@ -1,0 +1,181 @@
+import { counted } from '../../core/amount.ts';
+import { sriHex, sriOf } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
+import type { Context } from '../../core/event.ts';
+import { interrupted } from '../../core/interrupted.ts';
+import { readCanonical } from '../../format/document.ts';
+import { type FleetEntry, fleetEntryKind } from '../../format/fleet/fleet-entry.ts';
+import { namesIn, readBounded } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
+import { damagedFleet, type FleetFolder, OWN_FOLDER } from '../fleet-folder.ts';
+import { alarmsOf, newestOf } from '../history.ts';
+import { entryPath } from '../record.ts';
+import type { SiteDocument } from '../site-document.ts';
+import { type Applying, applyDocument, inApplyingOrder, type Recorded } from './apply-document.ts';
+import { Database } from './database.ts';
+import { historyOf, oldKeysOf } from './site-history.ts';
+
+const ENTRY = /^([0-9a-f]{128})\.json$/;
+
+/** A fleet with its index, which is as new as its ledger. */
+export interface IndexedFleet {
+  readonly folder: FleetFolder;
+  readonly database: Database;
+}
+
+export interface IndexOptions extends Context {
+  /** Documents that this command verified a moment ago, by path. */
+  readonly verified?: ReadonlyMap<string, SiteDocument>;
+  /** Read every document again, whatever the index has. */
+  readonly rebuild?: boolean;
+}
+
+/**
+ * Runs `work` with the index of a fleet, brought up to date with its ledger first.
+ * @throws StowageError `fleet-damaged` for a ledger that is not as it was written
+ */
+export async function withIndex<T>(
+  folder: FleetFolder,
+  options: IndexOptions,
+  work: (fleet: IndexedFleet) => Promise<T>,
+): Promise<T> {
+  await makeFolder(folder.path(OWN_FOLDER));
+  const database = new Database(folder.path(OWN_FOLDER, 'index.sqlite'));
+  try {
+    const fleet = { folder, database };
+    await bringUpToDate(fleet, options);
+    return await work(fleet);
+  } finally {
+    database.close();
+  }
+}
+
+/** Applies the entries of the ledger that the index does not have yet; builds it anew if it has one that the ledger lacks. */
+export async function bringUpToDate(fleet: IndexedFleet, options: IndexOptions): Promise<void> {
+  const { folder, database } = fleet;
+  if (options.rebuild !== true && database.isCurrent) {
+    const { added, isAhead } = changesOf(database, await entriesIn(folder));
+    if (added.length === 0 && !isAhead) return;
+  }
+  await database.change(async () => {
+    // Listed again: another command may have waited for this one, or this one for it.
+    const present = await entriesIn(folder);
+    if (options.rebuild === true || !database.isCurrent) database.reset();
+    if (changesOf(database, present).isAhead) database.reset();
+    await applyEntries(present, fleet, options);
+  });
+}
+
+/** The entries that no other follows. */
+export function headsOf(database: Database): string[] {
+  return database
+    .all<{ digest: string }>(
+      'SELECT digest FROM entry WHERE digest NOT IN (SELECT digest FROM parent) ORDER BY digest',
+    )
+    .map(({ digest }) => digest);
+}
+
+async function entriesIn(folder: FleetFolder): Promise<ReadonlySet<string>> {
+  const names = await namesIn(folder.path('ledger'));
+  return new Set(names.flatMap((name) => ENTRY.exec(name)?.[1] ?? []));
+}
+
+/** What the ledger has that the index lacks, and whether the index has what the ledger lacks. */
+function changesOf(
+  database: Database,
+  present: ReadonlySet<string>,
+): { added: string[]; isAhead: boolean } {
+  const rows = database.all<{ digest: string }>('SELECT digest FROM entry');
+  const known = new Set(rows.map(({ digest }) => digest));
+  return {
+    added: [...present].filter((digest) => !known.has(digest)).toSorted(),
+    isAhead: rows.some(({ digest }) => !present.has(digest)),
+  };
+}
+
+async function applyEntries(
+  present: ReadonlySet<string>,
+  fleet: IndexedFleet,
+  options: IndexOptions,
+): Promise<void> {
+  const { folder, database } = fleet;
+  const { emit, signal, now, verified = new Map() } = options;
+  const { added } = changesOf(database, present);
+  const entries: (FleetEntry & { readonly digest: string })[] = [];
+  for (const digest of added)
+    entries.push({ digest, ...(await readEntry(digest, present, folder)) });
+  // Other trust may judge otherwise what the index has.
+  if (added.length < present.size && entries.some(({ action }) => action === 'trust')) {
+    database.reset();
+    return applyEntries(present, fleet, options);
+  }
+  for (const entry of entries) insertEntry(entry.digest, entry, database);
+  const documents = entries.flatMap(({ files, digest: entry, at }) =>
+    files.map((each): Recorded => ({ ...each, entry, at })),
+  );
+  // What did not hold may hold now: its site, or a signature, may have come.
+  const all = new Map([...defective(database), ...documents].map((each) => [each.path, each]));
+  const ordered = inApplyingOrder([...all.values()]);
+  const applying: Applying = {
+    ...{ folder, database, verified, trust: await folder.trust(now()) },
+    now: now(),
+    touched: new Set<string>(),
+  };
+  if (ordered.length >= MANY)
+    emit({ type: 'step', step: 'index', subject: counted(ordered.length, 'document') });
+  for (const recorded of ordered) {
+    if (signal.aborted) throw interrupted(signal);
+    await applyDocument(recorded, applying);
+  }
+  for (const site of applying.touched) renewSite(database, site);
+}
+
+const MANY = 1000;
+
+async function readEntry(
+  digest: string,
+  present: ReadonlySet<string>,
+  folder: FleetFolder,
+): Promise<FleetEntry> {
+  const path = entryPath(digest);
+  const bytes = await readBounded(folder.path(path), fleetEntryKind.maxBytes);
+  const found = sriHex(sriOf(bytes));
+  if (found !== digest)
+    throw damagedFleet(`${path} was edited or damaged`, {
+      expected: `SHA-512 ${digest.slice(0, 16)}, as in its name`,
+      found: found.slice(0, 16),
+    });
+  const entry = readCanonical(fleetEntryKind, bytes);
+  const missing = entry.previous.find((each) => !present.has(each));
+  if (missing === undefined) return entry;
+  throw new StowageError('fleet-damaged', 'an entry of the ledger of this fleet is missing', {
+    expected: entryPath(missing),
+    found: `nothing, although ${path} follows it`,
+    hint: fleetEntryKind.hint,
+  });
+}
+
+function insertEntry(digest: string, entry: FleetEntry, database: Database): void {
+  const { at, action, subject, by, previous, files } = entry;
+  const sudo = by.sudoUser ?? null;
+  database.put('entry', { digest, at, action, subject, uid: by.uid, sudo_user: sudo });
+  for (const each of previous) database.put('parent', { digest: each });
+  for (const { path, sha512 } of files) database.put('file', { path, sha512, entry: digest });
+}
+
+/** The recorded documents that did not hold. */
+function defective(database: Database): Recorded[] {
+  return database.all<Recorded>(
+    'SELECT file.path, file.sha512, file.entry, entry.at FROM file JOIN entry ON entry.digest = file.entry WHERE path IN (SELECT path FROM defect)',
+  );
+}
+
+/** What follows from all documents of a site together. */
+function renewSite(database: Database, site: string): void {
+  const points = historyOf(database, site);
+  database.run('DELETE FROM alarm WHERE site = ?', site);
+  for (const each of alarmsOf(points, oldKeysOf(database, site)))
+    database.put('alarm', { site, ...each });
+  const newest = newestOf(points);
+  if (newest !== undefined) database.put('newest', { site, receipt: newest.id });
+}

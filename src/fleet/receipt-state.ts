@@ -1,0 +1,52 @@
+import type { Override } from '../format/override.ts';
+import type { Receipt } from '../format/receipt.ts';
+
+/** What the fleet reads from the newest receipt of a site. */
+export interface ReceiptState {
+  readonly releases: Receipt['releases'];
+  /** One line for each service that does not run as it should. */
+  readonly failing: readonly string[];
+  /** One line for each service that a person stopped. */
+  readonly stopped: readonly string[];
+  readonly drift: readonly string[];
+  readonly overrides: readonly Override[];
+  readonly platform: string;
+  readonly engine: string;
+  readonly tool: string;
+}
+
+/** The state that a receipt shows. */
+export function stateOf(receipt: Receipt): ReceiptState {
+  const { health, gates, releases, overrides = [], host, tool } = receipt;
+  const bad = health.filter(
+    ({ state, ready, stoppedAt }) =>
+      stoppedAt === undefined && (state !== 'running' || ready === false),
+  );
+  return {
+    releases,
+    failing: [
+      ...bad.map(({ service, state }) =>
+        state === 'running' ? `${service} is not ready` : `${service} is ${state}`,
+      ),
+      // After a rollback the failed checks are those of the release that was removed.
+      ...(receipt.outcome === 'kept' ? gates.filter(({ passed }) => !passed) : []).map(
+        ({ service, check }) => `${service} failed its check of ${check}`,
+      ),
+    ],
+    stopped: health.flatMap(({ service, stoppedAt }) =>
+      stoppedAt === undefined ? [] : [`${service}, at ${stoppedAt}`],
+    ),
+    drift: health.flatMap(({ service, drift = [] }) =>
+      drift.map((field) => `${service}: ${field}`),
+    ),
+    overrides,
+    platform: host.platform,
+    engine: host.engine,
+    tool,
+  };
+}
+
+/** Whether every service runs as it should. */
+export function isHealthy({ failing }: ReceiptState): boolean {
+  return failing.length === 0;
+}

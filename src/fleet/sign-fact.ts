@@ -1,0 +1,70 @@
+import { StowageError } from '../core/error.ts';
+import { signDetached } from '../trust/cms-sign.ts';
+import { requireCounted } from '../trust/policy.ts';
+import { type ChangeOptions, changeFleet } from './change.ts';
+import type { FleetFolder } from './fleet-folder.ts';
+import { readRecorded } from './index/apply-document.ts';
+import type { FactSigner } from './record-site.ts';
+import { signaturesBeside } from './signatures-beside.ts';
+
+export interface SignedFact {
+  /** Relative to the folder of the fleet. */
+  readonly signature: string;
+  readonly inForce: boolean;
+  /** Why it is not in force. */
+  readonly reason?: string;
+}
+
+/**
+ * Adds a signature to a recorded document of a fleet, if a role of the trust document counts it.
+ * @param path relative to the folder of the fleet
+ * @throws StowageError `file-missing`, `output-exists`, `fleet-damaged`, those of {@link requireCounted}
+ */
+export async function signFact(
+  folder: FleetFolder,
+  path: string,
+  by: FactSigner,
+  options: ChangeOptions,
+): Promise<SignedFact> {
+  return changeFleet(folder, options, async (fleet) => {
+    const recorded = fleet.database.first<{ path: string; sha512: string }>(
+      'SELECT path, sha512 FROM file WHERE path = ?',
+      path,
+    );
+    if (recorded === undefined || !isSigned(path)) throw notSignable(path);
+    const bytes = await readRecorded(recorded, folder);
+    const now = options.now();
+    const documents = await folder.trust(now);
+    const trust = documents.at(-1) ?? documents[0];
+    const signature = `${path}.${by.name}.p7s`;
+    const content = signDetached(bytes, by.signer, now);
+    requireCounted(
+      { name: `${by.name}.p7s`, bytes: content },
+      { content: bytes, signatures: await signaturesBeside(folder.path(path)) },
+      { trust, role: 'release', now },
+    );
+    await fleet.add({
+      ...{ action: 'sign', subject: path },
+      files: [{ path: signature, bytes: content, recorded: true }],
+    });
+    const defect = fleet.database.first<{ text: string }>(
+      'SELECT text FROM defect WHERE path = ?',
+      path,
+    );
+    return defect === undefined
+      ? { signature, inForce: true }
+      : { signature, inForce: false, reason: defect.text };
+  });
+}
+
+function isSigned(path: string): boolean {
+  return path.startsWith('sites/') && path.endsWith('.json');
+}
+
+function notSignable(path: string): StowageError {
+  return new StowageError('file-missing', `${path} is no document of this fleet that people sign`, {
+    expected: 'a document such as sites/NAME/1.json',
+    found: path,
+    hint: 'stowage fleet check names the documents that lack a signature',
+  });
+}

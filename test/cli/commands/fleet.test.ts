@@ -1,0 +1,127 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
+import { encodePrivateKey } from '../../../src/trust/key.ts';
+import {
+  type SimulatedSite,
+  simulatedReleases,
+  simulateSites,
+  writeDocuments,
+} from '../../lab/simulated-fleet.ts';
+import { packedAt } from '../../support/context.ts';
+import { type Ran, runProgram } from '../../support/fake-terminal.ts';
+import { scratchFolder } from '../../support/scratch.ts';
+import { authority } from '../../support/small-fleet.ts';
+
+const scratch = scratchFolder(true);
+const { root } = scratch;
+const sites = [
+  ...simulateSites({
+    ...{ seed: 1, sites: 2, receipts: 5, faulty: 0, until: packedAt },
+    releases: simulatedReleases(3),
+  }),
+] as [SimulatedSite, SimulatedSite];
+const KEY = ['--key', 'release.key.pem', '--certificate', 'release.pem'];
+const fleet = (...args: readonly string[]): Promise<Ran> =>
+  runProgram(['fleet', ...args], root, { env: { STOWAGE_FLEET: 'works', SUDO_USER: 'engineer' } });
+
+beforeAll(() => {
+  const { key, certificate } = authority.signer;
+  writeFileSync(join(root, 'root.pem'), encodeCertificate(authority.root));
+  writeFileSync(join(root, 'release.key.pem'), encodePrivateKey(key));
+  writeFileSync(join(root, 'release.pem'), encodeCertificate(certificate));
+  for (const { name, documents } of sites) writeDocuments(join(root, name), documents);
+});
+
+describe('when a fleet is created and used', () => {
+  const [site, other] = sites;
+  const { fingerprint } = site.signer.certificate;
+
+  it('needs the fingerprint of its trust document', async () => {
+    const ran = await fleet('init', 'works', '--name', 'works', '--trust', 'root.pem');
+    expect(ran.error?.code).toBe('trust-unconfirmed');
+    const unnamed = await fleet('init', 'works', '--name', 'The Works', '--trust', 'root.pem');
+    expect(unnamed.status).toBe(2);
+  });
+
+  it('is created once', async () => {
+    const args = ['works', '--name', 'works', '--trust', 'root.pem'];
+    const given = [...args, '--fingerprint', authority.root.fingerprint];
+    expect(await fleet('init', ...given)).toMatchObject({ status: 0 });
+    expect((await fleet('init', ...given)).error?.code).toBe('output-exists');
+    expect((await fleet('sites')).stdout).toBe('no sites\n');
+  });
+
+  it('adds a site once its fingerprint was confirmed', async () => {
+    const receipt = join(site.name, '0000000.json');
+    const label = ['--label', 'region=north'];
+    const wrong = await fleet('add-site', receipt, ...KEY, '--fingerprint', '0'.repeat(64));
+    expect(wrong.error?.code).toBe('trust-unconfirmed');
+    const added = await fleet('add-site', receipt, ...KEY, ...label, '--fingerprint', fingerprint);
+    expect(added).toMatchObject({ status: 0, stderr: '' });
+    expect(added.stdout).toContain(`added site ${site.name}\n`);
+    const again = await fleet('add-site', receipt, ...KEY, '--fingerprint', fingerprint);
+    expect(again.error?.code).toBe('output-exists');
+  });
+
+  it('takes the receipts of the site, and names those that it refuses', async () => {
+    expect(await fleet('take', site.name)).toMatchObject({
+      status: 0,
+      stdout: 'recorded 5 documents of 1 site\n',
+    });
+    const mixed = await fleet('take', site.name, other.name);
+    expect(mixed.status).toBe(5);
+    expect(mixed.stdout).toContain('5 documents known already');
+    expect(mixed.stdout).toContain('[signer-untrusted]');
+    expect((await fleet('take', 'nowhere')).error?.code).toBe('file-missing');
+  });
+
+  it('changes the site, and keeps what is not given', async () => {
+    const change = (...args: readonly string[]): Promise<Ran> =>
+      fleet('change-site', site.name, ...args, ...KEY);
+    expect((await change('--contact', 'Night desk', '--label', 'floor=2')).status).toBe(0);
+    expect((await change('--remove-label', 'region', '--retire')).status).toBe(0);
+    const { result } = await fleet('sites', '--json');
+    expect(result?.json).toMatchObject({
+      sites: [{ number: 3, contact: 'Night desk', labels: { floor: '2' }, retired: true }],
+    });
+    expect((await fleet('sites', '--label', 'floor=3')).stdout).toBe('no sites\n');
+    const unknown = await fleet('change-site', 'site-0000', ...KEY);
+    expect(unknown.error).toMatchObject({
+      code: 'site-unknown',
+      hint: `did you mean ${site.name}?`,
+    });
+  });
+
+  it('replaces the key of the site only by a receipt of that site', async () => {
+    const receipt = join(other.name, '0000000.json');
+    const { fingerprint: its } = other.signer.certificate;
+    const ran = await fleet(
+      'change-site',
+      site.name,
+      '--receipt',
+      receipt,
+      ...KEY,
+      '--fingerprint',
+      its,
+    );
+    expect(ran.status).toBe(2);
+  });
+
+  it('is found whole by a check', async () => {
+    expect(await fleet('check')).toMatchObject({
+      status: 0,
+      stdout: '12 documents and 5 ledger entries verified; the index is up to date\n',
+    });
+    writeFileSync(join(root, 'works', 'sites', site.name, '9.json'), '{}');
+    const { error } = await fleet('check');
+    expect(error?.code).toBe('fleet-damaged');
+    expect(error?.defects).toEqual([`sites/${site.name}/9.json: no command recorded this file`]);
+  });
+
+  it('is not there in another folder', async () => {
+    const ran = await runProgram(['fleet', 'sites'], scratch.root);
+    expect(ran.error?.code).toBe('fleet-absent');
+  });
+});
