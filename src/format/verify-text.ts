@@ -19,7 +19,7 @@ export function verifySteps({ name, version }: Named): string {
 
 You need bash, openssl (1.1.1 or later), GNU coreutils, findutils and grep. You also need the root certificate of your
 signers as ROOT.pem. Its fingerprint must have reached you separately from this bundle, because a bundle cannot prove its own origin.
-Each check prints "ok" or, after "WRONG", what is wrong. Change to the folder that contains this file, and set the path of
+Each check prints "ok" or, after "WRONG", what is wrong. Change to the bundle's folder, which contains VERIFY.txt, and set the path of
 the certificate. If signers have different roots, name all of them, separated by spaces: ROOTS=(/path/A.pem /path/B.pem)
 
     ROOTS=(/path/to/ROOT.pem)

@@ -51,7 +51,7 @@ function identity(report: Report, jsonSha512: string | undefined): Html {
     [
       'Size',
       bundle &&
-        html`${foreign(`${amount(bundle.files, 'file')} listed, ${amount(bundle.bytes, 'byte')} of content`)}`,
+        html`${foreign(`${amount(bundle.files, 'file')} listed, ${amount(bundle.bytes, 'byte')}`)}`,
     ],
     ['SHA-512 of SHA512SUMS', id === undefined ? html`could not be read` : digest(id)],
     ['Read from', html`<code>${foreign(folder)}</code>`],

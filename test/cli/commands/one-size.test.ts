@@ -39,7 +39,7 @@ describe('when the size of a bundle is shown', () => {
     );
   });
 
-  it('is the same in inspect, its page and verify, installer included', async () => {
+  it('is the same in inspect, its page, verify and its report, installer included', async () => {
     const { files, bytes, content, installers } = bundleSize(small.bundle);
     const page = join(place, 'page.html');
     const inspected = await runProgram(['inspect', small.folder, '--html', page], place);
@@ -51,8 +51,12 @@ describe('when the size of a bundle is shown', () => {
       .replace(/ +/g, ' ');
     expect(html).toContain(`${files} files, ${formatBytes(bytes)}`);
     expect(html).toContain(`Total ${formatBytes(bytes)} 100 %`);
-    const args = ['verify', small.folder, '--trust', 'root.pem', '--json'];
+    const report = join(place, 'report.html');
+    const args = ['verify', small.folder, '--trust', 'root.pem', '--report', report, '--json'];
     const { result } = await runProgram(args, place);
     expect(result?.json).toMatchObject({ files, bytes });
+    expect(readFileSync(report, 'utf8')).toContain(
+      `${files} files listed, ${bytes.toLocaleString('en')} bytes<`,
+    );
   });
 });
