@@ -4,6 +4,7 @@ import type { FleetInitOptions } from './commands/fleet/init.ts';
 import type { FleetOption } from './commands/fleet/open-fleet.ts';
 import type { FleetSignOptions } from './commands/fleet/sign.ts';
 import type { AddSiteOptions, ChangeSiteOptions } from './commands/fleet/sites.ts';
+import type { FleetStatusOptions } from './commands/fleet/status.ts';
 import { addCommand, fingerprintOption, type Run, repeatable, withKey } from './options.ts';
 
 const fleet = (): Option =>
@@ -90,6 +91,22 @@ export function addFleetCommands(program: Command, run: Run): void {
     (options: FleetOption) =>
       run(async (context) => (await import('./commands/fleet/check.ts')).check(options, context)),
   );
+  command('status', 'show what every site runs, and what is wrong, as their receipts say')
+    .addOption(label('only sites with this label (repeatable)'))
+    .option('--release <name[@version]>', 'only sites that run this release')
+    .option('--by-release', 'count the sites that run each version')
+    .option('--check', 'print one line per problem; exit with 0, 5 (attention) or 6 (failing)')
+    .option('--prometheus', 'print metrics in the text format of Prometheus')
+    .action((options: FleetStatusOptions) =>
+      run(async (context) => (await import('./commands/fleet/status.ts')).status(options, context)),
+    );
+  command('show <site>', 'show a site with its alarms and the history of its receipts')
+    .option('--all', 'show all receipts')
+    .action((site: string, options: FleetOption & { readonly all?: boolean }) =>
+      run(async (context) =>
+        (await import('./commands/fleet/show.ts')).show(site, options, context),
+      ),
+    );
   withKey(
     command('sign <document>', 'add a signature to a document of the fleet that needs several'),
   ).action((document: string, options: FleetSignOptions) =>

@@ -27,6 +27,12 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'fleet sites': ['stowage fleet sites', 'stowage fleet sites --label region=north'],
   'fleet take': ['stowage fleet take /media/stick/receipts'],
   'fleet check': ['stowage fleet check'],
+  'fleet status': [
+    'stowage fleet status',
+    'stowage fleet status --label region=north --release chat@1.4.0',
+    'stowage fleet status --check',
+  ],
+  'fleet show': ['stowage fleet show vault'],
   'fleet sign': [
     'stowage fleet sign sites/vault/1.json --key second.key.pem --certificate second.pem',
   ],

@@ -1,7 +1,6 @@
 import { StowageError } from '../core/error.ts';
 import { nearest } from '../core/nearest.ts';
-import { readCanonical } from '../format/document.ts';
-import { type FleetSite, fleetSiteKind } from '../format/fleet/fleet-site.ts';
+import type { FleetSite } from '../format/fleet/fleet-site.ts';
 import type { Database } from './index/database.ts';
 
 /** The sites of a fleet as they are in force, by name. */
@@ -10,7 +9,7 @@ export function sitesOf(database: Database): FleetSite[] {
     .all<{ document: string }>(
       'SELECT document FROM site_document AS d WHERE number = (SELECT max(number) FROM site_document WHERE site = d.site) ORDER BY site',
     )
-    .map(({ document }) => readCanonical(fleetSiteKind, Buffer.from(document)));
+    .map(({ document }) => indexed(document));
 }
 
 /** @throws StowageError `site-unknown` */
@@ -19,7 +18,7 @@ export function siteNamed(database: Database, name: string): FleetSite {
     'SELECT document FROM site_document WHERE site = ? ORDER BY number DESC LIMIT 1',
     name,
   );
-  if (found !== undefined) return readCanonical(fleetSiteKind, Buffer.from(found.document));
+  if (found !== undefined) return indexed(found.document);
   const names = database
     .all<{ site: string }>('SELECT DISTINCT site FROM site_document ORDER BY site')
     .map(({ site }) => site);
@@ -32,6 +31,11 @@ export function siteNamed(database: Database, name: string): FleetSite {
         ? 'run stowage fleet sites to list them, or stowage fleet add-site to add one'
         : `did you mean ${near}?`,
   });
+}
+
+/** A document of the index, which was checked when it was read. */
+function indexed(document: string): FleetSite {
+  return JSON.parse(document) as FleetSite;
 }
 
 /** Whether a site has all of these labels. */

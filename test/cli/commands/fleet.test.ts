@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { encodePrivateKey } from '../../../src/trust/key.ts';
@@ -75,6 +76,33 @@ describe('when a fleet is created and used', () => {
     expect(mixed.stdout).toContain('5 documents known already');
     expect(mixed.stdout).toContain('[signer-untrusted]');
     expect((await fleet('take', 'nowhere')).error?.code).toBe('file-missing');
+  });
+
+  it('shows the state of the fleet in 60 columns and in 200, and for monitoring', async () => {
+    const wide = await fleet('status');
+    expect(wide.stdout).toMatch(
+      /^fleet works: 1 site, 0 failing, 1 need attention\nSITE +HEALTH +RECEIPT +RUNS +PROBLEMS\n/,
+    );
+    for (const columns of [60, 200]) {
+      const screen = Object.assign(new PassThrough(), { isTTY: true, columns });
+      const { status } = await runProgram(['fleet', 'status'], root, {
+        ...{ stdout: screen, env: { STOWAGE_FLEET: 'works' } },
+      });
+      const lines = String(screen.read()).split('\n');
+      expect([status, Math.max(...lines.map((line) => line.length)) <= columns]).toEqual([0, true]);
+    }
+    expect(await fleet('status', '--check')).toMatchObject({
+      status: 5,
+      stdout: `${site.name}: attention: the newest receipt is 32 days old\n`,
+    });
+    expect((await fleet('status', '--by-release')).stdout).toMatch(
+      /^RELEASE +SEQUENCE +SITES +HEALTHY\nchat 1\./,
+    );
+    expect((await fleet('status', '--check', '--by-release')).status).toBe(2);
+    const shown = await fleet('show', site.name);
+    expect(shown.stdout).toMatch(/runs chat 1\.[0-9]\.0 since 2026-/);
+    expect(shown.stdout.match(/ healthy /g)).toHaveLength(5);
+    expect((await fleet('show', 'nowhere')).error?.code).toBe('site-unknown');
   });
 
   it('changes the site, and keeps what is not given', async () => {

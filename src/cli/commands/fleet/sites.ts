@@ -172,7 +172,8 @@ function siteJson({ certificate, schema: _, ...rest }: FleetSite): object {
   return { ...rest, fingerprint: certificateIn(certificate).fingerprint };
 }
 
-function siteLines(site: FleetSite): string[] {
+/** What the fleet records of a site, indented. */
+export function siteLines(site: FleetSite): string[] {
   const { target, labels, channels, contact, retired, certificate } = site;
   const pairs = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
   const facts = [

@@ -1,0 +1,130 @@
+import { counted } from '../../../core/amount.ts';
+import { type ExitStatus, exitStatus } from '../../../core/exit-status.ts';
+import { printableLines } from '../../../core/printable.ts';
+import { withIndex } from '../../../fleet/index/fleet-index.ts';
+import { prometheusText } from '../../../fleet/prometheus.ts';
+import {
+  type FleetStatus,
+  fleetStatus,
+  releaseCounts,
+  type SiteFilter,
+  type SiteStatus,
+  worstOf,
+} from '../../../fleet/status.ts';
+import { type CommandContext, type CommandResult, usage } from '../../command.ts';
+import { columnsOf } from '../../terminal.ts';
+import { type FleetOption, labelsOf, openFleet } from './open-fleet.ts';
+import { tableLines } from './table-lines.ts';
+
+export interface FleetStatusOptions extends FleetOption {
+  readonly label: readonly string[];
+  /** `NAME` or `NAME@VERSION`. */
+  readonly release?: string;
+  readonly byRelease?: boolean;
+  readonly check?: boolean;
+  readonly prometheus?: boolean;
+}
+
+/** The state of a fleet. */
+export async function status(
+  options: FleetStatusOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const folder = await openFleet(options, context);
+  const settings = await folder.settings();
+  const ways = [options.byRelease, options.check, options.prometheus].filter((each) => each);
+  if (ways.length > 1)
+    throw usage('conflicting options', 'one of --by-release, --check and --prometheus', 'several');
+  const filter = filterOf(options);
+  return withIndex(folder, context, async ({ database }) => {
+    const found = fleetStatus(database, { settings, now: context.now(), filter });
+    if (options.byRelease === true) return byRelease(found);
+    if (options.prometheus === true) return { json: found, text: prometheusText(found) };
+    if (options.check === true) return problemsOnly(found);
+    return { json: found, text: printableLines(`${statusLines(found, context).join('\n')}\n`) };
+  });
+}
+
+function filterOf({ label, release }: FleetStatusOptions): SiteFilter {
+  const labels = labelsOf(label);
+  if (release === undefined) return { labels };
+  const [name = '', version] = release.split('@');
+  return { labels, release: { name, ...(version === undefined ? {} : { version }) } };
+}
+
+function byRelease(found: FleetStatus): CommandResult {
+  const releases = releaseCounts(found);
+  const rows = releases.map(({ name, version, seq, sites, healthy }) => [
+    `${name} ${version}`,
+    String(seq),
+    String(sites),
+    String(healthy),
+  ]);
+  const lines = tableLines(['RELEASE', 'SEQUENCE', 'SITES', 'HEALTHY'], rows);
+  return { json: { releases }, text: printableLines(`${lines.join('\n')}\n`) };
+}
+
+/** One line for each problem, with an exit status for monitoring. */
+function problemsOnly(found: FleetStatus): CommandResult {
+  const problems = found.sites.flatMap(({ site, problems: own }) =>
+    own.map((each) => ({ site: site.name, ...each })),
+  );
+  const lines = [
+    ...problems.map(({ site, level, text }) => `${site}: ${level}: ${text}`),
+    ...found.defects.map(({ path, text }) => `${path}: attention: not in force: ${text}`),
+  ];
+  const worst =
+    worstOf(problems) ?? (found.defects.length > 0 ? ('attention' as const) : undefined);
+  const statuses: Readonly<Record<'attention' | 'failing', ExitStatus>> = {
+    attention: exitStatus.attention,
+    failing: exitStatus.failing,
+  };
+  return {
+    json: { problems, defects: found.defects },
+    text: printableLines(lines.map((line) => `${line}\n`).join('')),
+    ...(worst === undefined ? {} : { exitStatus: statuses[worst] }),
+  };
+}
+
+function statusLines(found: FleetStatus, { terminal }: CommandContext): string[] {
+  const { fleet, sites, defects } = found;
+  const count = (level: 'failing' | 'attention'): number =>
+    sites.filter(({ problems }) => worstOf(problems) === level).length;
+  const head = `fleet ${fleet}: ${counted(sites.length, 'site')}, ${count('failing')} failing, ${count('attention')} need attention`;
+  const rows = sites.map((each) => [
+    each.site.name,
+    healthOf(each),
+    each.receipt === undefined ? '-' : `${each.receipt.ageDays} d`,
+    releasesOf(each).join(', ') || '-',
+    each.problems.map(({ text }) => text).join('; '),
+  ]);
+  const table = tableLines(['SITE', 'HEALTH', 'RECEIPT', 'RUNS', 'PROBLEMS'], rows);
+  const columns = columnsOf(terminal.stdout);
+  const fits = columns === undefined || table.every((line) => line.length <= columns);
+  return [
+    head,
+    ...(sites.length === 0 ? [] : fits ? table : sites.flatMap(blockOf)),
+    ...defects.map(({ path, text }) => `NOT IN FORCE: ${path}: ${text}`),
+  ];
+}
+
+/** A site on lines of its own, for a narrow terminal. */
+function blockOf(each: SiteStatus): string[] {
+  const { site, receipt, problems } = each;
+  const age = receipt === undefined ? '' : `, receipt ${counted(receipt.ageDays, 'day')} old`;
+  return [
+    `${site.name}: ${healthOf(each)}${age}`,
+    ...releasesOf(each).map((line) => `  ${line}`),
+    ...problems.map(({ text }) => `  ${text}`),
+  ];
+}
+
+function healthOf({ site, receipt, problems }: SiteStatus): string {
+  if (site.retired === true) return 'retired';
+  if (receipt === undefined) return 'unknown';
+  return worstOf(problems) ?? 'healthy';
+}
+
+function releasesOf({ receipt }: SiteStatus): string[] {
+  return (receipt?.state.releases ?? []).map(({ name, version }) => `${name} ${version}`);
+}
