@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Digest, Sri } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
+import { usesRankings } from './acceptance.ts';
 import {
   type BundleFile,
   type BundleImage,
@@ -43,7 +44,10 @@ export interface ControlFile {
 
 /** The index of a bundle, `bundle.json`: canonical JSON, covered by `SHA512SUMS`. */
 export interface Bundle extends Deployment, BundleCluster {
-  /** Version 2 if a service has one of the fields of `scaling.ts`, version 3 with charts, objects or `cluster`. */
+  /**
+   * Version 2 if a service has one of the fields of `scaling.ts`; version 3 with charts, objects or `cluster`, and with an acceptance
+   * test that ranks documents.
+   */
   readonly schema: BundleSchema;
   readonly name: string;
   readonly version: string;
@@ -137,8 +141,9 @@ const schema: z.ZodType<Bundle> = exact(
 );
 
 /** The first version that has every field of a bundle, or of the manifest that it is made from. */
-export function bundleSchema(document: Pick<Bundle, 'services'>): BundleSchema {
-  const version = usesCluster(document) ? 3 : scalingVersion(document.services);
+export function bundleSchema(document: Pick<Bundle, 'services' | 'acceptance'>): BundleSchema {
+  const newer = usesCluster(document) || usesRankings(document.acceptance);
+  const version = newer ? 3 : scalingVersion(document.services);
   return schemas[version - 1] ?? schemas[0];
 }
 

@@ -1,34 +1,16 @@
 import * as z from 'zod';
+import { type AcceptanceTest, acceptanceTest } from './acceptance.ts';
 import type { ClusterNeeds } from './cluster-content.ts';
 import { follows } from './consequences.ts';
 import { always } from './defect.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
-import { jsonSchemaDefect } from './json-schema.ts';
 import { type Service, service, size } from './service.ts';
 
 export interface Parameter {
   readonly type: 'string' | 'integer' | 'boolean';
   readonly default?: string | number | boolean;
   readonly description: string;
-}
-
-/** A prompt whose answer decides whether a generation is kept. Sent at temperature 0. */
-export interface AcceptancePrompt {
-  readonly service: string;
-  readonly model: string;
-  readonly api: 'chat' | 'completions';
-  readonly prompt: string;
-  readonly maxTokens: number;
-  readonly withinSeconds: number;
-  readonly expect:
-    | { readonly equals: string }
-    | { readonly contains: string }
-    | { readonly matches: string }
-    /** The answer must be JSON that this JSON Schema accepts. */
-    | { readonly jsonSchema: Readonly<Record<string, unknown>> }
-    /** How many tokens the answer may have, as counted by the server. */
-    | { readonly tokens: { readonly min?: number; readonly max?: number } };
 }
 
 /** Requirements on the hardware and the system of a host. Versions are ranges of semantic versions. */
@@ -71,7 +53,7 @@ export interface Deployment {
   /** A bundle may contain nothing else: a recall of a few kilobytes. */
   readonly recalls?: readonly Recall[];
   readonly services: readonly Service[];
-  readonly acceptance: readonly AcceptancePrompt[];
+  readonly acceptance: readonly AcceptanceTest[];
   readonly parameters: Readonly<Record<string, Parameter>>;
   readonly secrets: Readonly<Record<string, SecretNeed>>;
   readonly requires: {
@@ -110,40 +92,6 @@ const parameter: z.ZodType<Parameter> = exact(
         message: 'does not have the type of this parameter',
       },
     ),
-);
-
-const expectation: z.ZodType<AcceptancePrompt['expect']> = exact(
-  z.union([
-    z.strictObject({ equals: field.text(65_536) }),
-    z.strictObject({ contains: field.text(65_536) }),
-    z.strictObject({ matches: field.text(1024).refine(isRegExp, 'expected a regular expression') }),
-    z.strictObject({
-      jsonSchema: z.record(z.string(), z.unknown()).superRefine((value, context) => {
-        const defect = jsonSchemaDefect(value);
-        if (defect !== undefined) context.addIssue({ code: 'custom', message: defect });
-      }),
-    }),
-    z.strictObject({
-      tokens: z
-        .strictObject({
-          min: z.int().min(0).max(1_000_000).exactOptional(),
-          max: z.int().min(0).max(1_000_000).exactOptional(),
-        })
-        .refine((value) => (value.min ?? 0) <= (value.max ?? 1_000_000), 'min is above max'),
-    }),
-  ]),
-);
-
-const acceptance: z.ZodType<AcceptancePrompt> = exact(
-  z.strictObject({
-    service: field.name,
-    model: field.line(256),
-    api: z.enum(['chat', 'completions']).default('chat'),
-    prompt: field.text(65_536),
-    maxTokens: z.int().min(1).max(4096).default(16),
-    withinSeconds: z.int().min(1).max(3600).default(60),
-    expect: expectation,
-  }),
 );
 
 /** The recalls of a manifest or bundle; absent if there are none. */
@@ -197,7 +145,7 @@ export const deploymentShape: {
   [K in Exclude<keyof Deployment, 'recalls' | 'upgradeFrom' | 'cluster'>]: z.ZodType<Deployment[K]>;
 } = {
   services: z.array(service).max(64).default([]),
-  acceptance: z.array(acceptance).max(64).default([]),
+  acceptance: z.array(acceptanceTest).max(64).default([]),
   parameters: z
     .record(
       z
@@ -217,12 +165,3 @@ export const deploymentShape: {
       .default({ releases: [], conflicts: [] }),
   ),
 };
-
-function isRegExp(text: string): boolean {
-  try {
-    new RegExp(text, 'u');
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
+import { type AcceptanceTest, usesRankings } from './acceptance.ts';
 import type { ContainerWorkload } from './containers.ts';
-import { type AcceptancePrompt, deploymentShape } from './deployment.ts';
+import { deploymentShape } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
@@ -40,7 +41,7 @@ export interface DeployedRelease {
   readonly secrets: readonly KeptSecret[];
   readonly texts: readonly RenderedText[];
   readonly workload: Workload;
-  readonly acceptance: readonly AcceptancePrompt[];
+  readonly acceptance: readonly AcceptanceTest[];
 }
 
 const schemas = ['stowage/generation/v2', 'stowage/generation/v3'] as const;
@@ -48,7 +49,7 @@ export type GenerationSchema = (typeof schemas)[number];
 
 /** One applied state of the site. */
 export interface Generation {
-  /** Version 3 if a workload has `sets` or `podSecurity`. */
+  /** Version 3 if a workload has `sets` or `podSecurity`, or an acceptance test ranks documents. */
   readonly schema: GenerationSchema;
   /** 0 for the site before the first change. */
   readonly number: number;
@@ -118,7 +119,10 @@ export const generationKind: DocumentKind<Generation> = {
 
 /** The first version that has every field of these releases. */
 export function generationSchema(releases: Generation['releases']): GenerationSchema {
-  const later = releases.some(({ workload: each }) => 'sets' in each || 'podSecurity' in each);
+  const later = releases.some(
+    ({ workload: each, acceptance }) =>
+      'sets' in each || 'podSecurity' in each || usesRankings(acceptance),
+  );
   return later ? schemas[1] : schemas[0];
 }
 

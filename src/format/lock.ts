@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { MAX_LOCK_BYTES } from '../core/limits.ts';
+import { usesRankings } from './acceptance.ts';
 import { usesCluster } from './cluster-content.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
@@ -26,8 +27,8 @@ const schemas = ['stowage/lock/v2', 'stowage/lock/v3'] as const;
 /** A resolved manifest: every tag and branch is replaced by a digest. */
 export interface Lock extends LockedCluster {
   /**
-   * Version 3 if a model is not of a Hub or has a license in the manifest, if an image is not in a registry, or if there are charts,
-   * objects or `cluster`.
+   * Version 3 if a model is not of a Hub or has a license in the manifest, if an image is not in a registry, if an acceptance test
+   * ranks documents, or if there are charts, objects or `cluster`.
    */
   readonly schema: (typeof schemas)[number];
   /** SHA-256 of the canonical JSON of the other fields: a lock that was edited does not match it. */
@@ -51,7 +52,8 @@ export function sealLock(fields: Omit<Lock, 'schema' | 'digest'>): Lock {
 /** The first version that has all fields of a lock. */
 function schemaOf(fields: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
   const { manifest, models } = fields;
-  const newer = hasNewerSources(manifest) || models.some(isNewerModel);
+  const newer =
+    hasNewerSources(manifest) || models.some(isNewerModel) || usesRankings(manifest.acceptance);
   return newer || usesCluster(manifest) || usesCluster(fields) ? schemas[1] : schemas[0];
 }
 

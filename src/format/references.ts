@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../core/fields.ts';
+import { apiDefect } from './acceptance.ts';
 import { type Cause, follows } from './consequences.ts';
 import { programTexts } from './nodes.ts';
 import { inOrder } from './service.ts';
@@ -43,7 +44,7 @@ export function checkReferences(release: object, context: Context): void {
       .filter(({ endpoint }) => endpoint !== undefined)
       .map(({ name }) => name),
   );
-  listOf(document['acceptance']).forEach(({ service }, index) => {
+  listOf(document['acceptance']).forEach(({ service, api }, index) => {
     if (typeof service !== 'string' || endpoints.has(service)) return;
     const asked = services.get(service);
     const at = ['acceptance', index, 'service'];
@@ -52,6 +53,9 @@ export function checkReferences(release: object, context: Context): void {
       report(at, `the health check of service ${service} names no port for prompts`, [
         ...['services', '*', 'health', 'port'],
       ]);
+    const defect = apiDefect(api, fieldsOf(asked?.['health'])['server']);
+    if (defect !== undefined)
+      report(['acceptance', index, 'api'], defect, ['services', '*', 'health', 'server']);
   });
 }
 

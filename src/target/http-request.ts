@@ -30,7 +30,7 @@ export interface HttpRequest {
  */
 export async function sendRequest(request: HttpRequest): Promise<HttpResponse | undefined> {
   const { seconds, signal } = request;
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(seconds * 1000))]);
   try {
     return await exchange({ ...request, signal: limit });
   } catch (cause) {

@@ -12,7 +12,8 @@ import type { ComparedItem, ContentKind, Forms } from '../../content/content-kin
 import { itemsIn } from '../../content/items.ts';
 import { type FormsBySection, kinds } from '../../content/kinds.ts';
 import type { Digest } from '../../core/digest.ts';
-import type { AcceptancePrompt, Deployment } from '../../format/deployment.ts';
+import type { AcceptanceTest } from '../../format/acceptance.ts';
+import type { Deployment } from '../../format/deployment.ts';
 import type { Finding } from '../../format/finding.ts';
 import type { Installer } from '../../format/installer.ts';
 import type { Service } from '../../format/service.ts';
@@ -42,7 +43,7 @@ export interface Difference extends ContentDifference {
   readonly chatTemplates: Named<ChatTemplates, ChatTemplateChange>;
   readonly configuration: {
     readonly services: Named<Service, NamedChange>;
-    readonly acceptance: Named<AcceptancePrompt, never>;
+    readonly acceptance: Named<AcceptanceTest, never>;
     /** Changes of parameters, secrets, requirements, recalls and `upgradeFrom`. */
     readonly other: readonly Change[];
   };

@@ -4,8 +4,8 @@ import { itemsIn } from '../../content/items.ts';
 import { kinds } from '../../content/kinds.ts';
 import type { Seen } from '../../content/seen.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
+import type { AcceptanceTest } from '../../format/acceptance.ts';
 import { allParts, type Bundle, bundleSize } from '../../format/bundle.ts';
-import type { AcceptancePrompt } from '../../format/deployment.ts';
 import type { Mount, Service } from '../../format/service.ts';
 
 /** The contents of a bundle by kind, without empty kinds. */
@@ -19,7 +19,7 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
       ),
     ),
     group('services', services.map(serviceBranch)),
-    group('acceptance', acceptance.map(promptBranch)),
+    group('acceptance', acceptance.map(testBranch)),
     group(
       'parameters',
       Object.entries(bundle.parameters).map(([name, each]) => ({
@@ -92,10 +92,20 @@ function mountBranch(mount: Mount): Branch {
   return { text: `${what} ${shown} at ${mount.path}` };
 }
 
-function promptBranch({ service, model, prompt, expect }: AcceptancePrompt): Branch {
+function testBranch(test: AcceptanceTest): Branch {
+  const { service, model, expect } = test;
+  const asked = `${service}, model ${model}`;
+  if ('prompt' in test)
+    return {
+      text: `${asked}: ${JSON.stringify(test.prompt)}`,
+      below: [{ text: `expects ${JSON.stringify(expect)}` }],
+    };
   return {
-    text: `${service}, model ${model}: ${JSON.stringify(prompt)}`,
-    below: [{ text: `expects ${JSON.stringify(expect)}` }],
+    text: `${asked}, ${test.api}: ${JSON.stringify(test.query)}`,
+    below: [
+      ...test.documents.map((document) => ({ text: `document ${JSON.stringify(document)}` })),
+      { text: `expects ${JSON.stringify(expect)}` },
+    ],
   };
 }
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import type { AcceptanceTest } from '../acceptance.ts';
 import type { RenderedMount, RenderedNetwork, RenderedService } from '../containers.ts';
-import { type AcceptancePrompt, deploymentShape } from '../deployment.ts';
+import { deploymentShape } from '../deployment.ts';
 import { exact } from '../exact.ts';
 import * as field from '../field.ts';
 import { adapter, health } from '../service.ts';
@@ -22,7 +23,7 @@ interface ReleaseV1 {
   readonly secrets: readonly { readonly name: string; readonly secret: string }[];
   readonly texts: readonly { readonly sha256: string; readonly text: string }[];
   readonly services: readonly ServiceV1[];
-  readonly acceptance: readonly AcceptancePrompt[];
+  readonly acceptance: readonly AcceptanceTest[];
 }
 
 type ServiceV1 = Omit<RenderedService, 'site'>;

@@ -1,40 +1,30 @@
 import { counted } from '../../core/amount.ts';
 import { oneLine } from '../../core/printable.ts';
-import type { AcceptancePrompt } from '../../format/deployment.ts';
+import type { AcceptancePrompt, AcceptanceTest } from '../../format/acceptance.ts';
 import type { ServerKind } from '../../format/service.ts';
 import { type Endpoint, sendRequest } from '../../target/http-request.ts';
 import { describeExpectation, meets, type PromptAnswer } from './expectation.ts';
-import type { Outcome } from './outcome.ts';
+import type { ServerCheck } from './outcome.ts';
+import { rankingCheck } from './ranking.ts';
 
-/** One acceptance prompt and where to send it. */
+/** One acceptance test and where to send it. */
 export interface AcceptanceInput {
-  readonly prompt: AcceptancePrompt;
+  readonly test: AcceptanceTest;
   readonly server: ServerKind;
   readonly endpoint: Endpoint;
   readonly signal: AbortSignal;
 }
 
-export interface AcceptanceCheck {
-  /** The expected answer, in words. */
-  readonly expected: string;
-  /** Sends the prompt; the answer and the model that gave it, or what the server returned instead. */
-  readonly run: () => Promise<Outcome>;
-}
-
 /**
- * The check of one acceptance prompt at temperature 0: with the OpenAI-compatible API that inference servers share, or
- * with Triton's generate extension, which supports neither chats nor token counts.
+ * The check of one acceptance test with the OpenAI-compatible API that inference servers share: a prompt at temperature 0, or a
+ * query and documents. For Triton, with its generate extension, which supports neither chats nor token counts.
  */
-export function acceptanceCheck({
-  prompt,
-  server,
-  endpoint,
-  signal,
-}: AcceptanceInput): AcceptanceCheck {
-  const { withinSeconds: seconds, expect } = prompt;
-  const { path, body, read } = server === 'triton' ? generate(prompt) : complete(prompt);
+export function acceptanceCheck({ test, server, endpoint, signal }: AcceptanceInput): ServerCheck {
+  if (!('prompt' in test)) return rankingCheck(test, { endpoint, signal });
+  const { withinSeconds: seconds, expect } = test;
+  const { path, body, read } = server === 'triton' ? generate(test) : complete(test);
   return {
-    expected: `model ${prompt.model} answers ${JSON.stringify(prompt.prompt)} with text that ${describeExpectation(expect)} within ${seconds} s`,
+    expected: `model ${test.model} answers ${JSON.stringify(test.prompt)} with text that ${describeExpectation(expect)} within ${seconds} s`,
     run: async () => {
       const response = await sendRequest({ endpoint, path, seconds, signal, body });
       if (response === undefined) return `no response within ${seconds} s`;

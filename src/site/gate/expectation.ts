@@ -1,5 +1,5 @@
 import { runInNewContext } from 'node:vm';
-import type { AcceptancePrompt } from '../../format/deployment.ts';
+import type { AcceptancePrompt } from '../../format/acceptance.ts';
 import { jsonSchemaMismatch } from '../../format/json-schema.ts';
 
 /** The answer of a server to a prompt. */

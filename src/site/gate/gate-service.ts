@@ -33,7 +33,7 @@ type Check = (
 
 /**
  * The gate of one service, before a generation is kept: the process runs, the server is ready, it lists the model and
- * its adapters, the acceptance prompts match, and it stays ready. Stops at the first failure.
+ * its adapters, the acceptance tests pass, and it stays ready. Stops at the first failure.
  * @throws StowageError `gate-failed` with the expected and the found result, and the telling lines of the log
  */
 export async function gateService(of: ServiceOf, context: GateContext): Promise<void> {
@@ -85,8 +85,8 @@ async function gateServer(
     for (const { expected, run } of modelChecks(service, endpoint, signal))
       await check('model', expected, run);
     const { acceptance } = of.release;
-    for (const prompt of acceptance.filter((each) => each.service === service.name)) {
-      const { expected, run } = acceptanceCheck({ prompt, server, endpoint, signal });
+    for (const test of acceptance.filter((each) => each.service === service.name)) {
+      const { expected, run } = acceptanceCheck({ test, server, endpoint, signal });
       await check('acceptance', expected, run);
     }
   }

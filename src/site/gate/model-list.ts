@@ -1,13 +1,7 @@
 import type { ServerKind } from '../../format/service.ts';
 import { type Endpoint, type HttpResponse, sendRequest } from '../../target/http-request.ts';
 import type { DeployedService } from '../../target/target.ts';
-import type { Outcome } from './outcome.ts';
-
-/** One check that a model is served. */
-export interface ModelCheck {
-  readonly expected: string;
-  readonly run: () => Promise<Outcome>;
-}
+import type { ServerCheck } from './outcome.ts';
 
 const REQUEST_SECONDS = 10;
 
@@ -16,7 +10,7 @@ export function modelChecks(
   { health, adapters = [] }: DeployedService,
   endpoint: Endpoint,
   signal: AbortSignal,
-): ModelCheck[] {
+): ServerCheck[] {
   if (health === undefined) return [];
   const { server, model } = health;
   const get: Get = (path) => sendRequest({ endpoint, path, seconds: REQUEST_SECONDS, signal });
@@ -29,7 +23,7 @@ export function modelChecks(
 
 type Get = (path: string) => Promise<HttpResponse | undefined>;
 
-function modelCheck(server: ServerKind, model: string, get: Get): ModelCheck {
+function modelCheck(server: ServerKind, model: string, get: Get): ServerCheck {
   if (server === 'triton') return tritonModel(model, get);
   if (server === 'ollama')
     // Ollama appends the tag latest to a name without a tag.
@@ -40,11 +34,11 @@ function modelCheck(server: ServerKind, model: string, get: Get): ModelCheck {
   return listed(model, get);
 }
 
-function listed(model: string, get: Get): ModelCheck {
+function listed(model: string, get: Get): ServerCheck {
   return listedAs({ path: '/v1/models', list: 'data', member: 'id', names: [model] }, get);
 }
 
-function tritonModel(model: string, get: Get): ModelCheck {
+function tritonModel(model: string, get: Get): ServerCheck {
   const path = `/v2/models/${encodeURIComponent(model)}/ready`;
   return {
     expected: `200 from ${path}`,
@@ -59,7 +53,7 @@ function tritonModel(model: string, get: Get): ModelCheck {
 }
 
 /** llama-server lists adapters by their files, separately from models. */
-function loadedAdapter(folder: string, get: Get): ModelCheck {
+function loadedAdapter(folder: string, get: Get): ServerCheck {
   return {
     expected: `/lora-adapters lists a file in ${folder}`,
     run: async () => {
@@ -83,7 +77,7 @@ interface Listing {
   readonly names: readonly string[];
 }
 
-function listedAs({ path, list, member, names }: Listing, get: Get): ModelCheck {
+function listedAs({ path, list, member, names }: Listing, get: Get): ServerCheck {
   return {
     expected: `${path} lists ${names[0]}`,
     run: async () => {

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MAX_ANSWER_BYTES } from '../../../src/core/limits.ts';
+import type { AcceptanceTest } from '../../../src/format/acceptance.ts';
 import type { RenderedService } from '../../../src/format/containers.ts';
-import { type AcceptancePrompt, deploymentShape } from '../../../src/format/deployment.ts';
+import { deploymentShape } from '../../../src/format/deployment.ts';
 import { checkDocument, writeCanonical } from '../../../src/format/document.ts';
 import { type GateResult, receiptKind } from '../../../src/format/receipt.ts';
 import type { Health } from '../../../src/format/service.ts';
@@ -48,7 +49,7 @@ async function asked(
     },
   });
   target.engine.run(one);
-  const acceptance: readonly AcceptancePrompt[] = checkDocument(
+  const acceptance: readonly AcceptanceTest[] = checkDocument(
     {
       name: 'prompts',
       code: 'internal',

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/core/limits.ts';
+import type { AcceptanceTest } from '../../../src/format/acceptance.ts';
 import type { RenderedService } from '../../../src/format/containers.ts';
-import { type AcceptancePrompt, deploymentShape } from '../../../src/format/deployment.ts';
+import { deploymentShape } from '../../../src/format/deployment.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import type { GateResult } from '../../../src/format/receipt.ts';
 import type { Health } from '../../../src/format/service.ts';
@@ -50,7 +51,7 @@ function gate({ health, service: values, prompts = [], port = 1 }: Asked): Promi
     ...values,
   });
   target.engine.run(one);
-  const acceptance: readonly AcceptancePrompt[] = checkDocument(
+  const acceptance: readonly AcceptanceTest[] = checkDocument(
     promptsKind,
     prompts.map((each) => ({ service: 'server', model: 'tiny', prompt: 'hello', ...each })),
   );

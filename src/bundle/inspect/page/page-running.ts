@@ -1,12 +1,8 @@
 import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
+import type { AcceptanceRanking, AcceptanceTest } from '../../../format/acceptance.ts';
 import type { Bundle } from '../../../format/bundle.ts';
-import type {
-  AcceptancePrompt,
-  Deployment,
-  GpuNeeds,
-  HostNeeds,
-} from '../../../format/deployment.ts';
+import type { Deployment, GpuNeeds, HostNeeds } from '../../../format/deployment.ts';
 import type { Mount, Service } from '../../../format/service.ts';
 import { facts, multiline, nothing, table } from '../../html/html-parts.ts';
 import { PRINTED } from './page-contents.ts';
@@ -73,16 +69,20 @@ function lines(list: readonly string[]): Html | undefined {
   return html`<ul class="lines">${list.map((each) => html`<li>${multiline(each)}</li>\n`)}</ul>`;
 }
 
-function acceptance(prompts: readonly AcceptancePrompt[]): Html {
-  if (prompts.length === 0) return nothing;
-  const rows = prompts.map(({ service: asked, model, prompt, expect }) => [
-    html`${foreign(`${asked}, model ${model}`)}`,
-    multiline(prompt),
-    html`<code>${foreign(JSON.stringify(expect))}</code>`,
+function acceptance(tests: readonly AcceptanceTest[]): Html {
+  if (tests.length === 0) return nothing;
+  const rows = tests.map((test) => [
+    html`${foreign(`${test.service}, model ${test.model}`)}`,
+    'prompt' in test ? multiline(test.prompt) : ranking(test),
+    html`<code>${foreign(JSON.stringify(test.expect))}</code>`,
   ]);
   return html`<h3>Acceptance checks</h3>
-<p>After the installation, Stowage sends these prompts. If an answer does not meet its expectation, the previous version is restored.</p>
-${table(['Service and model', 'Prompt', 'Expected answer'], rows, PRINTED)}`;
+<p>After the installation, Stowage sends these prompts and queries. If an answer does not meet its expectation, the previous version is restored.</p>
+${table(['Service and model', 'Prompt or query', 'Expected answer'], rows, PRINTED)}`;
+}
+
+function ranking({ api, query, documents }: AcceptanceRanking): Html {
+  return html`${foreign(api)}: ${multiline(query)}${lines(documents) ?? nothing}`;
 }
 
 function given({ parameters, secrets, requires, upgradeFrom }: Deployment): Html {
