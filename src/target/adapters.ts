@@ -15,8 +15,8 @@ export function adapterPath({ model }: Adapter): string {
 }
 
 /**
- * How each kind of server takes LoRA adapters: vLLM and SGLang as NAME=FOLDER after one argument, llama-server each
- * by its GGUF file, TGI in a variable. Limits such as vLLM's `--max-lora-rank` are the manifest's own arguments.
+ * How each kind of server takes LoRA adapters: vLLM and SGLang as NAME=FOLDER after one argument, TGI in a variable, llama-server
+ * each by its GGUF file and a scale. The scale is 0: any other would apply the adapter to every request that does not ask for it. Limits such as vLLM's `--max-lora-rank` are the manifest's own arguments.
  * @throws StowageError `document-invalid` when an adapter for llama-server is not one GGUF file
  */
 export function adapterArguments(service: Service, bundle: Bundle): AdapterSettings {
@@ -29,7 +29,10 @@ export function adapterArguments(service: Service, bundle: Bundle): AdapterSetti
     case 'vllm':
       return { args: ['--enable-lora', setting, ...pairs], env: {} };
     case 'llama.cpp':
-      return { args: adapters.flatMap((each) => [setting, weightsOf(each, bundle)]), env: {} };
+      return {
+        args: adapters.flatMap((each) => [setting, `${weightsOf(each, bundle)}:0`]),
+        env: {},
+      };
     case 'tgi':
       return { args: [], env: { [setting]: pairs.join(',') } };
     default:
@@ -41,9 +44,10 @@ function weightsOf(adapter: Adapter, { models }: Bundle): string {
   const files = models.find((each) => each.name === adapter.model)?.files ?? [];
   const weights = files.filter((each) => each.path.toLowerCase().endsWith('.gguf'));
   const [first, ...others] = weights;
-  if (first !== undefined && others.length === 0) return `${adapterPath(adapter)}/${first.path}`;
+  if (first !== undefined && others.length === 0 && !first.path.includes(','))
+    return `${adapterPath(adapter)}/${first.path}`;
   throw new StowageError('document-invalid', `adapter ${adapter.model} is not one GGUF file`, {
-    expected: 'one file that ends in .gguf',
+    expected: 'one file that ends in .gguf, without a comma in its name',
     found: weights.map((each) => each.path).join(', ') || 'none',
     hint: 'ask the release engineer to select one GGUF file with "include" of the model',
   });

@@ -29,6 +29,7 @@ const bundle = {
     { name: 'sql', files: [{ path: 'README.md' }, { path: 'a/sql.gguf' }] },
     { name: 'law', files: [{ path: 'law.GGUF' }] },
     { name: 'two', files: [{ path: 'a.gguf' }, { path: 'b.gguf' }] },
+    { name: 'comma', files: [{ path: 'a,b.gguf' }] },
     { name: 'none', files: [{ path: 'adapter_model.safetensors' }] },
   ],
 } as unknown as Bundle;
@@ -38,7 +39,11 @@ describe('when a server is told of adapters', () => {
 
   it.each([
     ['vllm', ['--enable-lora', '--lora-modules', ...pairs], {}],
-    ['llama.cpp', ['--lora', '/adapters/sql/a/sql.gguf', '--lora', '/adapters/law/law.GGUF'], {}],
+    [
+      'llama.cpp',
+      ['--lora-scaled', '/adapters/sql/a/sql.gguf:0', '--lora-scaled', '/adapters/law/law.GGUF:0'],
+      {},
+    ],
     ['sglang', ['--lora-paths', ...pairs], {}],
     ['tgi', [], { LORA_ADAPTERS: pairs.join(',') }],
   ])('%s', (server, args, env) => {
@@ -50,8 +55,8 @@ describe('when a server is told of adapters', () => {
     expect(adapterArguments(none, bundle)).toEqual({ args: [], env: {} });
   });
 
-  it.each(['two', 'none', 'absent'])(
-    'refuses for llama.cpp what is not one file: %s',
+  it.each(['two', 'none', 'absent', 'comma'])(
+    'refuses for llama.cpp what is not one file that its argument can name: %s',
     async (model) => {
       const one = serving('llama.cpp', { adapters: [{ model, name: 'x' }] });
       await expectCode(() => adapterArguments(one, bundle), 'document-invalid');
@@ -81,6 +86,12 @@ describe('when a manifest names adapters', () => {
       'sglang',
       { args: ['--lora-paths=a=b'] },
       '--lora-paths is also set explicitly',
+    ],
+    [
+      'another argument that loads them',
+      'llama.cpp',
+      { args: ['--lora', '/models/a.gguf'] },
+      '--lora is also set explicitly',
     ],
     [
       'the variable by hand',

@@ -1,7 +1,7 @@
 import { counted } from '../../core/amount.ts';
 import { oneLine } from '../../core/printable.ts';
 import type { AcceptancePrompt, AcceptanceTest } from '../../format/acceptance.ts';
-import type { ServerKind } from '../../format/service.ts';
+import type { Adapter, ServerKind } from '../../format/service.ts';
 import { type Endpoint, sendRequest } from '../../target/http-request.ts';
 import { describeExpectation, meets, type PromptAnswer } from './expectation.ts';
 import type { ServerCheck } from './outcome.ts';
@@ -11,18 +11,32 @@ import { rankingCheck } from './ranking.ts';
 export interface AcceptanceInput {
   readonly test: AcceptanceTest;
   readonly server: ServerKind;
+  /** The adapters that the server has loaded, in the order of its arguments. */
+  readonly adapters?: readonly Adapter[];
   readonly endpoint: Endpoint;
   readonly signal: AbortSignal;
 }
 
 /**
  * The check of one acceptance test with the OpenAI-compatible API that inference servers share: a prompt at temperature 0, or a
- * query and documents. For Triton, with its generate extension, which supports neither chats nor token counts.
+ * query and documents. For Triton, with its generate extension, which supports neither chats nor token counts. llama-server
+ * applies an adapter only to requests that name its number, and ignores the model.
  */
-export function acceptanceCheck({ test, server, endpoint, signal }: AcceptanceInput): ServerCheck {
+export function acceptanceCheck({
+  test,
+  server,
+  adapters = [],
+  endpoint,
+  signal,
+}: AcceptanceInput): ServerCheck {
   if (!('prompt' in test)) return rankingCheck(test, { endpoint, signal });
   const { withinSeconds: seconds, expect } = test;
-  const { path, body, read } = server === 'triton' ? generate(test) : complete(test);
+  const id = server === 'llama.cpp' ? adapters.findIndex(({ name }) => name === test.model) : -1;
+  const { path, body, read } =
+    server === 'triton'
+      ? generate(test)
+      : complete(test, id < 0 ? {} : { lora: [{ id, scale: 1 }] });
+  const applied = id < 0 ? '' : `with adapter ${test.model}, `;
   return {
     expected: `model ${test.model} answers ${JSON.stringify(test.prompt)} with text that ${describeExpectation(expect)} within ${seconds} s`,
     run: async () => {
@@ -32,7 +46,7 @@ export function acceptanceCheck({ test, server, endpoint, signal }: AcceptanceIn
       if (answer === undefined)
         return `status ${response.status}: ${JSON.stringify(response.body.slice(0, 500))}`;
       const verdict = meets(expect, answer);
-      return verdict === true ? { passed: evidence(answer) } : verdict;
+      return verdict === true ? { passed: `${applied}${evidence(answer)}` } : verdict;
     },
   };
 }
@@ -62,8 +76,11 @@ interface Reply {
   readonly model_name?: unknown;
 }
 
-function complete({ api, model, maxTokens, prompt }: AcceptancePrompt): PromptRequest {
-  const common = { model, max_tokens: maxTokens, temperature: 0 };
+function complete(
+  { api, model, maxTokens, prompt }: AcceptancePrompt,
+  more: Readonly<Record<string, unknown>>,
+): PromptRequest {
+  const common = { model, max_tokens: maxTokens, temperature: 0, ...more };
   return api === 'chat'
     ? {
         path: '/v1/chat/completions',

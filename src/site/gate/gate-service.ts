@@ -86,7 +86,13 @@ async function gateServer(
       await check('model', expected, run);
     const { acceptance } = of.release;
     for (const test of acceptance.filter((each) => each.service === service.name)) {
-      const { expected, run } = acceptanceCheck({ test, server, endpoint, signal });
+      const { expected, run } = acceptanceCheck({
+        test,
+        server,
+        adapters: service.adapters ?? [],
+        endpoint,
+        signal,
+      });
       await check('acceptance', expected, run);
     }
   }

@@ -216,6 +216,55 @@ describe('when prompts are sent', () => {
     else await expectCode(() => asked, 'gate-failed');
   });
 
+  it('asks llama-server for an adapter by its number, and for the base model without', async () => {
+    const loras = [
+      { model: 'law', name: 'law-expert' },
+      { model: 'sql', name: 'sql-expert' },
+    ];
+    const { port, bodies } = await answering({
+      '/health': 200,
+      '/lora-adapters': loras.map(({ model }, id) => ({
+        id,
+        path: `/adapters/${model}/a.gguf`,
+        scale: 0,
+      })),
+      [chat]: reply('hello'),
+      '/v1/completions': { choices: [{ text: 'hello' }] },
+    });
+    await gate({
+      health: { server: 'llama.cpp' },
+      port,
+      service: { adapters: loras },
+      prompts: [
+        { expect: { equals: 'hello' } },
+        { model: 'sql-expert', expect: { equals: 'hello' } },
+        { model: 'law-expert', api: 'completions', expect: { equals: 'hello' } },
+      ],
+    });
+    expect(bodies().slice(-3)).toMatchObject([
+      { model: 'tiny' },
+      { model: 'sql-expert', lora: [{ id: 1, scale: 1 }] },
+      { model: 'law-expert', lora: [{ id: 0, scale: 1 }] },
+    ]);
+    expect(bodies().at(-3)).not.toHaveProperty('lora');
+    expect(results.at(-1)?.found).toMatch(/^with adapter law-expert, /);
+  });
+
+  it('leaves the choice of an adapter to the model id on vLLM', async () => {
+    const { port, bodies } = await answering({
+      '/health': 200,
+      '/v1/models': { data: [{ id: 'tiny' }, { id: 'sql-expert' }] },
+      [chat]: reply('hello'),
+    });
+    await gate({
+      health: {},
+      port,
+      service: { adapters: [{ model: 'sql', name: 'sql-expert' }] },
+      prompts: [{ model: 'sql-expert', expect: { equals: 'hello' } }],
+    });
+    expect(bodies().at(-1)).not.toHaveProperty('lora');
+  });
+
   it('uses the generate extension of Triton', async () => {
     const path = '/v2/models/tiny/generate';
     const { port, bodies } = await answering({
