@@ -3,6 +3,7 @@ import type { BlobFacts } from '../content/bill-entry.ts';
 import { itemsIn, sections } from '../content/items.ts';
 import { type Digest, sriOf } from '../core/digest.ts';
 import { type Bundle, type BundleBlob, bundleSchema, type ControlFile } from '../format/bundle.ts';
+import { withDerived } from '../format/derived.ts';
 import type { Lock } from '../format/lock.ts';
 
 /** What was generated from a lock before its index is written. */
@@ -19,6 +20,7 @@ export interface Made {
 /** `bundle.json` of a lock, without installers and recovery parts. */
 export function indexOf(lock: Lock, made: Made): Bundle {
   const { manifest } = lock;
+  const services = withDerived(manifest.services, lock.derived);
   const { described, facts, blobs, control, partSize } = made;
   const manifestOf = (name: string): Digest => {
     const found = described.get(name);
@@ -43,7 +45,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     control: [...control].map(
       ([path, bytes]): ControlFile => ({ path, size: bytes.length, sha512: sriOf(bytes) }),
     ),
-    services: manifest.services,
+    services,
     acceptance: manifest.acceptance,
     parameters: manifest.parameters,
     secrets: manifest.secrets,

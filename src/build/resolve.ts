@@ -4,7 +4,8 @@ import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
 import { parseSafePath } from '../core/safe-path.ts';
-import { examineImage } from '../examine/examine-image.ts';
+import { derivedVariables, examineImage } from '../examine/examine-image.ts';
+import type { DerivedSetting } from '../format/derived.ts';
 import { checkDocument } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import type { Finding } from '../format/finding.ts';
@@ -18,6 +19,7 @@ import { isGitSource } from '../source/git-address.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { OpenImage } from '../source/local-images.ts';
 import { attachmentFindings, findAttached } from './attached.ts';
+import { deriveOffline, deriveStartup } from './derive.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { gitCommit, keepGit } from './git-tree.ts';
@@ -43,6 +45,8 @@ export interface ResolveOptions extends Context {
   readonly previous?: Lock;
   /** Whether it was edited: nothing in it about a source is reused. */
   readonly previousEdited?: boolean;
+  /** The services whose `startupSeconds` the manifest does not state: theirs follows from the size of their models. */
+  readonly unstatedStartup?: ReadonlySet<string>;
 }
 
 /**
@@ -83,10 +87,12 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     models.push(model);
   }
   const images: LockedImage[] = [];
+  const variables: DerivedSetting[] = [];
   for (const source of manifest.images) {
     options.emit({ type: 'step', step: 'resolve image', subject: source.source });
-    const { findings, ...image } = await resolveImage(source, manifest, options);
+    const { findings, derived, ...image } = await resolveImage(source, manifest, options);
     resolved.push(...findings);
+    variables.push(...derived);
     if (source.signature !== undefined && image.signature !== undefined)
       resolved.push(
         ...verdictFindings(source.name, image.repository, source.signature, image.signature),
@@ -101,13 +107,18 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
   const { images: objectImages, findings, ...cluster } = await resolveObjects(manifest, options);
   for (const source of objectImages) {
     options.emit({ type: 'step', step: 'resolve image', subject: source.source });
-    const { findings: found, ...image } = await resolveImage(source, manifest, options);
+    const { findings: found, derived: _, ...image } = await resolveImage(source, manifest, options);
     resolved.push(...found);
     images.push(image);
   }
   options.emit({ type: 'step', step: 'examine', subject: manifest.name });
   const examined = await examineResolved({ manifest, models, files }, listed, options);
-  const { previous } = options;
+  const { previous, unstatedStartup = new Set() } = options;
+  const derived = [
+    ...deriveOffline(manifest),
+    ...variables,
+    ...deriveStartup(manifest, models, unstatedStartup),
+  ];
   const lock = sealLock({
     seq: (previous?.seq ?? 0) + 1,
     resolvedAt: momentOf(options.now()),
@@ -117,12 +128,16 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     files,
     ...cluster,
     findings: [...resolved, ...examined, ...findings],
+    ...(derived.length === 0 ? {} : { derived }),
   });
   checkDocument(lockKind, lock);
   return lockAfter(previous, lock);
 }
 
-type ResolvedImageItem = LockedImage & { readonly findings: readonly Finding[] };
+type ResolvedImageItem = LockedImage & {
+  readonly findings: readonly Finding[];
+  readonly derived: readonly DerivedSetting[];
+};
 
 async function resolveImage(
   source: ImageSource,
@@ -153,10 +168,13 @@ async function lockImage(
   const { repository } = found;
   const running = services.filter((each) => each.image === name);
   const examined: Finding[] = [];
+  const derived = new Map<string, DerivedSetting>();
   for (const each of found.images) {
     const bytes = await registry.small(repository, each.config, signal);
     const config = jsonOf(bytes);
     examined.push(...examineImage({ ...each, name, repository, config, services: running }));
+    for (const setting of derivedVariables({ config, services: running }))
+      derived.set(`${setting.service} ${setting.field}`, setting);
     await store.put(bytes);
   }
   const { attached, blobs, failures } = await findAttached(found, registry, store, signal);
@@ -179,6 +197,7 @@ async function lockImage(
     ...(attached.length === 0 ? {} : { attached }),
     ...(signature === undefined ? {} : { signature }),
     findings: [...distinct(examined), ...attachmentFindings(name, repository, failures)],
+    derived: [...derived.values()],
   };
 }
 

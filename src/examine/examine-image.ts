@@ -1,6 +1,7 @@
 import { formatNumber } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
+import type { DerivedSetting } from '../format/derived.ts';
 import type { Finding, Rule } from '../format/finding.ts';
 import { severityOf } from '../format/finding.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
@@ -49,14 +50,34 @@ export function examineImage(image: ExaminedImage): Finding[] {
     findings.push(finding('image-zstd', `layers compressed with zstd for ${platform}`));
   const own = fieldsOf(fieldsOf(config)['config']);
   for (const service of services) {
-    const lacking = lackingVariables(service, own);
-    if (lacking === undefined) continue;
-    const { variables, message } = lacking;
-    const env = Object.entries(variables).map((each) => each.join(': '));
+    const { variables = {}, message = '' } = lackingVariables(service, own) ?? {};
+    // What the manifest leaves open is derived; what it sets is for its author to change.
+    const wrong = Object.entries(variables).filter(([key]) => Object.hasOwn(service.env, key));
+    if (wrong.length === 0) continue;
+    const env = wrong.map((each) => each.join(': '));
     const offer = `services:\n  - name: ${service.name}\n    env: { ${env.join(', ')} }\n`;
     findings.push(finding('service-user', message, service.name, offer));
   }
   return findings;
+}
+
+/** The variables that the services of an image need and neither the manifest nor the image sets. */
+export function derivedVariables({
+  config,
+  services,
+}: Pick<ExaminedImage, 'config' | 'services'>): DerivedSetting[] {
+  const own = fieldsOf(fieldsOf(config)['config']);
+  return services.flatMap((service) => {
+    const { variables = {}, message: reason = '' } = lackingVariables(service, own) ?? {};
+    return Object.entries(variables)
+      .filter(([name]) => !Object.hasOwn(service.env, name))
+      .map(
+        ([name, value]): DerivedSetting => ({
+          ...{ service: service.name, field: name === 'HOME' ? 'env.HOME' : 'env.USER' },
+          ...{ value, reason },
+        }),
+      );
+  });
 }
 
 function requireUnpackable({ repository, layers, config }: ExaminedImage): void {

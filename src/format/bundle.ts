@@ -17,6 +17,7 @@ import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Installer, installer } from './installer.ts';
+import { usesIsolation } from './isolation.ts';
 import { takeLongLists } from './long-lists.ts';
 import { type Parity, parity, parityDefects } from './parity.ts';
 import { type Part, part, partPath } from './part.ts';
@@ -45,8 +46,8 @@ export interface ControlFile {
 /** The index of a bundle, `bundle.json`: canonical JSON, covered by `SHA512SUMS`. */
 export interface Bundle extends Deployment, BundleCluster {
   /**
-   * Version 2 if a service has one of the fields of `scaling.ts`; version 3 with charts, objects or `cluster`, and with an acceptance
-   * test that ranks documents.
+   * Version 2 if a service has one of the fields of `scaling.ts`; version 3 with one of `isolation.ts`, with charts, objects or
+   * `cluster`, and with an acceptance test that ranks documents.
    */
   readonly schema: BundleSchema;
   readonly name: string;
@@ -142,8 +143,9 @@ const schema: z.ZodType<Bundle> = exact(
 
 /** The first version that has every field of a bundle, or of the manifest that it is made from. */
 export function bundleSchema(document: Pick<Bundle, 'services' | 'acceptance'>): BundleSchema {
-  const newer = usesCluster(document) || usesRankings(document.acceptance);
-  const version = newer ? 3 : scalingVersion(document.services);
+  const { services, acceptance } = document;
+  const newer = usesCluster(document) || usesRankings(acceptance) || usesIsolation(services);
+  const version = newer ? 3 : scalingVersion(services);
   return schemas[version - 1] ?? schemas[0];
 }
 

@@ -4,6 +4,7 @@ import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { type Isolation, isolationShape } from './isolation.ts';
 import { type Adapter, adapter, type Health, health } from './service.ts';
 
 /** The workload of a release whose services are containers of podman or docker on one host. */
@@ -15,7 +16,7 @@ export type ContainerWorkload = {
 };
 
 /** A service with all values substituted: everything that an engine needs to run it. */
-export interface RenderedService {
+export interface RenderedService extends Isolation {
   readonly release: string;
   readonly name: string;
   /** The id of the site that owns its container; absent for services that version 0.1 applied. */
@@ -100,6 +101,8 @@ const engineName: z.ZodType<string> = z
   .max(200)
   .regex(/^[a-z0-9][a-z0-9-]*$/);
 
+const isolation = isolationShape(field.bytes);
+
 const service: z.ZodType<RenderedService> = exact(
   z.strictObject({
     release: field.name,
@@ -138,6 +141,8 @@ const service: z.ZodType<RenderedService> = exact(
     cpus: z.number().positive().exactOptional(),
     gpus: z.union([z.int(), z.literal('all')]).exactOptional(),
     health: health.exactOptional(),
+    ulimits: isolation.ulimits.exactOptional(),
+    ipc: isolation.ipc.exactOptional(),
   }),
 );
 

@@ -119,7 +119,7 @@ function defectsIn(issue: z.core.$ZodIssue, schema: z.ZodType): Defect[] {
         each.flatMap((inner) => defectsIn({ ...inner, path: [...path, ...inner.path] }, schema)),
       ),
     }));
-    const inner = unlessUnknown(nearestBranch(branches), fieldsAt(schema, path));
+    const inner = unlessUnknown(nearestBranch(branches), path, fieldsAt(schema, path));
     const whole = inner.every((each) => each.path.length === path.length && each.atKey !== true);
     if (inner.length > 0 && !(whole && issue.message !== UNCLEAR)) return inner;
   }
@@ -143,9 +143,16 @@ function nearestBranch(branches: readonly Branch[]): Defect[] {
 }
 
 /** For a field of no branch, names those of all branches; the one that is missing in this branch would mislead. */
-function unlessUnknown(defects: Defect[], known: readonly string[]): Defect[] {
+function unlessUnknown(
+  defects: Defect[],
+  at: readonly PropertyKey[],
+  known: readonly string[],
+): Defect[] {
   const strange = ({ atKey, meant, path }: Defect): boolean =>
-    atKey === true && meant === undefined && !known.includes(String(path.at(-1)));
+    atKey === true &&
+    meant === undefined &&
+    path.length === at.length + 1 &&
+    !known.includes(String(path.at(-1)));
   if (!defects.some(strange)) return defects;
   const message = `unknown field; expected one of: ${known.join(', ')}`;
   return defects

@@ -6,6 +6,7 @@ import { deploymentShape } from './deployment.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { usesIsolation } from './isolation.ts';
 import { type GenerationV1, generationV1Schema } from './v1/generation.ts';
 import { newerHints, olderVersion, schemaMember } from './version.ts';
 
@@ -49,7 +50,7 @@ export type GenerationSchema = (typeof schemas)[number];
 
 /** One applied state of the site. */
 export interface Generation {
-  /** Version 3 if a workload has `sets` or `podSecurity`, or an acceptance test ranks documents. */
+  /** Version 3 if a workload has `sets`, `podSecurity`, `ulimits` or `ipc`, or an acceptance test ranks documents. */
   readonly schema: GenerationSchema;
   /** 0 for the site before the first change. */
   readonly number: number;
@@ -121,7 +122,10 @@ export const generationKind: DocumentKind<Generation> = {
 export function generationSchema(releases: Generation['releases']): GenerationSchema {
   const later = releases.some(
     ({ workload: each, acceptance }) =>
-      'sets' in each || 'podSecurity' in each || usesRankings(acceptance),
+      'sets' in each ||
+      'podSecurity' in each ||
+      usesIsolation(each['services']) ||
+      usesRankings(acceptance),
   );
   return later ? schemas[1] : schemas[0];
 }

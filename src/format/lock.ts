@@ -4,10 +4,12 @@ import { type Digest, digestOf } from '../core/digest.ts';
 import { MAX_LOCK_BYTES } from '../core/limits.ts';
 import { usesRankings } from './acceptance.ts';
 import { usesCluster } from './cluster-content.ts';
+import { type DerivedSetting, derivedSettings } from './derived.ts';
 import type { DocumentKind } from './document.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Finding, finding } from './finding.ts';
+import { usesIsolation } from './isolation.ts';
 import {
   file,
   image,
@@ -28,7 +30,7 @@ const schemas = ['stowage/lock/v2', 'stowage/lock/v3'] as const;
 export interface Lock extends LockedCluster {
   /**
    * Version 3 if a model is not of a Hub or has a license in the manifest, if an image is not in a registry, if an acceptance test
-   * ranks documents, or if there are charts, objects or `cluster`.
+   * ranks documents, if a service has one of the fields of `isolation.ts`, or if there are charts, objects, `cluster` or `derived`.
    */
   readonly schema: (typeof schemas)[number];
   /** SHA-256 of the canonical JSON of the other fields: a lock that was edited does not match it. */
@@ -41,6 +43,8 @@ export interface Lock extends LockedCluster {
   readonly images: readonly LockedImage[];
   readonly files: readonly LockedFile[];
   readonly findings: readonly Finding[];
+  /** Settings of services that the manifest leaves open. */
+  readonly derived?: readonly DerivedSetting[];
 }
 
 /** A lock with these fields and its digest. */
@@ -53,7 +57,11 @@ export function sealLock(fields: Omit<Lock, 'schema' | 'digest'>): Lock {
 function schemaOf(fields: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
   const { manifest, models } = fields;
   const newer =
-    hasNewerSources(manifest) || models.some(isNewerModel) || usesRankings(manifest.acceptance);
+    hasNewerSources(manifest) ||
+    models.some(isNewerModel) ||
+    usesRankings(manifest.acceptance) ||
+    usesIsolation(manifest.services) ||
+    fields.derived !== undefined;
   return newer || usesCluster(manifest) || usesCluster(fields) ? schemas[1] : schemas[0];
 }
 
@@ -75,6 +83,7 @@ const fields = z.strictObject({
   charts: lockedCluster.charts.exactOptional(),
   objects: lockedCluster.objects.exactOptional(),
   findings: z.array(finding).max(100_000),
+  derived: derivedSettings.exactOptional(),
 });
 
 const schema: z.ZodType<Lock> = exact(

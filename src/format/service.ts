@@ -5,6 +5,7 @@ import { type Cause, follows } from './consequences.ts';
 import { always } from './defect.ts';
 import { exact } from './exact.ts';
 import * as field from './field.ts';
+import { type Isolation, isolationShape } from './isolation.ts';
 import { nodesDefects, type ProgramShape } from './nodes.ts';
 import { type Scaling, scalingDefects, scalingShape } from './scaling.ts';
 
@@ -74,7 +75,7 @@ export interface Adapter {
 }
 
 /** A service is typed, not a script: the same document renders to any target. */
-export interface Service extends Scaling {
+export interface Service extends Scaling, Isolation {
   readonly name: string;
   readonly image: string;
   readonly entrypoint?: string;
@@ -203,6 +204,7 @@ const program: ProgramShape = {
 };
 
 const scaling = scalingShape(size, program);
+const isolation = isolationShape(size);
 
 export const service: z.ZodType<Service> = exact(
   z
@@ -249,6 +251,8 @@ export const service: z.ZodType<Service> = exact(
       spread: scaling.spread.exactOptional(),
       requests: scaling.requests.exactOptional(),
       nodes: scaling.nodes.exactOptional(),
+      ulimits: isolation.ulimits.exactOptional(),
+      ipc: isolation.ipc.exactOptional(),
     })
     .superRefine(checkService, always),
 );
@@ -277,6 +281,10 @@ function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIs
   if (adapters !== undefined) defect(['adapters'], adapters, ['..', 'health', 'server']);
   if (service['network'] === 'none' && ports.length > 0)
     defect(['ports'], 'a service without a network has no ports');
+  if (service['ipc'] === 'host' && service['sharedMemory'] !== undefined)
+    defect(['sharedMemory'], 'ipc host uses the shared memory of the host: remove one of them', [
+      ...['..', 'ipc'],
+    ]);
   for (const { path, message } of scalingDefects(service)) defect(path, message);
   for (const { path, message } of nodesDefects(service)) defect(path, message);
 }
@@ -284,9 +292,14 @@ function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIs
 /** The kinds of servers that support adapters, and the argument or variable for them. */
 export const adapterSettings: Readonly<Partial<Record<ServerKind, string>>> = {
   vllm: '--lora-modules',
-  'llama.cpp': '--lora',
+  'llama.cpp': '--lora-scaled',
   sglang: '--lora-paths',
   tgi: 'LORA_ADAPTERS',
+};
+
+/** Arguments that load adapters in another way than {@link adapterSettings}. */
+const otherSettings: Readonly<Partial<Record<ServerKind, readonly string[]>>> = {
+  'llama.cpp': ['--lora', '--lora-init-without-apply'],
 };
 
 /** Why a service cannot use its adapters; undefined if it can. */
@@ -299,9 +312,16 @@ function adapterDefect(service: Fields): string | undefined {
     const kinds = Object.keys(adapterSettings).join(', ');
     return `${server === undefined ? 'a service without health' : `a server of kind ${server}`} does not support adapters: only ${kinds} do`;
   }
-  const used = textsOf(service['args']).some((each) => each.split('=')[0] === setting);
-  if (used || Object.hasOwn(fieldsOf(service['env']), setting))
-    return `${setting} is also set explicitly: remove it or the adapters`;
+  const settings = [
+    setting,
+    ...((otherSettings as Readonly<Record<string, readonly string[]>>)[String(server)] ?? []),
+  ];
+  const names = [
+    ...textsOf(service['args']).map((each) => each.split('=')[0]),
+    ...Object.keys(fieldsOf(service['env'])),
+  ];
+  const used = settings.find((each) => names.includes(each));
+  if (used !== undefined) return `${used} is also set explicitly: remove it or the adapters`;
   for (const member of ['model', 'name'] as const) {
     if (new Set(adapters.map((each) => each[member])).size !== adapters.length)
       return `two adapters have the same ${member}`;

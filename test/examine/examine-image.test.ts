@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
-import { type ExaminedImage, examineImage } from '../../src/examine/examine-image.ts';
+import {
+  derivedVariables,
+  type ExaminedImage,
+  examineImage,
+} from '../../src/examine/examine-image.ts';
 import { type Service, service } from '../../src/format/service.ts';
 import { expectCode } from '../support/error.ts';
 
@@ -60,55 +64,53 @@ describe('when an image is examined', () => {
 
 describe('when a Python server runs an image', () => {
   const python = { Env: ['PYTHON_VERSION=3.12'] };
-  const lacking = (config: object, wanted: object = {}): string | undefined => {
+  const settled = (config: object, wanted: object = {}): string[] => {
     const one: Service = service.parse({ name: 'llm', image: 'server', ...wanted });
-    const [found] = examineImage(image(1, config, { services: [one] }));
-    return found?.offer?.split('\n')[2]?.trim();
+    const examined = image(1, config, { services: [one] });
+    return [
+      ...examineImage(examined).map(({ offer }) => `offers ${offer?.split('\n')[2]?.trim()}`),
+      ...derivedVariables(examined).map(({ field, value }) => `${field} ${value}`),
+    ];
   };
 
-  it.each<[string, object, object, string | undefined]>([
-    ['neither home nor user', python, {}, 'env: { HOME: /tmp, USER: stowage }'],
-    ['both in the manifest', python, { env: { HOME: '/tmp', USER: 'x' } }, undefined],
-    ['both in the image', { Env: ['PYTHON_VERSION=3', 'HOME=/tmp/x', 'LOGNAME=y'] }, {}, undefined],
-    ['the user of the image by number', { ...python, User: '10001' }, {}, 'env: { HOME: /tmp }'],
+  it.each<[string, object, object, string[]]>([
+    ['neither home nor user', python, {}, ['env.HOME /tmp', 'env.USER stowage']],
+    ['both in the manifest', python, { env: { HOME: '/tmp', USER: 'x' } }, []],
+    ['both in the image', { Env: ['PYTHON_VERSION=3', 'HOME=/tmp/x', 'LOGNAME=y'] }, {}, []],
+    ['the user of the image by number', { ...python, User: '10001' }, {}, ['env.HOME /tmp']],
     [
       'a home in memory',
       { ...python, User: '10001:10001' },
       { env: { HOME: '/cache/a' }, mounts: [{ memory: '1GiB', path: '/cache' }] },
-      undefined,
+      [],
     ],
     [
       'a home beside memory',
       { ...python, User: '10001' },
       { env: { HOME: '/cached' }, mounts: [{ memory: '1GiB', path: '/cache' }] },
-      'env: { HOME: /tmp }',
+      ['offers env: { HOME: /tmp }'],
     ],
     [
       'a home in a volume of the image',
       { ...python, User: '10001', Volumes: { '/data': {} } },
       { env: { HOME: '/data' } },
-      undefined,
+      [],
     ],
-    [
-      'the user of the image, on a read-only root',
-      python,
-      { user: 'image' },
-      'env: { HOME: /tmp }',
-    ],
+    ['the user of the image, on a read-only root', python, { user: 'image' }, ['env.HOME /tmp']],
     [
       'root on a writable root',
       { Env: ['PYTHON_VERSION=3', 'HOME=/root'] },
       { user: 'image', readOnlyRoot: false },
-      undefined,
+      [],
     ],
-    ['a server that is not Python', {}, { entrypoint: '/app/llama-server' }, undefined],
+    ['a server that is not Python', {}, { entrypoint: '/app/llama-server' }, []],
     [
       'python by its entrypoint',
       { Entrypoint: ['python3'] },
       {},
-      'env: { HOME: /tmp, USER: stowage }',
+      ['env.HOME /tmp', 'env.USER stowage'],
     ],
-  ])('with %s, offers what it lacks', (_, config, wanted, offer) => {
-    expect(lacking(config, wanted)).toBe(offer);
+  ])('with %s, derives what is open and offers what is wrong', (_, config, wanted, found) => {
+    expect(settled(config, wanted)).toEqual(found);
   });
 });

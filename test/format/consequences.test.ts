@@ -102,7 +102,7 @@ describe('when a field belongs to no accepted form', () => {
     const value = bend(manifest(), 'acceptance.0.expect', { sentiment: 'good' });
     const { defects } = await expectCode(() => readValue(manifestKind, value), 'manifest-invalid');
     expect(defects).toEqual([
-      'acceptance[0].expect.sentiment: unknown field; expected one of: equals, contains, matches, jsonSchema, tokens',
+      'acceptance[0].expect.sentiment: unknown field; expected one of: equals, contains, matches, jsonSchema, tokens, nearest, dimension, norm',
     ]);
   });
 });

@@ -3,6 +3,7 @@ import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { Deployment } from '../../format/deployment.ts';
+import { withDerived } from '../../format/derived.ts';
 import { readJson } from '../../format/document.ts';
 import type { Finding } from '../../format/finding.ts';
 import type { Installer } from '../../format/installer.ts';
@@ -62,10 +63,11 @@ export async function comparableBundle(view: BundleView): Promise<Comparable> {
 export function comparableLock(lock: Lock): Comparable {
   const { manifest, seq, resolvedAt, findings } = lock;
   const { name, version, channel, description, platforms } = manifest;
+  const services = withDerived(manifest.services, lock.derived);
   return {
     ...{ kind: 'lock', verified: false },
     release: { name, version, channel, seq, resolvedAt, description, platforms },
-    ...{ deployment: manifest, findings },
+    ...{ deployment: { ...manifest, services }, findings },
     ...sections<'compared'>((kind) =>
       itemsIn<'locked'>(lock, kind).map((item) => kind.comparedFromLock(item)),
     ),

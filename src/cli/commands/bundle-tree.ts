@@ -6,6 +6,7 @@ import type { Seen } from '../../content/seen.ts';
 import { formatAmount, formatBytes } from '../../core/amount.ts';
 import type { AcceptanceTest } from '../../format/acceptance.ts';
 import { allParts, type Bundle, bundleSize } from '../../format/bundle.ts';
+import { ulimitValues } from '../../format/isolation.ts';
 import type { Mount, Service } from '../../format/service.ts';
 
 /** The contents of a bundle by kind, without empty kinds. */
@@ -70,7 +71,7 @@ function inFolder({ path, size }: { path: string; size: number }): { path: strin
 }
 
 function serviceBranch(service: Service): Branch {
-  const { name, image, ports, mounts, gpus, memory, health } = service;
+  const { name, image, ports, mounts, gpus, memory, sharedMemory, ipc, health } = service;
   return {
     text: `${name}  image ${image}`,
     below: [
@@ -81,6 +82,13 @@ function serviceBranch(service: Service): Branch {
       ...(service.args.length === 0 ? [] : [{ text: `arguments ${JSON.stringify(service.args)}` }]),
       ...(gpus === undefined ? [] : [{ text: `GPUs: ${gpus}` }]),
       ...(memory === undefined ? [] : [{ text: `memory ${formatBytes(memory)}` }]),
+      ...(sharedMemory === undefined
+        ? []
+        : [{ text: `shared memory ${formatBytes(sharedMemory)}` }]),
+      ...ulimitValues(service).map(([limit, value]) => ({
+        text: `ulimit ${limit}: ${value < 0 ? 'unlimited' : value}`,
+      })),
+      ...(ipc === undefined ? [] : [{ text: `ipc ${ipc}` }]),
       ...(health?.model === undefined ? [] : [{ text: `must list model ${health.model}` }]),
     ],
   };

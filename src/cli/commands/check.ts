@@ -1,5 +1,7 @@
+import { deriveOffline } from '../../build/derive.ts';
 import { counted } from '../../core/amount.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { derivedLines } from './derived-lines.ts';
 import { checkManifest, DEFAULT_MANIFEST } from './manifest-file.ts';
 
 /** Checks a manifest without a network and writes nothing. `stowage lock` begins with the same checks. */
@@ -15,8 +17,14 @@ export async function check(
     counted(files.length, 'file or folder', 'files or folders'),
     counted(services.length, 'service'),
   ];
+  const derived = deriveOffline(manifest);
+  const lines = [
+    `${file ?? DEFAULT_MANIFEST}: no defects`,
+    `  ${name} ${version}: ${contents.join(', ')}`,
+    ...derivedLines(derived),
+  ];
   return {
-    json: { manifest: file ?? DEFAULT_MANIFEST, name, version, defects: [] },
-    text: `${file ?? DEFAULT_MANIFEST}: no defects\n  ${name} ${version}: ${contents.join(', ')}\n`,
+    json: { manifest: file ?? DEFAULT_MANIFEST, name, version, defects: [], derived },
+    text: `${lines.join('\n')}\n`,
   };
 }

@@ -8,6 +8,7 @@ import { BlobStore } from '../../io/blob-store.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { explainedText, explainFindings, findingLines } from '../explain-findings.ts';
+import { derivedLines } from './derived-lines.ts';
 import { checkManifest, readPreviousLock } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
 
@@ -22,12 +23,13 @@ export async function lock(
   options: LockOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { manifest, folder, lockPath } = await checkManifest(file, context);
+  const { manifest, folder, lockPath, unstatedStartup } = await checkManifest(file, context);
   const { lock: previous, edited } = await readPreviousLock(lockPath, context);
   requireAdvance(options.seq, previous);
   const resolved = await resolve(manifest, {
     ...context,
     folder,
+    unstatedStartup,
     store: new BlobStore(storeFolder(context, options.store)),
     sources: await openSources(options, context),
     ...(previous === undefined ? {} : { previous, previousEdited: edited }),
@@ -42,6 +44,7 @@ export async function lock(
       lock: lockPath,
       unchanged,
       ...summary(locked),
+      derived: locked.derived ?? [],
       findings: explain ? explainFindings(findings) : findings,
     },
     text: text(locked, lockPath, {
@@ -93,6 +96,7 @@ function text(
   const lines = [
     `${lock.manifest.name} ${lock.manifest.version}, sequence ${lock.seq}, content ${formatBytes(lockBytes(lock))}`,
     ...fromLock(lock, (kind, item) => [`  ${kind.lockLine(item)}`]),
+    ...derivedLines(lock.derived),
     ...findings,
     unchanged ? `unchanged: ${path}` : `written to ${path}`,
     ...(isFirst

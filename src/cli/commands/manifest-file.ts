@@ -3,6 +3,7 @@ import { referenceDefects } from '../../build/image-references.ts';
 import { pathDefects } from '../../build/local-paths.ts';
 import { requireSameManifest } from '../../build/unchanged.ts';
 import { StowageError } from '../../core/error.ts';
+import { fieldsOf, listOf } from '../../core/fields.ts';
 import { MAX_LOCK_BYTES, MAX_MANIFEST_BYTES } from '../../core/limits.ts';
 import { readJson, readValue } from '../../format/document.ts';
 import { digestOfLock, editedLockKind, type Lock, lockKind, sealLock } from '../../format/lock.ts';
@@ -18,6 +19,12 @@ export interface ManifestFile {
   readonly manifest: Manifest;
   readonly folder: string;
   readonly lockPath: string;
+}
+
+/** A manifest that was checked, and what it leaves open. */
+export interface CheckedManifest extends ManifestFile {
+  /** The services with `health`, but without `startupSeconds`. */
+  readonly unstatedStartup: ReadonlySet<string>;
 }
 
 /** @throws StowageError `manifest-invalid`, each defect with its line and column */
@@ -40,14 +47,18 @@ async function readManifest(
 export async function checkManifest(
   file: string | undefined,
   context: CommandContext,
-): Promise<ManifestFile> {
+): Promise<CheckedManifest> {
   const path = context.path(file ?? DEFAULT_MANIFEST);
   const folder = dirname(path);
   const bytes = await readNamed(path, MAX_MANIFEST_BYTES);
   const { value, ...reading } = parseYaml(manifestKind, bytes, file ?? DEFAULT_MANIFEST);
   const further = [...(await pathDefects(value, folder)), ...referenceDefects(value)];
   const manifest = readValue(manifestKind, value, { ...reading, further });
-  return { manifest, folder, lockPath: join(folder, lockName(path)) };
+  const written = listOf(fieldsOf(value)['services']).filter(({ health }) => {
+    return health !== undefined && fieldsOf(health)['startupSeconds'] === undefined;
+  });
+  const unstatedStartup = new Set(written.map(({ name }) => String(name)));
+  return { manifest, folder, lockPath: join(folder, lockName(path)), unstatedStartup };
 }
 
 /** Reads a lock; undefined if there is none. @throws StowageError `lock-invalid`, also if it was edited */

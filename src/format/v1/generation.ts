@@ -26,7 +26,7 @@ interface ReleaseV1 {
   readonly acceptance: readonly AcceptanceTest[];
 }
 
-type ServiceV1 = Omit<RenderedService, 'site'>;
+type ServiceV1 = Omit<RenderedService, 'site' | 'ulimits' | 'ipc'>;
 
 const mount: z.ZodType<RenderedMount> = exact(
   z.union([

@@ -4,6 +4,7 @@ import { StowageError } from '../../core/error.ts';
 import { socketAddress } from '../../core/host-address.ts';
 import { quoted } from '../../core/printable.ts';
 import type { RenderedPort, RenderedService } from '../../format/containers.ts';
+import { ulimitValues } from '../../format/isolation.ts';
 import { offlineEnvironment } from '../offline-environment.ts';
 
 /** How long a server may take to finish responses before it is killed, in seconds. */
@@ -58,6 +59,9 @@ export function limitArguments(service: RenderedService): string[] {
   if (service.memory !== undefined) args.push('--memory', `${service.memory}b`);
   if (service.sharedMemory !== undefined) args.push('--shm-size', `${service.sharedMemory}b`);
   if (service.cpus !== undefined) args.push('--cpus', String(service.cpus));
+  for (const [name, value] of ulimitValues(service))
+    args.push('--ulimit', `${name}=${value}:${value}`);
+  if (service.ipc !== undefined) args.push('--ipc', service.ipc);
   return args;
 }
 

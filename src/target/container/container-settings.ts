@@ -1,5 +1,6 @@
 import { canonicalAddress, urlHost } from '../../core/host-address.ts';
 import type { RenderedService } from '../../format/containers.ts';
+import { ulimitValues } from '../../format/isolation.ts';
 import { labels, publishedPorts, specificationOf } from './container-arguments.ts';
 
 /** The settings of a container by field, such as `user` or `ports`, each as text. */
@@ -85,7 +86,16 @@ export interface InspectedContainer {
     readonly NanoCpus?: number;
     readonly PidsLimit?: number | null;
     readonly ShmSize?: number;
+    readonly IpcMode?: string;
+    readonly Ulimits?: readonly InspectedLimit[] | null;
   };
+}
+
+interface InspectedLimit {
+  /** `nofile` in docker, `RLIMIT_NOFILE` in podman. */
+  readonly Name?: string;
+  readonly Soft?: number;
+  readonly Hard?: number;
 }
 
 interface InspectedMount {
@@ -126,6 +136,8 @@ export function foundSettings(container: InspectedContainer): ContainerSettings 
     'CPU limit': limitText((HostConfig.NanoCpus ?? 0) / 1e9),
     'process limit': limitText(HostConfig.PidsLimit ?? 0),
     'shared memory': limitText(HostConfig.ShmSize),
+    ipc: orUnknown(HostConfig.IpcMode, ipcText),
+    ...foundLimits(HostConfig.Ulimits),
   };
   return {
     texts: withoutUnknown(texts),
@@ -162,6 +174,10 @@ export function neededSettings(
     'CPU limit': limitText(service.cpus),
     'process limit': limitText(service.pids),
     'shared memory': limitText(service.sharedMemory),
+    ipc: service.ipc,
+    ...Object.fromEntries(
+      ulimitValues(service).map(([name, value]) => [`ulimit ${name}`, ulimitText(value, value)]),
+    ),
   };
   const command = commandOf(service, image);
   return {
@@ -242,6 +258,33 @@ function listText(list: readonly string[]): string {
 
 function limitText(limit: number | undefined): string | undefined {
   return limit === undefined || limit <= 0 ? undefined : String(limit);
+}
+
+/** Engines call what no other container joins `private`, `shareable` or nothing. */
+function ipcText(mode: string): string {
+  return ['', 'private', 'shareable'].includes(mode) ? 'private' : mode;
+}
+
+/** The limits that an engine reports; `none` for those that it does not, if it reports any. */
+function foundLimits(
+  limits: readonly InspectedLimit[] | null | undefined,
+): Record<string, string | undefined> {
+  if (limits === undefined) return {};
+  const found = (limits ?? []).map(({ Name = '', Soft = 0, Hard = 0 }) => [
+    `ulimit ${Name.replace(/^RLIMIT_/i, '').toLowerCase()}`,
+    ulimitText(Soft, Hard),
+  ]);
+  return {
+    ...{ 'ulimit memlock': 'none', 'ulimit nofile': 'none', 'ulimit stack': 'none' },
+    ...(Object.fromEntries(found) as Record<string, string>),
+  };
+}
+
+/** Engines report no limit as -1 or as the largest number of 64 bits. */
+function ulimitText(soft: number, hard: number): string {
+  const text = (value: number): string =>
+    value < 0 || value >= Number.MAX_SAFE_INTEGER ? 'unlimited' : String(value);
+  return soft === hard ? text(soft) : `${text(soft)} to ${text(hard)}`;
 }
 
 function yesOrNo(value: boolean): 'yes' | 'no' {

@@ -264,8 +264,9 @@ function mountsOf(service: Service, context: PodContext): Mounted[] {
     }),
   ];
   const paths = new Set(mounted.map(({ mount }) => mount['mountPath']));
-  const { sharedMemory } = service;
-  if (sharedMemory !== undefined && !paths.has('/dev/shm'))
+  const { sharedMemory, ipc } = service;
+  // Pods do not share the memory of their node; without a size, they have as much as a host would give.
+  if ((sharedMemory !== undefined || ipc === 'host') && !paths.has('/dev/shm'))
     mounted.push(memoryMount('shared-memory', '/dev/shm', sharedMemory));
   for (const path of service.readOnlyRoot ? WRITABLE : [])
     if (!paths.has(path)) mounted.unshift(memoryMount(path.slice(1).replace('/', '-'), path));

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import type { RenderedService } from '../../../src/format/containers.ts';
-import { labelsOf, variablesOf } from '../../../src/target/container/container-arguments.ts';
+import {
+  labelsOf,
+  limitArguments,
+  variablesOf,
+} from '../../../src/target/container/container-arguments.ts';
 import type {
   ImageDefaults,
   InspectedContainer,
@@ -256,5 +260,49 @@ describe('when a container was changed', () => {
       .map(({ field }) => field)
       .filter((field) => !['label stowage.specification', 'image'].includes(field));
     expect(fields).toEqual(['user', 'memory']);
+  });
+});
+
+describe('when a service has limits of processes, or shares memory with its host', () => {
+  const of: RenderedService = {
+    ...llm,
+    ulimits: { memlock: 'unlimited', nofile: 65_536 },
+    ipc: 'host',
+  };
+  const limits = (memlock: number, nofile: number, prefix = 'RLIMIT_') => [
+    { Name: `${prefix}${prefix === '' ? 'memlock' : 'MEMLOCK'}`, Soft: memlock, Hard: memlock },
+    { Name: `${prefix}${prefix === '' ? 'nofile' : 'NOFILE'}`, Soft: nofile, Hard: nofile },
+  ];
+
+  it('is created with them', () => {
+    expect(limitArguments(of).slice(-6)).toEqual([
+      ...['--ulimit', 'memlock=-1:-1', '--ulimit', 'nofile=65536:65536', '--ipc', 'host'],
+    ]);
+    expect(limitArguments(llm).join(' ')).not.toMatch(/ulimit|ipc/);
+  });
+
+  it.each<[string, Host, string[]]>([
+    ['podman', { Ulimits: limits(-1, 65_536), IpcMode: 'host' }, []],
+    ['docker', { Ulimits: limits(-1, 65_536, ''), IpcMode: 'host' }, []],
+    [
+      'podman, with a limit',
+      { Ulimits: limits(65_536, 65_536), IpcMode: 'host' },
+      ['ulimit memlock'],
+    ],
+    [
+      'docker, without limits',
+      { Ulimits: null, IpcMode: 'host' },
+      ['ulimit memlock', 'ulimit nofile'],
+    ],
+    ['an own name space', { Ulimits: limits(-1, 65_536), IpcMode: 'private' }, ['ipc']],
+    ['an older engine', {}, []],
+  ])('reports what differs: %s', (_, host, fields) => {
+    const found = drift(inspected({}, { host }), of).map(({ field }) => field);
+    expect(found.filter((each) => !each.startsWith('label'))).toEqual(fields);
+  });
+
+  it('leaves to the engine what the service does not set', () => {
+    const host = { Ulimits: limits(65_536, 1024), IpcMode: 'shareable' };
+    expect(drift(inspected({}, { host }))).toEqual([]);
   });
 });

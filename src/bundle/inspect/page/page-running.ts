@@ -3,6 +3,7 @@ import { foreign, type Html, html } from '../../../core/html-text.ts';
 import type { AcceptanceRanking, AcceptanceTest } from '../../../format/acceptance.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { Deployment, GpuNeeds, HostNeeds } from '../../../format/deployment.ts';
+import { ulimitValues } from '../../../format/isolation.ts';
 import type { Mount, Service } from '../../../format/service.ts';
 import { facts, multiline, nothing, table } from '../../html/html-parts.ts';
 import { PRINTED } from './page-contents.ts';
@@ -19,6 +20,10 @@ export function running(bundle: Bundle): Html {
 
 function service(each: Service): Html {
   const { name, image, args, env, ports, mounts, gpus, memory, network, user, capabilities } = each;
+  const { sharedMemory, ipc } = each;
+  const limits = ulimitValues(each).map(
+    ([limit, value]) => `${limit} ${value < 0 ? 'unlimited' : value}`,
+  );
   const worker = each.nodes?.worker;
   return html`<div class="together"><h3>Service ${foreign(name)}</h3>
 ${facts([
@@ -48,6 +53,12 @@ ${facts([
   ['Capabilities', html`${foreign(capabilities.length === 0 ? 'none' : capabilities.join(', '))}`],
   ['GPUs', gpus === undefined ? undefined : html`${foreign(gpus)}`],
   ['Memory', memory === undefined ? undefined : html`${foreign(formatBytes(memory))}`],
+  [
+    'Shared memory',
+    sharedMemory === undefined ? undefined : html`${foreign(formatBytes(sharedMemory))}`,
+  ],
+  ['Limits of processes', lines(limits)],
+  ['IPC', ipc === undefined ? undefined : html`${foreign(ipc)}`],
 ])}</div>\n`;
 }
 

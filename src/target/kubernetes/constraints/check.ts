@@ -10,6 +10,7 @@ import { definitions } from './definitions.ts';
 import { depot } from './depot.ts';
 import { existence } from './existence.ts';
 import { imagePull } from './image-pull.ts';
+import { isolation } from './isolation.ts';
 import { networkPolicy, outsidePorts } from './network.ts';
 import { nodeDisk } from './node-disk.ts';
 import {
@@ -29,6 +30,7 @@ const rules: readonly ClusterRule[] = [
   version,
   leaderWorkerSets,
   clusterNeeds,
+  isolation,
   objectKinds,
   objectPlaces,
   objectPowers,

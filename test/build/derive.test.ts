@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { deriveOffline, deriveStartup } from '../../src/build/derive.ts';
+import { GIB } from '../../src/core/limits.ts';
+import type { DerivedSetting } from '../../src/format/derived.ts';
+import { withDerived } from '../../src/format/derived.ts';
+import type { LockedModel } from '../../src/format/locked-content.ts';
+import { type Service, service } from '../../src/format/service.ts';
+
+const serving = (server: string, more: object = {}): Service =>
+  service.parse({
+    name: 'llm',
+    image: 'server',
+    ports: [{ name: 'http', container: 8000, host: 8000 }],
+    health: { server, port: 'http' },
+    ...more,
+  });
+
+describe('when a manifest does not say how much shared memory a server has', () => {
+  it.each<[string, string, object, number | undefined]>([
+    ['vLLM', 'vllm', {}, 1],
+    ['SGLang', 'sglang', {}, 1],
+    ['llama-server', 'llama.cpp', {}, undefined],
+    ['vLLM over two GPUs', 'vllm', { args: ['serve', '/m', '--tensor-parallel-size', '2'] }, 2],
+    ['vLLM with =', 'vllm', { args: ['--tensor-parallel-size=4'] }, 4],
+    ['vLLM in short', 'vllm', { args: ['-tp', '8'] }, 8],
+    ['SGLang over two GPUs', 'sglang', { args: ['--tp', '2'] }, 2],
+    ['as many as the site says', 'vllm', { args: ['-tp', '${parameters.tp}'], gpus: 4 }, 4],
+    ['all GPUs', 'vllm', { gpus: 'all' }, 1],
+    ['an absurd number', 'vllm', { args: ['-tp', '100000'] }, 64],
+    ['none', 'vllm', { args: ['-tp', '0'] }, 1],
+    ['what the manifest says', 'vllm', { sharedMemory: '64MiB' }, undefined],
+    ['that of the host', 'vllm', { ipc: 'host' }, undefined],
+    ['a mount', 'vllm', { mounts: [{ memory: '2GiB', path: '/dev/shm' }] }, undefined],
+  ])('gives %s its share', (_, server, more, gibibytes) => {
+    const services = [serving(server, more)];
+    const derived = deriveOffline({ services });
+    expect(derived.map(({ field, value }) => [field, value])).toEqual(
+      gibibytes === undefined ? [] : [['sharedMemory', gibibytes * GIB]],
+    );
+    const [settled] = withDerived(services, derived);
+    expect(settled?.sharedMemory).toBe(
+      gibibytes === undefined ? services[0]?.sharedMemory : gibibytes * GIB,
+    );
+  });
+});
+
+describe('when a manifest does not say how long a server loads', () => {
+  const models = (size: number): Pick<LockedModel, 'name' | 'files'>[] => [
+    { name: 'base', files: [{ path: 'a', size }] as unknown as LockedModel['files'] },
+    { name: 'other', files: [{ path: 'b', size: 1e12 }] as unknown as LockedModel['files'] },
+  ];
+  const services = [serving('vllm', { mounts: [{ model: 'base', path: '/m' }] })];
+  const unstated = new Set(['llm']);
+
+  it.each([
+    [30_000_000_000, undefined],
+    [30_000_000_001, 601],
+    [65_000_000_000, 1300],
+    [1e15, 86_400],
+  ])('with %i bytes of models, allows %s s', (size, seconds) => {
+    const derived = deriveStartup({ services }, models(size), unstated);
+    expect(derived.map(({ value }) => value)).toEqual(seconds === undefined ? [] : [seconds]);
+    const [settled] = withDerived(services, derived);
+    expect(settled?.health?.startupSeconds).toBe(seconds ?? 600);
+  });
+
+  it('leaves what the manifest states', () => {
+    expect(deriveStartup({ services }, models(1e12), new Set())).toEqual([]);
+  });
+});
+
+describe('when derived settings are applied', () => {
+  it('never replaces a variable of the manifest, or a setting of another service', () => {
+    const services = [serving('vllm', { env: { HOME: '/home' } })];
+    const setting: DerivedSetting = {
+      ...{ service: 'llm', field: 'env.HOME', value: '/tmp', reason: '-' },
+    };
+    expect(withDerived(services, [setting])).toEqual(services);
+    expect(withDerived(services, [{ ...setting, field: 'env.USER', service: 'x' }])).toEqual(
+      services,
+    );
+  });
+});
