@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { type Fields, fieldsOf, listOf, textsOf } from '../core/fields.ts';
+import { fieldsOf, listOf } from '../core/fields.ts';
 import { GIB, KIB, MIB } from '../core/limits.ts';
+import { adapterDefect } from './adapter-settings.ts';
 import { type Cause, follows } from './consequences.ts';
 import { always } from './defect.ts';
 import { exact } from './exact.ts';
@@ -287,49 +288,6 @@ function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIs
     ]);
   for (const { path, message } of scalingDefects(service)) defect(path, message);
   for (const { path, message } of nodesDefects(service)) defect(path, message);
-}
-
-/** The kinds of servers that support adapters, and the argument or variable for them. */
-export const adapterSettings: Readonly<Partial<Record<ServerKind, string>>> = {
-  vllm: '--lora-modules',
-  'llama.cpp': '--lora-scaled',
-  sglang: '--lora-paths',
-  tgi: 'LORA_ADAPTERS',
-};
-
-/** Arguments that load adapters in another way than {@link adapterSettings}. */
-const otherSettings: Readonly<Partial<Record<ServerKind, readonly string[]>>> = {
-  'llama.cpp': ['--lora', '--lora-init-without-apply'],
-};
-
-/** Why a service cannot use its adapters; undefined if it can. */
-function adapterDefect(service: Fields): string | undefined {
-  const adapters = listOf(service['adapters']);
-  if (adapters.length === 0) return undefined;
-  const { server } = fieldsOf(service['health']);
-  const setting = (adapterSettings as Readonly<Record<string, string>>)[String(server)];
-  if (setting === undefined) {
-    const kinds = Object.keys(adapterSettings).join(', ');
-    return `${server === undefined ? 'a service without health' : `a server of kind ${server}`} does not support adapters: only ${kinds} do`;
-  }
-  const settings = [
-    setting,
-    ...((otherSettings as Readonly<Record<string, readonly string[]>>)[String(server)] ?? []),
-  ];
-  const names = [
-    ...textsOf(service['args']).map((each) => each.split('=')[0]),
-    ...Object.keys(fieldsOf(service['env'])),
-  ];
-  const used = settings.find((each) => names.includes(each));
-  if (used !== undefined) return `${used} is also set explicitly: remove it or the adapters`;
-  for (const member of ['model', 'name'] as const) {
-    if (new Set(adapters.map((each) => each[member])).size !== adapters.length)
-      return `two adapters have the same ${member}`;
-  }
-  const taken = listOf(service['mounts']).find(({ path }) =>
-    /^\/adapters(?:\/|$)/.test(String(path)),
-  );
-  return taken && `mount ${taken['path']} conflicts with the folder of the adapters`;
 }
 
 /**

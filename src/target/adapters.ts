@@ -1,6 +1,7 @@
 import { StowageError } from '../core/error.ts';
+import { adapterSettings } from '../format/adapter-settings.ts';
 import type { Bundle } from '../format/bundle.ts';
-import { type Adapter, adapterSettings, type Service } from '../format/service.ts';
+import type { Adapter, Service } from '../format/service.ts';
 
 /** What makes a server load its adapters. */
 export interface AdapterSettings {
