@@ -166,7 +166,7 @@ export function refuseDefects<T>(
   const count = lines.length === 1 ? '1 defect' : `${lines.length} defects`;
   const place = placed[0]?.place;
   return refuseDocument(kind, `${kind.name} has ${count}`, {
-    expected: 'a document of its schema',
+    expected: 'only known fields, with valid values',
     found: shown[0] ?? '',
     defects: shown,
     ...(place === undefined ? {} : { place }),

@@ -63,7 +63,13 @@ async function requestOf(
       throw usage('a rollback applies to the whole site', 'no release', release);
     return { intent: 'rollback', subject: String(to ?? (await generationBefore(site, entries))) };
   }
-  if (release === undefined) throw usage('no release given', 'NAME or NAME@VERSION', 'none');
+  if (release === undefined)
+    throw usage(
+      'no release given',
+      'NAME or NAME@VERSION',
+      'none',
+      'stowage status lists the releases; for a rollback, add --rollback',
+    );
   if (uninstall) return { intent: 'uninstall', subject: release };
   return { intent: 'install', subject: (await findImported(site, release)).id };
 }

@@ -3,21 +3,15 @@ import { readTrust } from '../../bundle/admission/trust-anchor.ts';
 import { trustFileName, trustFileVersion } from '../../bundle/admission/trust-files.ts';
 import { StowageError } from '../../core/error.ts';
 import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../../core/fingerprint.ts';
-import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
-import {
-  type RoleName,
-  readTrustDocument,
-  roleNames,
-  type Trust,
-  trustKind,
-} from '../../format/trust.ts';
-import { exists, readNamed, writeNew } from '../../io/file.ts';
+import { type RoleName, roleNames, type Trust, trustKind } from '../../format/trust.ts';
+import { exists, writeNew } from '../../io/file.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { keyKind } from '../../trust/key-kind.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { readDocument } from './trust-option.ts';
 import { readRoot, splitPair } from './trust-pair.ts';
 import { algorithmIn, type RoleOptions, rolesOf } from './trust-roles.ts';
 
@@ -68,7 +62,7 @@ export async function trustNext(
   options: NextOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const old = readTrustDocument(await readNamed(context.path(file), MAX_TRUST_BYTES));
+  const { trust: old } = await readDocument(file, context);
   for (const name of options.removeRoot) {
     if (old.roots.some((root) => root.name === name)) continue;
     const names = old.roots.map((root) => root.name).join(', ');

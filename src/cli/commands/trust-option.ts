@@ -1,7 +1,28 @@
 import { type GivenTrust, readTrust } from '../../bundle/admission/trust-anchor.ts';
+import { StowageError } from '../../core/error.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
+import { readTrustDocument, type Trust } from '../../format/trust.ts';
 import { readNamed } from '../../io/file.ts';
 import type { CommandContext } from '../command.ts';
+
+/**
+ * Reads a trust document.
+ * @throws StowageError `document-invalid`, also for a root certificate, which `--trust` accepts in its place; as `readNamed`
+ */
+export async function readDocument(
+  file: string,
+  context: CommandContext,
+): Promise<{ readonly trust: Trust; readonly bytes: Buffer }> {
+  const bytes = await readNamed(context.path(file), MAX_TRUST_BYTES);
+  const text = bytes.toString('latin1');
+  if (text.startsWith('{') || !text.includes('-----BEGIN CERTIFICATE-----'))
+    return { trust: readTrustDocument(bytes), bytes };
+  throw new StowageError('document-invalid', `${file} is a certificate`, {
+    expected: 'a trust document, in JSON',
+    found: 'a certificate in PEM',
+    hint: `openssl x509 -in ${file} -noout -subject -fingerprint -sha256 shows it; stowage trust init makes a trust document from root certificates`,
+  });
+}
 
 /** Reads the trust document or root certificate given with `--trust`. */
 export async function readTrustFile(file: string, context: CommandContext): Promise<GivenTrust> {

@@ -3,14 +3,13 @@ import { basename, dirname } from 'node:path';
 import { readChain, trustFileVersion } from '../../bundle/admission/trust-files.ts';
 import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
-import { MAX_TRUST_BYTES } from '../../core/limits.ts';
-import { type Role, type RoleName, readTrustDocument, type Trust } from '../../format/trust.ts';
-import { readNamed } from '../../io/file.ts';
+import type { Role, RoleName, Trust } from '../../format/trust.ts';
 import type { Certificate } from '../../trust/certificate.ts';
 import { evaluateSignatures, type SignerVerdict } from '../../trust/policy.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { signerLines } from './signers.ts';
+import { readDocument } from './trust-option.ts';
 
 /** The verdict on the signatures next to a document, by the document's own rules. */
 interface Standing {
@@ -23,8 +22,7 @@ interface Standing {
 /** Shows a trust document: roots, roles, limits, and whether its own signatures are valid. */
 export async function trustShow(file: string, context: CommandContext): Promise<CommandResult> {
   const path = context.path(file);
-  const bytes = await readNamed(path, MAX_TRUST_BYTES);
-  const trust = readTrustDocument(bytes);
+  const { trust, bytes } = await readDocument(file, context);
   const fingerprint = createHash('sha256').update(bytes).digest('hex');
   const roots = trustRoots(trust);
   const standing = await standingOf(path, trust, context.now());

@@ -1,10 +1,8 @@
 import { basename } from 'node:path';
 import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
-import { MAX_TRUST_BYTES } from '../../core/limits.ts';
-import { readTrustDocument } from '../../format/trust.ts';
-import { readNamed } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';
+import { readDocument } from './trust-option.ts';
 
 /** Signs a trust document; writes `FILE.NAME.p7s`. */
 export async function trustSign(
@@ -13,8 +11,8 @@ export async function trustSign(
   context: CommandContext,
 ): Promise<CommandResult> {
   const path = context.path(file);
-  const bytes = await readNamed(path, MAX_TRUST_BYTES);
-  const { version } = readTrustDocument(bytes);
+  const { trust, bytes } = await readDocument(file, context);
+  const { version } = trust;
   const identity = await readIdentity(options, context);
   const name = nameOf(identity, options.name);
   await placeBeside(path, name, bytes);

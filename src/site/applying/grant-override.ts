@@ -30,10 +30,20 @@ export async function grantOverride(
   const { rule } = request;
   const overridable = overridableRules(options.target);
   if (!overridable.includes(rule))
-    throw refuse(`rule ${rule} cannot be overridden`, overridable.join(', '), rule);
+    throw refuse(
+      `rule ${rule} cannot be overridden`,
+      overridable.join(', '),
+      rule,
+      'fix the cause: stowage plan --explain shows what each rule requires and what was found',
+    );
   const granted = checkDocument(requestKind, request);
   if (granted.by.trim() === '' || granted.reason.trim() === '')
-    throw refuse('an override needs a person and a reason', 'both as text', 'nothing');
+    throw refuse(
+      'an override needs a person and a reason',
+      'both as text',
+      'nothing',
+      requestKind.hint,
+    );
   return withSite(options, async (ledger) => {
     const now = options.now();
     const latest = momentOf(new Date(now.getTime() + MAX_DAYS * DAY_MS));
@@ -42,16 +52,13 @@ export async function grantOverride(
         'the end of the override is out of range',
         `a time after now and not after ${latest}`,
         granted.until,
+        `give an earlier end with --until, in UTC; an exception of more than ${MAX_DAYS} days belongs in the manifest or site.yaml`,
       );
     await ledger.append({ kind: 'overridden', ...granted }, now);
     return granted;
   });
 }
 
-function refuse(message: string, expected: string, found: string): StowageError {
-  return new StowageError('usage-invalid', message, {
-    expected,
-    found,
-    hint: 'run stowage plan --explain to list the rules; if possible, fix the cause instead',
-  });
+function refuse(message: string, expected: string, found: string, hint: string): StowageError {
+  return new StowageError('usage-invalid', message, { expected, found, hint });
 }

@@ -273,6 +273,21 @@ describe('when a trust document is signed', () => {
     expect(openssl([...verify, ...trusted, ...files], place).ok).toBe(true);
   });
 
+  it('says what a root certificate is, where a trust document is needed', async () => {
+    writeFileSync(join(place, 'anchor.pem'), encodeCertificate(keeper.root.certificate));
+    const by = ['--key', 'keeper.key.pem', '--certificate', 'keeper.signer.pem'];
+    for (const args of [
+      ['show', 'anchor.pem'],
+      ['sign', 'anchor.pem', ...by],
+      ['next', 'anchor.pem', '--output', 'anchor.json'],
+    ]) {
+      const { error } = await run(...args);
+      expect(error).toMatchObject({ code: 'document-invalid', found: 'a certificate in PEM' });
+      expect(error?.hint).toContain('openssl x509 -in anchor.pem');
+    }
+    expect(existsSync(join(place, 'anchor.json'))).toBe(false);
+  });
+
   it('refuses another document, another key, and an existing file', async () => {
     const by = ['--key', 'keeper.key.pem', '--certificate', 'keeper.signer.pem'];
     writeFileSync(join(place, 'note.json'), '{}');
