@@ -52,6 +52,20 @@ const FIRST = [
   'uninstall',
 ];
 
+/** The same in a program without the connected side. */
+const FIRST_AT_SITE = [
+  'doctor',
+  'inspect',
+  'verify',
+  'import',
+  'plan',
+  'install',
+  'status',
+  'logs',
+  'rollback',
+  'uninstall',
+];
+
 /** Commands under one heading of the help. */
 export interface CommandGroup {
   readonly title: string;
@@ -89,6 +103,7 @@ export function createProgram(
 ): Command {
   let verbosity: Verbosity = {};
   let called: Command | undefined;
+  let first = FIRST;
   const run: Run = (action) =>
     runAction(async (context) => {
       if (called !== undefined) requireValues(called);
@@ -121,7 +136,8 @@ export function createProgram(
       // Only the text is short: commander suggests a command from all of them.
       formatHelp: (command, help) => {
         if (command === program)
-          help.visibleCommands = (each) => visibleCommands(each).filter(isFirst);
+          help.visibleCommands = (each) =>
+            visibleCommands(each).filter((one) => [...first, 'help'].includes(one.name()));
         return Help.prototype.formatHelp.call(help, command, help);
       },
       // The help of the command lists its aliases.
@@ -147,7 +163,10 @@ export function createProgram(
     program.commandsGroup(title);
     for (const each of add) each(program, run);
   }
-  if (!program.commands.some((each) => each.name() === 'pack')) addElsewhere(program, run);
+  if (!program.commands.some((each) => each.name() === 'pack')) {
+    first = FIRST_AT_SITE;
+    addElsewhere(program, run);
+  }
   program.commandsGroup('Help:');
   const topics: Topics = Object.assign({}, ...groups.map((group) => group.topics ?? {}));
   addHelpCommand(program, run, topics);
@@ -183,10 +202,6 @@ function requireValues(command: Command): void {
     if (![values[option.attributeName()]].flat().includes('')) continue;
     throw usage('an option has an empty value', option.flags, `${option.long}=""`);
   }
-}
-
-function isFirst(command: Command): boolean {
-  return FIRST.includes(command.name()) || command.name() === 'help';
 }
 
 function inUsage(argument: Argument): string {

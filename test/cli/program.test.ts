@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { visibleCommands } from '../../src/cli/command-tree.ts';
 import { everyGroup } from '../../src/cli/every-group.ts';
-import { createProgram } from '../../src/cli/program.ts';
+import { createProgram, disconnectedGroups } from '../../src/cli/program.ts';
 import { PRODUCT_VERSION } from '../../src/core/product.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
@@ -94,6 +94,17 @@ describe('when the program is called', () => {
       ...['install', 'status', 'logs', 'rollback', 'uninstall', 'help'],
     ]);
     expect(stdout.split('\n').length).toBeLessThan(50);
+  });
+
+  it('lists those of a site first in the installer', async () => {
+    const { terminal, stdout } = fakeTerminal(folder());
+    const installer = createProgram(terminal, async () => {}, disconnectedGroups);
+    await installer.parseAsync(['node', 'stowage', '--help']).catch(() => {});
+    const listed = [...stdout().matchAll(/^ {2}([a-z-]+) /gm)].map((match) => match[1]);
+    expect(listed).toEqual([
+      ...['doctor', 'inspect', 'verify'],
+      ...['import', 'install', 'plan', 'status', 'logs', 'rollback', 'uninstall', 'help'],
+    ]);
   });
 
   it.each([[['--version']], [['-V']], [['-v']], [['version']]])(
