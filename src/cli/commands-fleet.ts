@@ -2,10 +2,19 @@ import { type Command, Option } from 'commander';
 import { targetNames } from '../format/site.ts';
 import type { FleetInitOptions } from './commands/fleet/init.ts';
 import type { FleetOption } from './commands/fleet/open-fleet.ts';
+import type { PromoteOptions, RecallOptions } from './commands/fleet/releases.ts';
 import type { FleetSignOptions } from './commands/fleet/sign.ts';
 import type { AddSiteOptions, ChangeSiteOptions } from './commands/fleet/sites.ts';
 import type { FleetStatusOptions } from './commands/fleet/status.ts';
-import { addCommand, fingerprintOption, type Run, repeatable, withKey } from './options.ts';
+import {
+  addCommand,
+  fingerprintOption,
+  passphraseFd,
+  passphraseFile,
+  type Run,
+  repeatable,
+  withKey,
+} from './options.ts';
 
 const fleet = (): Option =>
   new Option(
@@ -107,13 +116,63 @@ export function addFleetCommands(program: Command, run: Run): void {
         (await import('./commands/fleet/show.ts')).show(site, options, context),
       ),
     );
-  withKey(
-    command('sign <document>', 'add a signature to a document of the fleet that needs several'),
-  ).action((document: string, options: FleetSignOptions) =>
+  command(
+    'add-release <bundle...>',
+    'record the signed lists of bundles; their parts are not read',
+  ).action((places: string[], options: FleetOption) =>
     run(async (context) =>
-      (await import('./commands/fleet/sign.ts')).fleetSign(document, options, context),
+      (await import('./commands/fleet/releases.ts')).addReleases(places, options, context),
     ),
   );
+  command('releases', 'list releases with their channels, and where each recall stands').action(
+    (options: FleetOption) =>
+      run(async (context) =>
+        (await import('./commands/fleet/releases.ts')).listReleases(options, context),
+      ),
+  );
+  command('promote <release>', 'give a release, as NAME@VERSION, to the next channel')
+    .requiredOption('--to <channel>', 'channel of fleet.yaml that gets the release')
+    .option('--check', 'only show what is missing; exit with 0, or 4 if something is')
+    .option('--key <file>', 'private key file, PKCS#8 PEM')
+    .option('--certificate <file>', 'certificate of the key, PEM or DER')
+    .option('--name <name>', 'name of the signature (default: from the certificate)')
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .action((release: string, options: PromoteOptions) =>
+      run(async (context) =>
+        (await import('./commands/fleet/releases.ts')).promote(release, options, context),
+      ),
+    );
+  withKey(command('recall <release>', 'record that versions of a release must no longer run'))
+    .requiredOption('--versions <range>', 'versions, such as ">=1.2.0 <1.2.4"')
+    .requiredOption('--reason <text>', 'why, for the operators')
+    .option('--forward', 'sites upgrade, and do not go back')
+    .option('--back-to <version>', 'sites may also go back, to this version or a later one')
+    .action((release: string, options: RecallOptions) =>
+      run(async (context) =>
+        (await import('./commands/fleet/releases.ts')).recall(release, options, context),
+      ),
+    );
+  command('next [site]', 'show what must travel to a site now, or to each, in which order')
+    .addOption(label('only sites with this label (repeatable)'))
+    .action((site: string | undefined, options: FleetOption & { label: readonly string[] }) =>
+      run(async (context) =>
+        (await import('./commands/fleet/next.ts')).next(site, options, context),
+      ),
+    );
+  withKey(
+    command('sign <document>', 'add a signature to a document of the fleet that needs several'),
+  )
+    .addOption(
+      new Option('--role <role>', 'what the signature counts for')
+        .choices(['release', 'approval'])
+        .default('release'),
+    )
+    .action((document: string, options: FleetSignOptions) =>
+      run(async (context) =>
+        (await import('./commands/fleet/sign.ts')).fleetSign(document, options, context),
+      ),
+    );
   command(
     'trust <file>',
     'record the next trust document, signed as the present one requires',

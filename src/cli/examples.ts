@@ -33,6 +33,16 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage fleet status --check',
   ],
   'fleet show': ['stowage fleet show vault'],
+  'fleet add-release': ['stowage fleet add-release chat-1.4.0 embed-2.0.0'],
+  'fleet releases': ['stowage fleet releases'],
+  'fleet promote': [
+    'stowage fleet promote chat@1.4.0 --to stable --check',
+    'stowage fleet promote chat@1.4.0 --to stable --key release.key.pem --certificate release.pem',
+  ],
+  'fleet recall': [
+    'stowage fleet recall chat --versions "<1.4" --reason leak --forward --key k.pem --certificate c.pem',
+  ],
+  'fleet next': ['stowage fleet next vault', 'stowage fleet next --label region=north'],
   'fleet sign': [
     'stowage fleet sign sites/vault/1.json --key second.key.pem --certificate second.pem',
   ],

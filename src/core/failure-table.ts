@@ -234,6 +234,10 @@ export const failures = {
     cause: 'the fleet has no site of this name',
     remedy: 'stowage fleet sites lists the sites; stowage fleet add-site adds one',
   },
+  'promotion-blocked': {
+    cause: 'what fleet.yaml asks for before a promotion was not shown',
+    remedy: 'add --check to see what is missing; receipts of healthy sites are evidence',
+  },
   'release-unknown': {
     cause: 'the site has no such release, or the release is not running',
     remedy: 'stowage status lists the releases; stowage import adds a bundle',

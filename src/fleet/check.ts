@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import type { Context } from '../core/event.ts';
 import { ioError } from '../io/file.ts';
 import type { FleetFolder } from './fleet-folder.ts';
-import { readRecorded } from './index/apply-document.ts';
+import { readRecorded } from './index/applying.ts';
 import { withIndex } from './index/fleet-index.ts';
 import { signatureOf } from './site-document.ts';
 
@@ -21,7 +21,16 @@ export interface FleetCheck {
 }
 
 /** The folders whose files must be recorded. */
-const PLACES = ['trust', 'sites', 'handovers', 'receipts', 'ledger'];
+const PLACES = [
+  'trust',
+  'sites',
+  'handovers',
+  'releases',
+  'promotions',
+  'recalls',
+  'receipts',
+  'ledger',
+];
 
 /**
  * Reads every document of a fleet again, verifies it, and builds the index anew.

@@ -3,7 +3,8 @@ import { signDetached } from '../trust/cms-sign.ts';
 import { requireCounted } from '../trust/policy.ts';
 import { type ChangeOptions, changeFleet } from './change.ts';
 import type { FleetFolder } from './fleet-folder.ts';
-import { readRecorded } from './index/apply-document.ts';
+import { readRecorded } from './index/applying.ts';
+import { factAt } from './promote.ts';
 import type { FactSigner } from './record-site.ts';
 import { signaturesBeside } from './signatures-beside.ts';
 
@@ -23,7 +24,7 @@ export interface SignedFact {
 export async function signFact(
   folder: FleetFolder,
   path: string,
-  by: FactSigner,
+  { by, role }: { readonly by: FactSigner; readonly role: 'release' | 'approval' },
   options: ChangeOptions,
 ): Promise<SignedFact> {
   return changeFleet(folder, options, async (fleet) => {
@@ -41,24 +42,19 @@ export async function signFact(
     requireCounted(
       { name: `${by.name}.p7s`, bytes: content },
       { content: bytes, signatures: await signaturesBeside(folder.path(path)) },
-      { trust, role: 'release', now },
+      { trust, role, now },
     );
     await fleet.add({
       ...{ action: 'sign', subject: path },
       files: [{ path: signature, bytes: content, recorded: true }],
     });
-    const defect = fleet.database.first<{ text: string }>(
-      'SELECT text FROM defect WHERE path = ?',
-      path,
-    );
-    return defect === undefined
-      ? { signature, inForce: true }
-      : { signature, inForce: false, reason: defect.text };
+    const { document: _, ...state } = factAt(path, fleet);
+    return { signature, ...state };
   });
 }
 
 function isSigned(path: string): boolean {
-  return path.startsWith('sites/') && path.endsWith('.json');
+  return /^(?:sites|promotions|recalls)\/.*\.json$/.test(path);
 }
 
 function notSignable(path: string): StowageError {

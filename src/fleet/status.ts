@@ -4,6 +4,7 @@ import type { FleetSite } from '../format/fleet/fleet-site.ts';
 import type { Alarm, AlarmKind } from './history.ts';
 import type { Database } from './index/database.ts';
 import type { ReceiptState } from './receipt-state.ts';
+import { availableSince, type Catalog, catalogOf, newerThan, recallOf } from './releases.ts';
 import { hasLabels, sitesOf } from './sites.ts';
 
 /** How bad a problem is: `failing` for what does not work or cannot be believed, `attention` for what a person should look at. */
@@ -24,11 +25,22 @@ export interface NewestReceipt {
   readonly state: ReceiptState;
 }
 
+/** A release that is older than what the channels of its site have. */
+export interface Behind {
+  readonly name: string;
+  /** How many newer versions there are. */
+  readonly versions: number;
+  readonly newest: string;
+  /** Whole days since the first of them was available. */
+  readonly days: number;
+}
+
 /** A site as its receipts show it. */
 export interface SiteStatus {
   readonly site: FleetSite;
   /** Absent while no receipt came home. */
   readonly receipt?: NewestReceipt;
+  readonly behind: readonly Behind[];
   readonly alarms: readonly Alarm[];
   readonly problems: readonly Problem[];
 }
@@ -81,12 +93,13 @@ export function fleetStatus(
     ),
     ({ site }) => site,
   );
+  const catalog = catalogOf(database);
   const sites = sitesOf(database)
     .filter((each) => filter.site === undefined || each.name === filter.site)
     .filter((each) => hasLabels(each, filter.labels ?? []))
     .map((site) => {
       const of = (alarms.get(site.name) ?? []).map(({ site: _, ...alarm }) => alarm);
-      return siteStatus(site, { row: rows.get(site.name), alarms: of, settings, now });
+      return siteStatus(site, { row: rows.get(site.name), alarms: of, settings, now, catalog });
     })
     .filter((each) => runs(each, filter.release));
   const defects = database.all<{ path: string; text: string }>(
@@ -102,21 +115,23 @@ function siteStatus(
     readonly alarms: readonly Alarm[];
     readonly settings: Fleet;
     readonly now: Date;
+    readonly catalog: Catalog;
   },
 ): SiteStatus {
-  const { row, alarms, settings, now } = about;
+  const { row, alarms, settings, now, catalog } = about;
   const found = alarms.map(
     ({ kind, text }): Problem => ({ level: GRAVE.has(kind) ? 'failing' : 'attention', text }),
   );
   if (row === undefined) {
     const none: Problem = { level: 'attention', text: 'no receipt came home yet' };
-    return { site, alarms, problems: site.retired === true ? [] : [none, ...found] };
+    return { site, behind: [], alarms, problems: site.retired === true ? [] : [none, ...found] };
   }
   const state = JSON.parse(row.state) as ReceiptState;
   const { path, at, generation } = row;
   const ageDays = Math.max(0, Math.floor((now.getTime() - Date.parse(at)) / DAY_MS));
   const receipt: NewestReceipt = { path, at, ageDays, generation, state };
   const problems = [
+    ...releaseProblems(state, catalog),
     ...stateProblems(state, now),
     ...(row.outcome === 'rolled-back'
       ? [attention('the last change failed and was rolled back')]
@@ -126,7 +141,47 @@ function siteStatus(
       : []),
     ...found,
   ];
-  return { site, receipt, alarms, problems: site.retired === true ? [] : problems };
+  const behind = site.retired === true ? [] : behindOf(site, { state, catalog, now });
+  return { site, receipt, behind, alarms, problems: site.retired === true ? [] : problems };
+}
+
+/** Recalled releases, and bundles of which the fleet knows nothing although it knows others of their name. */
+function releaseProblems({ releases }: ReceiptState, catalog: Catalog): Problem[] {
+  return releases.flatMap((each): Problem[] => {
+    const { name, version, bundle } = each;
+    const recall = recallOf(each, catalog);
+    const known = catalog.releases.filter((release) => release.name === name);
+    const isStrange = known.length > 0 && !known.some((release) => release.bundle === bundle);
+    const way =
+      recall?.backTo === undefined ? 'upgrade' : `upgrade, or go back to ${recall.backTo} or later`;
+    return [
+      ...(recall === undefined
+        ? []
+        : [
+            {
+              level: 'failing',
+              text: `runs ${name} ${version}, which is recalled: ${recall.reason}; next: ${way}`,
+            } as const,
+          ]),
+      ...(isStrange
+        ? [attention(`runs ${name} ${version} of a bundle that this fleet does not know`)]
+        : []),
+    ];
+  });
+}
+
+function behindOf(
+  { channels }: FleetSite,
+  { state, catalog, now }: { state: ReceiptState; catalog: Catalog; now: Date },
+): Behind[] {
+  return state.releases.flatMap((running): Behind[] => {
+    const newer = newerThan(running, channels, catalog);
+    const [newest] = newer;
+    if (newest === undefined) return [];
+    const since = newer.map((each) => availableSince(each, channels)).toSorted()[0] ?? '';
+    const days = Math.max(0, Math.floor((now.getTime() - Date.parse(since)) / DAY_MS));
+    return [{ name: running.name, versions: newer.length, newest: newest.version, days }];
+  });
 }
 
 function stateProblems(state: ReceiptState, now: Date): Problem[] {

@@ -5,6 +5,8 @@ import { fleetKind } from './fleet/fleet.ts';
 import { fleetEntryKind } from './fleet/fleet-entry.ts';
 import { fleetSiteKind } from './fleet/fleet-site.ts';
 import { keyHandoverKind } from './fleet/key-handover.ts';
+import { promotionKind } from './fleet/promotion.ts';
+import { recallOrderKind } from './fleet/recall-order.ts';
 import { lockKind } from './lock.ts';
 import { manifestKind } from './manifest.ts';
 import { planKind } from './plan.ts';
@@ -27,6 +29,8 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   manifest: manifestKind,
   objects: renderedObjectsKind,
   plan: planKind,
+  promotion: promotionKind,
+  'recall-order': recallOrderKind,
   receipt: receiptKind,
   'repair-list': repairListKind,
   report: reportKind,

@@ -16,6 +16,8 @@ import { fleetKind } from '../../src/format/fleet/fleet.ts';
 import { fleetEntryKind } from '../../src/format/fleet/fleet-entry.ts';
 import { fleetSiteKind } from '../../src/format/fleet/fleet-site.ts';
 import { keyHandoverKind } from '../../src/format/fleet/key-handover.ts';
+import { promotionKind } from '../../src/format/fleet/promotion.ts';
+import { recallOrderKind } from '../../src/format/fleet/recall-order.ts';
 import { generationKind } from '../../src/format/generation.ts';
 import { journalKind } from '../../src/format/journal.ts';
 import { ledgerEntryKind, ledgerHeadKind } from '../../src/format/ledger.ts';
@@ -46,6 +48,8 @@ const documents: readonly [string, DocumentKind<unknown>, object][] = [
   ['fleet', fleetKind, sample.fleet()],
   ['site of a fleet', fleetSiteKind, sample.fleetSite()],
   ['entry of the ledger of a fleet', fleetEntryKind, sample.fleetEntry()],
+  ['promotion', promotionKind, sample.promotion()],
+  ['recall of a fleet', recallOrderKind, sample.recallOrder()],
   ['key handover', keyHandoverKind, sample.keyHandover()],
   ['ledger head', ledgerHeadKind, { number: 7, digest: 'f'.repeat(128) }],
 ];

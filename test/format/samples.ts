@@ -5,6 +5,8 @@ import type { Fleet } from '../../src/format/fleet/fleet.ts';
 import type { FleetEntry } from '../../src/format/fleet/fleet-entry.ts';
 import type { FleetSite } from '../../src/format/fleet/fleet-site.ts';
 import type { KeyHandover } from '../../src/format/fleet/key-handover.ts';
+import type { Promotion } from '../../src/format/fleet/promotion.ts';
+import type { RecallOrder } from '../../src/format/fleet/recall-order.ts';
 import type { Generation } from '../../src/format/generation.ts';
 import type { InstallerComponents } from '../../src/format/installer-components.ts';
 import type { LedgerEntry } from '../../src/format/ledger.ts';
@@ -533,5 +535,24 @@ export function keyHandover(): Loose<KeyHandover> {
     site: 'vault',
     at: '2026-11-21T10:00:00Z',
     certificate: 'AAAA',
+  };
+}
+
+export function promotion(): Loose<Promotion> {
+  return {
+    schema: 'stowage/promotion/v1',
+    ...{ release: 'chat', version: '1.4.0', seq: 3, bundle: 'e'.repeat(128) },
+    ...{ from: 'candidate', to: 'stable', at: '2026-11-21T10:00:00Z' },
+    evidence: ['channel candidate has it: it is in candidate'],
+    approval: true,
+  };
+}
+
+export function recallOrder(): Loose<RecallOrder> {
+  return {
+    schema: 'stowage/recall-order/v1',
+    ...{ number: 1, release: 'chat', versions: '<1.4.0', reason: 'leak' },
+    strategy: { backTo: '1.2.0' },
+    at: '2026-11-21T10:00:00Z',
   };
 }

@@ -1,12 +1,7 @@
 import { readSignature } from '../../bundle/bundle-files.ts';
-import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import { MAX_CONTROL_FILE_BYTES } from '../../core/limits.ts';
 import { readCanonical } from '../../format/document.ts';
 import { fleetSiteKind } from '../../format/fleet/fleet-site.ts';
-import type { Trust } from '../../format/trust.ts';
-import { readBounded } from '../../io/file.ts';
-import { damagedFleet, type FleetFolder } from '../fleet-folder.ts';
 import { judgeFact } from '../judged.ts';
 import { isHealthy, stateOf } from '../receipt-state.ts';
 import { signaturesBeside } from '../signatures-beside.ts';
@@ -17,31 +12,12 @@ import {
   signatureOf,
   siteOf,
 } from '../site-document.ts';
+import { applyPromotion, applyRecall, applyRelease } from './apply-release.ts';
+import { type Applying, misplaced, type Recorded, readRecorded } from './applying.ts';
 import type { Database } from './database.ts';
 
-/** A document that an entry recorded. */
-export interface Recorded {
-  readonly path: string;
-  readonly sha512: string;
-  /** The entry that recorded it, and when. */
-  readonly entry: string;
-  readonly at: string;
-}
-
-export interface Applying {
-  readonly folder: FleetFolder;
-  readonly database: Database;
-  /** Oldest first. */
-  readonly trust: readonly Trust[];
-  readonly now: Date;
-  /** Documents that this command verified a moment ago, by path. */
-  readonly verified: ReadonlyMap<string, SiteDocument>;
-  /** The sites whose history changed. */
-  readonly touched: Set<string>;
-}
-
-/** The order in which documents are applied: sites before what their keys signed. */
-const kinds = ['sites', 'handovers', 'receipts'] as const;
+/** The order in which documents are applied: sites before what their keys signed, releases before their promotions. */
+const kinds = ['sites', 'handovers', 'releases', 'promotions', 'recalls', 'receipts'] as const;
 type Kind = (typeof kinds)[number];
 
 /** The documents of an index in the order in which they must be applied; those that it does not read are left out. */
@@ -69,6 +45,9 @@ export async function applyDocument(recorded: Recorded, applying: Applying): Pro
 const appliers: Readonly<Record<Kind, (recorded: Recorded, to: Applying) => Promise<void>>> = {
   sites: applySite,
   handovers: applyHandover,
+  releases: applyRelease,
+  promotions: applyPromotion,
+  recalls: applyRecall,
   receipts: applyReceipt,
 };
 
@@ -149,28 +128,6 @@ async function siteDocument(
   return document;
 }
 
-/** The bytes of a document, as they were recorded. @throws StowageError `fleet-damaged`, `io-failed` */
-export async function readRecorded(
-  { path, sha512 }: Pick<Recorded, 'path' | 'sha512'>,
-  folder: FleetFolder,
-): Promise<Buffer> {
-  let bytes: Buffer;
-  try {
-    bytes = await readBounded(folder.path(path), MAX_CONTROL_FILE_BYTES);
-  } catch (cause) {
-    if (!(cause instanceof StowageError) || cause.code === 'io-failed') throw cause;
-    const found = cause.code === 'file-missing' ? 'nothing' : (cause.found ?? 'no regular file');
-    throw damagedFleet(`${path} is missing`, { expected: 'the recorded document', found, cause });
-  }
-  const found = sriHex(sriOf(bytes));
-  if (found === sha512) return bytes;
-  const conflict = bytes.includes('<<<<<<< ') ? ', with the marks of a merge conflict' : '';
-  throw damagedFleet(`${path} is not what was recorded`, {
-    expected: `SHA-512 ${sha512.slice(0, 16)}`,
-    found: `${found.slice(0, 16)}${conflict}`,
-  });
-}
-
 /** @throws StowageError `signer-untrusted` unless the key is one of the site's */
 export function requireKey(database: Database, site: string, fingerprint: string): void {
   const keys = database.all<{ fingerprint: string }>(
@@ -203,11 +160,4 @@ export function requireKey(database: Database, site: string, fingerprint: string
 
 function requirePath(path: string, expected: string): void {
   if (path !== expected) throw misplaced(path);
-}
-
-function misplaced(path: string): StowageError {
-  return damagedFleet(`${path} is not where its content belongs`, {
-    expected: 'a folder and name that match the document',
-    found: path,
-  });
 }

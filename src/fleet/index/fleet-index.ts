@@ -11,7 +11,8 @@ import { damagedFleet, type FleetFolder, OWN_FOLDER } from '../fleet-folder.ts';
 import { alarmsOf, newestOf } from '../history.ts';
 import { entryPath } from '../record.ts';
 import type { SiteDocument } from '../site-document.ts';
-import { type Applying, applyDocument, inApplyingOrder, type Recorded } from './apply-document.ts';
+import { applyDocument, inApplyingOrder } from './apply-document.ts';
+import type { Applying, Recorded } from './applying.ts';
 import { Database } from './database.ts';
 import { historyOf, oldKeysOf } from './site-history.ts';
 

@@ -13,6 +13,7 @@ import {
 import { packedAt } from '../../support/context.ts';
 import { type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
+import { smallBundle } from '../../support/small-bundle.ts';
 import { authority } from '../../support/small-fleet.ts';
 
 const scratch = scratchFolder(true);
@@ -105,6 +106,44 @@ describe('when a fleet is created and used', () => {
     expect((await fleet('show', 'nowhere')).error?.code).toBe('site-unknown');
   });
 
+  it('records releases, promotes and recalls them, and says what must travel', async () => {
+    const { folder } = await smallBundle({
+      place: join(root, 'made'),
+      authority,
+      channel: 'candidate',
+    });
+    expect((await fleet('releases')).stdout).toBe('no releases\n');
+    expect((await fleet('add-release', folder)).stdout).toMatch(
+      /^added chat 1\.0\.0, bundle [0-9a-f]{16}\n$/,
+    );
+    expect((await fleet('add-release', folder)).stdout).toMatch(/^known already: chat 1\.0\.0/);
+    const promote = (...args: readonly string[]): Promise<Ran> =>
+      fleet('promote', 'chat@1.0.0', '--to', 'stable', ...args);
+    const missing = await promote('--check');
+    expect(missing).toMatchObject({ status: 4, stdout: expect.stringContaining('  MISSING: ') });
+    expect((await promote(...KEY)).error?.code).toBe('promotion-blocked');
+    writeFileSync(
+      join(root, 'works', 'fleet.yaml'),
+      'apiVersion: stowage/v1\nname: works\nchannels: { candidate: {}, stable: { from: candidate } }\n',
+    );
+    expect(await promote('--check')).toMatchObject({ status: 0 });
+    expect((await promote()).error?.code).toBe('usage-invalid');
+    expect((await promote(...KEY)).stdout).toMatch(
+      /^promoted chat 1\.0\.0 to stable\n {2}promotions\/stable\/[0-9a-f]{32}\.json\n$/,
+    );
+    expect((await fleet('releases')).stdout).toContain('candidate, stable');
+    expect((await fleet('next', site.name)).stdout).toContain('nothing must travel');
+    const recall = (...args: readonly string[]): Promise<Ran> =>
+      fleet('recall', 'chat', '--versions', '1.2.0', '--reason', 'leak', ...args, ...KEY);
+    expect((await recall()).status).toBe(2);
+    expect((await recall('--forward', '--back-to', '1.0.0')).status).toBe(2);
+    expect((await recall('--back-to', '1.0')).status).toBe(2);
+    expect((await recall('--back-to', '1.0.0')).status).toBe(0);
+    expect((await fleet('next')).stdout).toContain('recall of chat 1.2.0: leak');
+    expect((await fleet('status', '--check')).status).toBe(6);
+    expect((await fleet('releases')).stdout).toContain(`still running: ${site.name}`);
+  });
+
   it('changes the site, and keeps what is not given', async () => {
     const change = (...args: readonly string[]): Promise<Ran> =>
       fleet('change-site', site.name, ...args, ...KEY);
@@ -140,7 +179,7 @@ describe('when a fleet is created and used', () => {
   it('is found whole by a check', async () => {
     expect(await fleet('check')).toMatchObject({
       status: 0,
-      stdout: '12 documents and 5 ledger entries verified; the index is up to date\n',
+      stdout: '19 documents and 8 ledger entries verified; the index is up to date\n',
     });
     writeFileSync(join(root, 'works', 'sites', site.name, '9.json'), '{}');
     const { error } = await fleet('check');

@@ -23,9 +23,10 @@ export function changeOptions(context: CommandContext): ChangeOptions {
 export async function factSigner(
   options: KeyOptions,
   context: CommandContext,
+  role: 'release' | 'approval' = 'release',
 ): Promise<FactSigner> {
   const identity = await readIdentity(options, context);
-  const name = nameOf(identity, options.name);
+  const name = nameOf(identity, options.name, role);
   return { name, signer: { ...identity, key: await readKey(options.key, options, context) } };
 }
 

@@ -125,6 +125,11 @@ function healthOf({ site, receipt, problems }: SiteStatus): string {
   return worstOf(problems) ?? 'healthy';
 }
 
-function releasesOf({ receipt }: SiteStatus): string[] {
-  return (receipt?.state.releases ?? []).map(({ name, version }) => `${name} ${version}`);
+function releasesOf({ receipt, behind }: SiteStatus): string[] {
+  return (receipt?.state.releases ?? []).map(({ name, version }) => {
+    const late = behind.find((each) => each.name === name);
+    return late === undefined
+      ? `${name} ${version}`
+      : `${name} ${version} (${late.versions} behind ${late.newest}, ${late.days} d)`;
+  });
 }

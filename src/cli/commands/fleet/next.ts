@@ -1,0 +1,56 @@
+import { exactBytes } from '../../../core/amount.ts';
+import { printableLines } from '../../../core/printable.ts';
+import { withIndex } from '../../../fleet/index/fleet-index.ts';
+import { type NextForSite, nextForSites } from '../../../fleet/next.ts';
+import { hasLabels, siteNamed, sitesOf } from '../../../fleet/sites.ts';
+import type { CommandContext, CommandResult } from '../../command.ts';
+import { type FleetOption, labelsOf, openFleet } from './open-fleet.ts';
+
+/** What must travel to a site, or to each. */
+export async function next(
+  site: string | undefined,
+  options: FleetOption & { readonly label: readonly string[] },
+  context: CommandContext,
+): Promise<CommandResult> {
+  const folder = await openFleet(options, context);
+  const labels = labelsOf(options.label);
+  return withIndex(folder, context, async (fleet) => {
+    const { database } = fleet;
+    const sites =
+      site === undefined
+        ? sitesOf(database).filter((each) => hasLabels(each, labels))
+        : [siteNamed(database, site)];
+    const found = await nextForSites(fleet, sites, context.now());
+    const shown = site === undefined ? found.filter(isDue) : found;
+    const text =
+      shown.length === 0 ? 'nothing must travel\n' : `${shown.flatMap(lines).join('\n')}\n`;
+    return { json: { sites: found }, text: printableLines(text) };
+  });
+}
+
+function isDue({ trust, recalls, releases, obstacles }: NextForSite): boolean {
+  return trust !== undefined || recalls.length + releases.length + obstacles.length > 0;
+}
+
+function lines(due: NextForSite): string[] {
+  const { site, receipt, trust, recalls, releases, obstacles } = due;
+  const travels = [
+    ...(trust === undefined ? [] : [`  trust document ${trust}`]),
+    ...recalls.map(
+      ({ name, version, reason, backTo }) =>
+        `  recall of ${name} ${version}: ${reason}; ${backTo === undefined ? 'upgrade only' : `upgrade, or go back to ${backTo} or later`}`,
+    ),
+    ...releases.map(({ name, version, from, bundle, bytes, missing }, at) => {
+      const amount =
+        missing === undefined
+          ? exactBytes(bytes)
+          : `${exactBytes(missing)} of content that the site lacks, of a bundle of ${exactBytes(bytes)}`;
+      return `  ${at + 1}. ${name} ${version}, replacing ${from}: ${amount}, bundle ${bundle.slice(0, 16)}`;
+    }),
+    ...obstacles.map((each) => `  OBSTACLE: ${each}`),
+  ];
+  return [
+    `${site}${receipt === undefined ? '' : `, by its receipt of ${receipt.at}`}`,
+    ...(travels.length === 0 ? ['  nothing must travel'] : travels),
+  ];
+}

@@ -1,0 +1,81 @@
+import { counted } from '../core/amount.ts';
+import type { Fleet } from '../format/fleet/fleet.ts';
+import type { Database } from './index/database.ts';
+import { type Catalog, type FleetRelease, recallOf } from './releases.ts';
+import { runningSince } from './site-report.ts';
+
+/** A condition of a promotion. */
+export interface PromotionCheck {
+  readonly rule: 'from' | 'recall' | 'healthy';
+  readonly satisfied: boolean;
+  readonly needs: string;
+  readonly found: string;
+}
+
+export interface PromotionInput {
+  readonly release: FleetRelease;
+  readonly to: string;
+  readonly settings: Fleet;
+  readonly catalog: Catalog;
+  readonly database: Database;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** What must hold before a release is promoted to a channel, but for the signatures. */
+export function promotionChecks(input: PromotionInput): PromotionCheck[] {
+  const { release, to, settings, catalog } = input;
+  const { from, evidence = {} } = settings.channels[to] ?? {};
+  const inChannels = Object.keys(release.channels).toSorted().join(', ');
+  const recall = recallOf(release, catalog);
+  return [
+    {
+      rule: 'from',
+      satisfied: from !== undefined && Object.hasOwn(release.channels, from),
+      needs: from === undefined ? `a channel before ${to} in fleet.yaml` : `channel ${from} has it`,
+      found: `it is in ${inChannels}`,
+    },
+    {
+      rule: 'recall',
+      satisfied: recall === undefined,
+      needs: 'it is not recalled',
+      found: recall === undefined ? 'no recall' : `recalled: ${recall.reason}`,
+    },
+    ...(evidence.healthy === undefined ? [] : [healthCheck(evidence.healthy, input)]),
+  ];
+}
+
+function healthCheck(
+  { sites, days }: { readonly sites: number; readonly days: number },
+  { release, database }: PromotionInput,
+): PromotionCheck {
+  const found = healthySites(release.bundle, days, database);
+  const shown = found.slice(0, 10).join(', ');
+  return {
+    rule: 'healthy',
+    satisfied: found.length >= sites,
+    needs: `${counted(sites, 'site')} healthy with it for ${counted(days, 'day')}, as their receipts say`,
+    found: `${counted(found.length, 'site')}${shown === '' ? '' : `: ${shown}${found.length > 10 ? ', ...' : ''}`}`,
+  };
+}
+
+/**
+ * The sites that run a bundle now, whose receipts show it without a break for so many days, healthy in each of them. A site whose
+ * receipts contradict each other shows nothing.
+ */
+function healthySites(bundle: string, days: number, database: Database): string[] {
+  const running = database.all<{ site: string; at: string }>(
+    `SELECT newest.site, receipt.at FROM newest JOIN receipt ON receipt.id = newest.receipt
+     JOIN run ON run.receipt = receipt.id AND run.bundle = ?
+     WHERE newest.site NOT IN (SELECT site FROM alarm WHERE kind <> 'gap') ORDER BY newest.site`,
+    bundle,
+  );
+  return running
+    .filter(({ site, at }) => {
+      const since = runningSince(database, site, bundle);
+      if (since === undefined || Date.parse(at) - Date.parse(since) < days * DAY_MS) return false;
+      const sql = 'SELECT 1 FROM receipt WHERE site = ? AND at >= ? AND healthy = 0';
+      return database.first(sql, site, since) === undefined;
+    })
+    .map(({ site }) => site);
+}

@@ -1,0 +1,199 @@
+import { satisfies } from 'semver';
+import { type Bundle, bundleKind } from '../format/bundle.ts';
+import { readCanonical } from '../format/document.ts';
+import type { FleetSite } from '../format/fleet/fleet-site.ts';
+import { type Receipt, receiptKind } from '../format/receipt.ts';
+import { readBounded } from '../io/file.ts';
+import type { IndexedFleet } from './index/fleet-index.ts';
+import { releaseFolder } from './release-folder.ts';
+import {
+  type Catalog,
+  catalogOf,
+  type FleetRecall,
+  type FleetRelease,
+  newerThan,
+  recallOf,
+} from './releases.ts';
+
+/** A bundle that must travel, in the order of installation. */
+export interface NextRelease {
+  readonly name: string;
+  readonly version: string;
+  readonly bundle: string;
+  /** What it replaces. */
+  readonly from: string;
+  /** Bytes of the whole bundle. */
+  readonly bytes: number;
+  /** Bytes that the site lacks, by the bundles that its receipt lists as complete; absent if it lists none. */
+  readonly missing?: number;
+}
+
+/** What must travel to a site now. */
+export interface NextForSite {
+  readonly site: string;
+  /** The receipt that this follows from; absent if none came home. */
+  readonly receipt?: { readonly path: string; readonly at: string };
+  /** The trust document, if it was issued after that receipt was written. */
+  readonly trust?: number;
+  /** Recalls of what the site runs. */
+  readonly recalls: readonly (FleetRecall & { readonly version: string })[];
+  readonly releases: readonly NextRelease[];
+  /** Why something that its channels have cannot travel, or will not fit. */
+  readonly obstacles: readonly string[];
+}
+
+/** What must travel to sites. Reads the newest receipt of each, and the indexes of the bundles in question. */
+export async function nextForSites(
+  fleet: IndexedFleet,
+  sites: readonly FleetSite[],
+  now: Date,
+): Promise<NextForSite[]> {
+  const { database, folder } = fleet;
+  const catalog = catalogOf(database);
+  // The first one came to the sites with a person.
+  const trust = (await folder.trust(now)).slice(1).at(-1);
+  const blobs = new BundleBlobs(fleet, catalog);
+  const result: NextForSite[] = [];
+  for (const site of sites) {
+    if (site.retired === true) continue;
+    const newest = database.first<{ path: string; at: string }>(
+      'SELECT path, at FROM receipt WHERE id = (SELECT receipt FROM newest WHERE site = ?)',
+      site.name,
+    );
+    if (newest === undefined) {
+      const obstacles = ['no receipt came home yet: a full bundle must travel first'];
+      result.push({ site: site.name, recalls: [], releases: [], obstacles });
+      continue;
+    }
+    const bytes = await readBounded(folder.path(newest.path), receiptKind.maxBytes);
+    const receipt = readCanonical(receiptKind, bytes);
+    const isNewer = trust !== undefined && trust.issuedAt > receipt.at;
+    result.push({
+      site: site.name,
+      receipt: newest,
+      ...(isNewer ? { trust: trust.version } : {}),
+      ...(await forSite(site, receipt, { catalog, blobs })),
+    });
+  }
+  return result;
+}
+
+async function forSite(
+  { channels }: FleetSite,
+  receipt: Receipt,
+  { catalog, blobs }: { readonly catalog: Catalog; readonly blobs: BundleBlobs },
+): Promise<Pick<NextForSite, 'recalls' | 'releases' | 'obstacles'>> {
+  const recalls = receipt.releases.flatMap((each) => {
+    const recall = recallOf(each, catalog);
+    return recall === undefined ? [] : [{ ...recall, version: each.version }];
+  });
+  const releases: NextRelease[] = [];
+  const obstacles: string[] = [];
+  const held = new Set<string>();
+  for (const { bundle } of receipt.holds?.bundles ?? [])
+    for (const digest of (await blobs.of(bundle))?.keys() ?? []) held.add(digest);
+  let needed = 0;
+  for (const running of receipt.releases) {
+    const newer = newerThan(running, channels, catalog);
+    const path = upgradePath(running.version, newer);
+    if (path === undefined) {
+      const [newest] = newer;
+      obstacles.push(
+        `no path from ${running.name} ${running.version} to ${newest?.version}: it upgrades ${newest?.upgradeFrom ?? 'any version'}`,
+      );
+      continue;
+    }
+    let from = running.version;
+    for (const { name, version, bundle, bytes } of path) {
+      const own = (await blobs.of(bundle)) ?? new Map<string, number>();
+      const missing = [...own].filter(([digest]) => !held.has(digest));
+      const lacking = missing.reduce((sum, [, size]) => sum + size, 0);
+      for (const [digest] of missing) held.add(digest);
+      needed += lacking;
+      const known = receipt.holds === undefined ? {} : { missing: lacking };
+      releases.push({ name, version, bundle, from, bytes, ...known });
+      from = version;
+    }
+  }
+  const free = receipt.holds?.free;
+  if (free !== undefined && needed > free)
+    obstacles.push(`the site had ${free} bytes free, and needs ${needed}`);
+  for (const { name, version, bundle } of releases)
+    obstacles.push(
+      ...(await blobs.unmet(bundle, receipt, releases)).map((each) => `${name} ${version} ${each}`),
+    );
+  return { recalls, releases, obstacles };
+}
+
+/**
+ * The fewest releases that lead from a version to the newest that can be reached, in their order; undefined if none can be.
+ * @param newer newest first
+ */
+export function upgradePath(
+  from: string,
+  newer: readonly FleetRelease[],
+): FleetRelease[] | undefined {
+  if (newer.length === 0) return [];
+  const paths = new Map<FleetRelease, FleetRelease[]>();
+  let reached: { readonly version: string; readonly seq: number; readonly path: FleetRelease[] }[] =
+    [{ version: from, seq: 0, path: [] }];
+  while (reached.length > 0) {
+    const further: typeof reached = [];
+    for (const { version, seq, path } of reached)
+      for (const each of newer) {
+        if (paths.has(each) || each.seq <= seq) continue;
+        if (each.upgradeFrom !== undefined && !satisfies(version, each.upgradeFrom)) continue;
+        const longer = [...path, each];
+        paths.set(each, longer);
+        further.push({ version: each.version, seq: each.seq, path: longer });
+      }
+    reached = further;
+  }
+  return newer.map((each) => paths.get(each)).find((each) => each !== undefined);
+}
+
+/** The indexes of bundles that the fleet knows, each read once. */
+class BundleBlobs {
+  readonly #fleet: IndexedFleet;
+  readonly #known: ReadonlySet<string>;
+  readonly #read = new Map<string, Bundle>();
+
+  constructor(fleet: IndexedFleet, { releases }: Catalog) {
+    this.#fleet = fleet;
+    this.#known = new Set(releases.map(({ bundle }) => bundle));
+  }
+
+  /** The size of each blob of a bundle; undefined for one that the fleet does not know. */
+  async of(id: string): Promise<ReadonlyMap<string, number> | undefined> {
+    const bundle = await this.#bundle(id);
+    return bundle && new Map(bundle.blobs.map(({ digest, size }) => [digest, size]));
+  }
+
+  /** What a bundle requires of other releases and does not find, now or after what else travels. */
+  async unmet(
+    id: string,
+    { releases }: Receipt,
+    travelling: readonly NextRelease[],
+  ): Promise<string[]> {
+    const { requires } = (await this.#bundle(id)) ?? {};
+    const present = [...releases, ...travelling];
+    return (requires?.releases ?? [])
+      .filter(
+        (need) =>
+          !present.some(
+            ({ name, version }) => name === need.name && satisfies(version, need.version),
+          ),
+      )
+      .map(({ name, version }) => `requires ${name} ${version}, which the site does not run`);
+  }
+
+  async #bundle(id: string): Promise<Bundle | undefined> {
+    if (!this.#known.has(id)) return undefined;
+    const before = this.#read.get(id);
+    if (before !== undefined) return before;
+    const path = this.#fleet.folder.path(releaseFolder(id), 'bundle.json');
+    const bundle = readCanonical(bundleKind, await readBounded(path, bundleKind.maxBytes));
+    this.#read.set(id, bundle);
+    return bundle;
+  }
+}

@@ -1,0 +1,135 @@
+import { satisfies } from 'semver';
+import { StowageError } from '../core/error.ts';
+import { nearest } from '../core/nearest.ts';
+import type { Database } from './index/database.ts';
+
+/** A release that the fleet knows by its bundle. */
+export interface FleetRelease {
+  readonly bundle: string;
+  readonly name: string;
+  readonly version: string;
+  readonly seq: number;
+  /** The bytes of all files of the bundle. */
+  readonly bytes: number;
+  readonly upgradeFrom?: string;
+  /** The channels that have it, and since when: that for which it was packed, and those to which it was promoted. */
+  readonly channels: Readonly<Record<string, string>>;
+}
+
+/** Versions that must no longer run. */
+export interface FleetRecall {
+  readonly path: string;
+  readonly name: string;
+  readonly versions: string;
+  readonly reason: string;
+  readonly at: string;
+  /** The oldest version to which a site may go back; absent if only newer ones will do. */
+  readonly backTo?: string;
+}
+
+/** What a fleet knows of releases. */
+export interface Catalog {
+  /** Newest sequence first. */
+  readonly releases: readonly FleetRelease[];
+  readonly recalls: readonly FleetRecall[];
+}
+
+export function catalogOf(database: Database): Catalog {
+  const promotions = Map.groupBy(
+    database.all<{ bundle: string; channel: string; at: string }>(
+      'SELECT bundle, channel, at FROM promotion ORDER BY at',
+    ),
+    ({ bundle }) => bundle,
+  );
+  const releases = database
+    .all<{
+      bundle: string;
+      name: string;
+      version: string;
+      seq: number;
+      channel: string;
+      resolved_at: string;
+      bytes: number;
+      upgrade_from: string | null;
+    }>('SELECT * FROM release ORDER BY name, seq DESC, bundle')
+    .map(({ channel, resolved_at, upgrade_from, bundle, name, version, seq, bytes }) => ({
+      ...{ bundle, name, version, seq, bytes },
+      ...(upgrade_from === null ? {} : { upgradeFrom: upgrade_from }),
+      channels: {
+        ...Object.fromEntries(
+          (promotions.get(bundle) ?? []).map((each) => [each.channel, each.at]),
+        ),
+        [channel]: resolved_at,
+      },
+    }));
+  const recalls = database
+    .all<Omit<FleetRecall, 'backTo'> & { back_to: string | null }>(
+      'SELECT path, name, versions, reason, at, back_to FROM recall ORDER BY name, at, path',
+    )
+    .map(({ back_to, ...rest }) => ({ ...rest, ...(back_to === null ? {} : { backTo: back_to }) }));
+  return { releases, recalls };
+}
+
+/** The recall that applies to a version; undefined if none does. */
+export function recallOf(
+  { name, version }: { readonly name: string; readonly version: string },
+  { recalls }: Catalog,
+): FleetRecall | undefined {
+  return recalls.find(
+    (each) => each.name === name && satisfies(version, each.versions, { includePrerelease: true }),
+  );
+}
+
+/** The releases of a name with a higher sequence that these channels have, newest first; recalled ones are left out. */
+export function newerThan(
+  running: { readonly name: string; readonly seq: number },
+  channels: readonly string[],
+  catalog: Catalog,
+): FleetRelease[] {
+  return catalog.releases.filter(
+    (each) =>
+      each.name === running.name &&
+      each.seq > running.seq &&
+      channels.some((channel) => Object.hasOwn(each.channels, channel)) &&
+      recallOf(each, catalog) === undefined,
+  );
+}
+
+/** When the first of these channels had a release. */
+export function availableSince(release: FleetRelease, channels: readonly string[]): string {
+  const times = channels.flatMap((channel) => release.channels[channel] ?? []);
+  return times.toSorted()[0] ?? '';
+}
+
+/**
+ * The release that a person named: `NAME@VERSION`, or at least 16 digits of the bundle's SHA-512.
+ * @throws StowageError `release-unknown`
+ */
+export function releaseNamed(text: string, { releases }: Catalog): FleetRelease {
+  const found = /^[0-9a-f]{16,128}$/.test(text)
+    ? releases.filter(({ bundle }) => bundle.startsWith(text))
+    : releases.filter(({ name, version }) => `${name}@${version}` === text);
+  const [only, other] = found;
+  if (only !== undefined && other === undefined) return only;
+  const names = releases.map(({ name, version }) => `${name}@${version}`);
+  const near = nearest(text, names);
+  throw new StowageError(
+    'release-unknown',
+    only === undefined
+      ? `this fleet knows no release ${text}`
+      : `this fleet knows several bundles of ${text}`,
+    {
+      expected:
+        only === undefined
+          ? names.slice(0, 10).join(', ') || 'a release; none was added yet'
+          : 'a digest that names one of them',
+      found: only === undefined ? text : found.map(({ bundle }) => bundle.slice(0, 16)).join(', '),
+      hint:
+        only !== undefined
+          ? 'give the first 16 digits of the digest of the bundle'
+          : near === undefined
+            ? 'run stowage fleet releases to list them, or stowage fleet add-release to add one'
+            : `did you mean ${near}?`,
+    },
+  );
+}
