@@ -153,6 +153,13 @@ export function addFleetCommands(program: Command, run: Run): void {
         (await import('./commands/fleet/releases.ts')).recall(release, options, context),
       ),
     );
+  command('page <file>', 'write the state of the fleet as a single HTML page')
+    .addOption(label('only sites with this label (repeatable)'))
+    .action((file: string, options: FleetOption & { label: readonly string[] }) =>
+      run(async (context) =>
+        (await import('./commands/fleet/page.ts')).fleetPageTo(file, options, context),
+      ),
+    );
   command('next [site]', 'show what must travel to a site now, or to each, in which order')
     .addOption(label('only sites with this label (repeatable)'))
     .action((site: string | undefined, options: FleetOption & { label: readonly string[] }) =>

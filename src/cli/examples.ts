@@ -42,6 +42,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'fleet recall': [
     'stowage fleet recall chat --versions "<1.4" --reason leak --forward --key k.pem --certificate c.pem',
   ],
+  'fleet page': [
+    'stowage fleet page fleet.html',
+    'stowage fleet page north.html --label region=north',
+  ],
   'fleet next': ['stowage fleet next vault', 'stowage fleet next --label region=north'],
   'fleet sign': [
     'stowage fleet sign sites/vault/1.json --key second.key.pem --certificate second.pem',

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -100,6 +100,8 @@ describe('when a fleet is created and used', () => {
       /^RELEASE +SEQUENCE +SITES +HEALTHY\nchat 1\./,
     );
     expect((await fleet('status', '--check', '--by-release')).status).toBe(2);
+    expect((await fleet('page', 'fleet.html')).stdout).toBe(`${join(root, 'fleet.html')}\n`);
+    expect(readFileSync(join(root, 'fleet.html'), 'utf8')).toContain(site.name);
     const shown = await fleet('show', site.name);
     expect(shown.stdout).toMatch(/runs chat 1\.[0-9]\.0 since 2026-/);
     expect(shown.stdout.match(/ healthy /g)).toHaveLength(5);
