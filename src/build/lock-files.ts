@@ -23,7 +23,7 @@ export interface Choice {
 }
 
 /**
- * The SHA-256 of each file: as its source states it, as the store recorded it of a local file that nothing wrote to since, or
+ * The SHA-256 of each file: as its source states it, as the store recorded it of a local file or object that nothing wrote to since, or
  * of the bytes, which are read into the store. Room for all of them is checked before the first byte.
  * @throws StowageError `source-*`, `space-insufficient`
  */
@@ -54,7 +54,7 @@ export async function lockFiles(
       await store.noteFact({ digest, size: file.size }, factOf(file.state), {});
   });
   const locked = chosen.map((file): LockedModelFile => {
-    const { path, size, gitOid, hubScan, from } = file;
+    const { path, size, gitOid, hubScan, from, version } = file;
     const digest = known.get(file);
     if (digest === undefined) throw new Error(`${path} has no digest`);
     return {
@@ -62,6 +62,7 @@ export async function lockFiles(
       ...(gitOid === undefined ? {} : { gitOid }),
       ...(hubScan === undefined ? {} : { hubScan }),
       ...(from === undefined ? {} : { from }),
+      ...(version === undefined ? {} : { version }),
     };
   });
   return locked.toSorted(byPath);

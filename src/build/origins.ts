@@ -32,6 +32,8 @@ export interface Sources {
   readonly hub: Hub;
   readonly registry: Registry;
   readonly http: Http;
+  /** The settings of S3, which are read on first use. */
+  readonly s3: ModelClients['s3'];
   readonly git: Git;
   /**
    * For podman and docker, which export images from their storage (by default that of this process), and for helm and kubectl, which
@@ -114,7 +116,7 @@ export function expectedBlob(
 /** The bytes of a model's file, at its source or beside the manifest. */
 export async function modelFileOrigin(
   model: Pick<LockedModel, 'source' | 'repository' | 'commit'>,
-  file: Pick<LockedModelFile, 'path' | 'digest' | 'from'>,
+  file: Pick<LockedModelFile, 'path' | 'digest' | 'from' | 'version'>,
   sources: ModelClients,
 ): Promise<Origin> {
   if (file.from !== undefined && file.from.layer === undefined)

@@ -32,6 +32,8 @@ export interface LockedModelFile {
   readonly hubScan?: string;
   /** Where its bytes are, if not at its path in the source of the model. */
   readonly from?: FileOrigin;
+  /** The version of the object that it is, in an S3 bucket with versions. */
+  readonly version?: string;
 }
 
 /** Where the bytes of a model's file are, if not at its path in the source of the model. */
@@ -45,7 +47,7 @@ export interface FileOrigin {
 /** Where a model comes from that is not read from a Hub. */
 export interface ModelOrigin {
   /** `hub-cache` is a folder that a client of the Hub wrote; its repository and commit are those that the cache states. */
-  readonly kind: 'folder' | 'hub-cache' | 'registry' | 'https';
+  readonly kind: 'folder' | 'hub-cache' | 'registry' | 'https' | 's3';
   /** The source, with its revision if it has one. */
   readonly uri: string;
   /** Of the manifest in a registry, of the list on an https server, or of the list of files with their digests. */
@@ -192,7 +194,7 @@ const fileOrigin: z.ZodType<FileOrigin> = exact(
 
 const modelOrigin: z.ZodType<ModelOrigin> = exact(
   z.strictObject({
-    kind: z.enum(['folder', 'hub-cache', 'registry', 'https']),
+    kind: z.enum(['folder', 'hub-cache', 'registry', 'https', 's3']),
     uri: field.line(2048),
     digest: field.digest,
   }),
@@ -219,6 +221,7 @@ const modelFields: z.ZodType<LockedModel> = exact(
         gitOid: field.hex(40).exactOptional(),
         hubScan: field.line(40).exactOptional(),
         from: fileOrigin.exactOptional(),
+        version: field.line(1024).exactOptional(),
       }),
     ),
   }),

@@ -26,6 +26,7 @@ const HUB_NAME = '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+';
 const HUB = new RegExp(`^hf://${HUB_NAME}(?:@[A-Za-z0-9][A-Za-z0-9._/-]*)?$`);
 const REGISTRY = /^(?:oci|ollama):\/\/[A-Za-z0-9[][A-Za-z0-9._:@/[\]-]*$/;
 const LIST = /^(?:https:\/\/|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/])[^\s@]+$/;
+const S3 = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/[^\s?#]*)?$/;
 /** Their pages are no lists. */
 const PAGES =
   /^https?:\/\/(?:[\w-]+\.)*(?:huggingface\.co|hf\.co|ollama\.com|ollama\.ai)(?:[:/]|$)/;
@@ -46,6 +47,11 @@ export function isRegistrySource(source: string): boolean {
   return REGISTRY.test(source);
 }
 
+/** Whether the source of a model is a folder of a bucket in an S3-compatible store. */
+export function isS3Source(source: string): boolean {
+  return S3.test(source) && !/\/\/|\/\.{1,2}(?:\/|$)/.test(source.slice('s3://'.length));
+}
+
 /** Whether the source of a model is a list of its files on an https server; http is for this machine. */
 export function isListSource(source: string): boolean {
   return LIST.test(source) && !PAGES.test(source);
@@ -53,11 +59,11 @@ export function isListSource(source: string): boolean {
 
 /**
  * The source of a model: `hf://organisation/name@revision`, `oci://registry/repository:tag`, `ollama://name:tag`,
- * `https://host/path/SHA256SUMS`, or a path that begins with `./`, `../` or `/`.
+ * `s3://bucket/prefix`, `https://host/path/SHA256SUMS`, or a path that begins with `./`, `../` or `/`.
  */
 export const modelSource: z.ZodType<string> = field.line(512).superRefine((source, context) => {
-  if ([isHubSource, isPathSource, isRegistrySource, isListSource].some((reads) => reads(source)))
-    return;
+  const forms = [isHubSource, isPathSource, isRegistrySource, isListSource, isS3Source];
+  if (forms.some((reads) => reads(source))) return;
   context.addIssue({ code: 'custom', message: answerFor(source) });
 });
 
@@ -115,6 +121,11 @@ const habits: readonly Habit[] = [
     answer: ({ repository, revision = 'main' }) => hubLines(repository, revision),
   },
   {
+    typed: /^(?:gs|az|abfs|abfss):\/\//,
+    answer: () =>
+      'this store is not supported: copy the model into a folder first, or use its S3-compatible address with AWS_ENDPOINT_URL_S3 and s3://bucket/prefix',
+  },
+  {
     typed: /^~/,
     answer: () => 'a ~ is not expanded here: write the path from / on, and outside: true',
   },
@@ -145,7 +156,7 @@ function hubLines(repository = '', revision: string, glob?: string): string {
 /** The message for a source in no accepted form. */
 function answerFor(source: string): string {
   const expected =
-    'expected hf://organisation/name@revision, oci://registry/repository:tag, ollama://name:tag, https://host/path/SHA256SUMS, or a folder such as ./my-model';
+    'expected hf://organisation/name@revision, oci://registry/repository:tag, ollama://name:tag, s3://bucket/prefix, https://host/path/SHA256SUMS, or a folder such as ./my-model';
   for (const { typed, answer } of habits) {
     const found = typed.exec(source);
     if (found !== null) return answer({ ...found.groups });

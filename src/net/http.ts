@@ -36,6 +36,8 @@ export interface HttpRequest extends Asked {
   readonly allow?: readonly number[];
   /** A better error for a refusal than its status alone gives; undefined leaves it at that. */
   readonly explain?: (refusal: HttpRefusal) => StowageError | undefined;
+  /** What a redirect is: followed unless said otherwise, or a refusal, for a request that is signed for one address. */
+  readonly redirects?: 'followed' | 'refused';
   /** Whether a server chose the host; its name must not resolve to this machine. */
   readonly redirected?: boolean | undefined;
   /** Times to try; 4 unless said otherwise. */
@@ -180,7 +182,7 @@ async function tryOnce(
   let hop: HttpRequest = request;
   for (let redirects = 0; ; redirects++) {
     const { response, body } = await send(client, hop, signal);
-    if (!isRedirect(response.status)) {
+    if (!isRedirect(response.status) || request.redirects === 'refused') {
       return { ...(await readResponse(client, hop, response, body)), redirected: redirects > 0 };
     }
     response.discard();

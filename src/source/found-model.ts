@@ -15,11 +15,13 @@ export interface FoundFile {
   /** The verdict of the Hub's scanners: `safe`, `unsafe`, `suspicious`, `queued`, ... */
   readonly hubScan?: string;
   readonly from?: FileOrigin;
-  /** The state of a local file: other bytes have another one. */
+  /** The version of an object, in a store that keeps versions. */
+  readonly version?: string;
+  /** The state of a local file or of an object: other bytes have another one. */
   readonly state?: FileState;
 }
 
-/** The state of a local file when it was listed. */
+/** The state of a local file or of an object when it was listed. */
 export interface FileState {
   /** Differs for another path, file, size or time of change. */
   readonly key: string;
@@ -74,5 +76,8 @@ export interface ModelSourceKind {
   /** @throws StowageError `source-*`, `file-*`, `path-unsafe` */
   resolve(model: Pick<ModelSource, 'source' | 'digest'>, signal: AbortSignal): Promise<FoundModel>;
   /** The bytes of a file, which `resolve` found now or before the model was locked. */
-  file(owner: FileOwner, file: Pick<FoundFile, 'path' | 'digest' | 'state'>): Promise<Origin>;
+  file(
+    owner: FileOwner,
+    file: Pick<FoundFile, 'path' | 'digest' | 'state' | 'version'>,
+  ): Promise<Origin>;
 }

@@ -8,12 +8,15 @@ import { listedModels } from './list-models.ts';
 import { folderModels } from './model-folder.ts';
 import type { Registry } from './oci.ts';
 import { registryModels } from './oci-model.ts';
+import { s3Models } from './s3-models.ts';
+import type { S3Settings } from './s3-settings.ts';
 
 /** What the sources of models need. */
 export interface ModelClients {
   readonly hub: Hub;
   readonly registry: Registry;
   readonly http: Http;
+  readonly s3: () => Promise<S3Settings>;
   /** The folder of the manifest, which paths are relative to. */
   readonly folder: string;
 }
@@ -24,6 +27,7 @@ const kinds: readonly ((clients: ModelClients) => ModelSourceKind)[] = [
   folderModels,
   registryModels,
   listedModels,
+  s3Models,
 ];
 
 /** The kind of a source in a manifest or a lock. @throws StowageError `source-unsupported` */
@@ -31,7 +35,7 @@ export function modelSourceOf(source: string, clients: ModelClients): ModelSourc
   const found = kinds.map((kind) => kind(clients)).find((kind) => kind.reads(source));
   if (found !== undefined) return found;
   throw new StowageError('source-unsupported', 'unknown source of a model', {
-    expected: 'hf://, oci://, ollama://, https:// or a path',
+    expected: 'hf://, oci://, ollama://, s3://, https:// or a path',
     found: JSON.stringify(source.slice(0, 160)),
     hint: 'run stowage check, which names the lines to write',
   });

@@ -17,6 +17,7 @@ import { pythonPickles } from '../lab/python-pickles.ts';
 import { safetensorsFile } from '../lab/weights.ts';
 import { writeZip } from '../lab/zip.ts';
 import { never, testHttp } from '../net/server.ts';
+import { anonymousS3 } from '../support/anonymous-s3.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { contextOf } from './samples.ts';
@@ -83,6 +84,7 @@ function trial(): Trial {
     registry: {} as Registry,
     http,
     git,
+    s3: anonymousS3,
   };
   const options = { ...contextOf(), folder: scratch.root, store, sources };
   return {

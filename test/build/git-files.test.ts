@@ -15,6 +15,7 @@ import type { Hub } from '../../src/source/hugging-face.ts';
 import type { Registry } from '../../src/source/oci.ts';
 import { commitTo, startGitServer } from '../lab/git-server.ts';
 import { testHttp } from '../net/server.ts';
+import { anonymousS3 } from '../support/anonymous-s3.ts';
 import { expectCode } from '../support/error.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { contextOf } from './samples.ts';
@@ -22,7 +23,7 @@ import { contextOf } from './samples.ts';
 const root = temporaryFolder();
 const { http } = testHttp();
 const git = createGit({ env: { PATH: process.env['PATH'] }, home: root, http });
-const sources: Sources = { git, http, hub: {} as Hub, registry: {} as Registry };
+const sources: Sources = { git, http, hub: {} as Hub, registry: {} as Registry, s3: anonymousS3 };
 
 const manifestOf = (entry: object): Manifest =>
   checkDocument(manifestKind, {

@@ -14,6 +14,7 @@ import type { Registry } from '../../src/source/oci.ts';
 import { type Fault, type Hub, startHub } from '../lab/hub.ts';
 import { writeLargeModel } from '../lab/large-model.ts';
 import { testHttp } from '../net/server.ts';
+import { anonymousS3 } from '../support/anonymous-s3.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 import { contextOf } from './samples.ts';
@@ -36,6 +37,7 @@ const sourcesOf = ({ http } = client()): Parameters<typeof pullIntoStore>[1]['so
   hub: createHub({ endpoint: hub.url }, http),
   registry: {} as Registry,
   git: {} as Git,
+  s3: anonymousS3,
 });
 
 beforeAll(async () => {

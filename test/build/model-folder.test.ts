@@ -29,6 +29,7 @@ import { modelSourceOf } from '../../src/source/model-sources.ts';
 import type { Registry } from '../../src/source/oci.ts';
 import { writeLargeModel } from '../lab/large-model.ts';
 import { testHttp } from '../net/server.ts';
+import { anonymousS3 } from '../support/anonymous-s3.ts';
 import { expectCode } from '../support/error.ts';
 import { type Ran, runProgram } from '../support/fake-terminal.ts';
 import { scratchFolder } from '../support/scratch.ts';
@@ -484,5 +485,5 @@ function parsed(): Manifest {
 
 function sources(): Parameters<typeof pullIntoStore>[1]['sources'] {
   const { http } = testHttp();
-  return { http, hub: {} as Hub, registry: {} as Registry, git: {} as Git };
+  return { http, hub: {} as Hub, registry: {} as Registry, git: {} as Git, s3: anonymousS3 };
 }

@@ -20,6 +20,8 @@ describe('when the source of a model is in an accepted form', () => {
     'oci://registry.example/acme/chat@sha256:aa',
     'ollama://llama3.2:1b',
     'ollama://hf.co/acme/chat:latest',
+    's3://models',
+    's3://team.models/chat-1.0/',
   ])('%s is accepted', (source) => {
     expect(() => check({ source })).not.toThrow();
   });
@@ -61,7 +63,10 @@ describe('when the source of a model is what people write for other programs', (
     ['localhost:5000/acme/chat', 'source: oci://localhost:5000/acme/chat'],
     ['~/models/chat', 'from / on'],
     ['file:///srv/models/chat', 'source: /srv/models/chat'],
-    ['gs://bucket/chat', 'expected hf://organisation/name@revision'],
+    ['gs://bucket/chat', 'use its S3-compatible address with AWS_ENDPOINT_URL_S3'],
+    ['s3:bucket/chat', 'expected hf://organisation/name@revision'],
+    ['s3://UPPER/chat', 'expected hf://organisation/name@revision'],
+    ['s3://bucket/a/../b', 'expected hf://organisation/name@revision'],
     ['https://huggingface.co/acme', 'expected hf://organisation/name@revision'],
     ['', 'expected hf://organisation/name@revision'],
   ])('%s is answered with the lines to write', async (source, answer) => {

@@ -7,6 +7,7 @@ import { createTransport } from '../../net/transport.ts';
 import { createGit } from '../../source/git.ts';
 import { createHub, hubSettings } from '../../source/hugging-face.ts';
 import { createRegistry } from '../../source/oci.ts';
+import { type S3Settings, s3Settings } from '../../source/s3-settings.ts';
 import type { CommandContext } from '../command.ts';
 
 /** The options of commands that access sources. */
@@ -29,9 +30,15 @@ export async function openSources(
     transport: createTransport({ proxies, trust }),
     onWait: waitWarning(context.emit),
   });
+  let store: Promise<S3Settings> | undefined;
+  const s3 = (): Promise<S3Settings> => {
+    store ??= s3Settings(env, home);
+    return store;
+  };
   return {
     http,
     env,
+    s3,
     git: createGit({ env, home, http, proxies, trust, insecure }),
     hub: createHub(await hubSettings(env, home), http),
     registry: createRegistry({ credentials: createCredentials(env, home), http, insecure }),
