@@ -218,7 +218,12 @@ interface Loading {
 /** How a service loads, for the person who waits. */
 function loadingInWords({ silent, startupSeconds, use = {}, log = '' }: Loading): string {
   const { readBytes, memoryBytes } = use;
-  const line = log.trimEnd().split('\n').at(-1)?.trim() ?? '';
+  const line =
+    log
+      .trimEnd()
+      .split(/[\r\n]/)
+      .at(-1)
+      ?.trim() ?? '';
   return [
     `no progress for ${Math.floor(silent)} s of ${startupSeconds} s`,
     ...(readBytes === undefined ? [] : [`${formatBytes(readBytes)} read`]),

@@ -14,6 +14,22 @@ describe('when two outputs are merged', () => {
     expect(mergeLog(out, err, 0)).toBe('');
   });
 
+  it('joins writes without a line break, as podman 4 prints them', () => {
+    const at = (digits: string): string => `2026-11-21T02:42:0${digits}+01:00 `;
+    const bar = `${at('5.555097455')}load 10%${at('5.655097455')}\rload 20%${at('5.7550974')}\rload 100%`;
+    expect(mergeLog(`${bar}\n${at('6.1')}ready\n`, '', 10)).toBe(
+      'load 10%\rload 20%\rload 100%\nready\n',
+    );
+  });
+
+  it.each([
+    'event at 2026-11-21T02:42:05Z of a client',
+    'event at 2026-11-21T02:42:05.123Z of a client',
+    '2026-11-21T02:42:05.555097455Z',
+  ])('keeps a time that a program wrote: %s', (text) => {
+    expect(mergeLog(`2026-11-21T02:42:05.555097455Z ${text}\n`, '', 10)).toBe(`${text}\n`);
+  });
+
   it('is empty for nothing', () => {
     expect(mergeLog('', '', 5)).toBe('');
   });
