@@ -124,7 +124,7 @@ export function requireNewer(bundle: Bundle, id: string, state: AdmissionHistory
     {
       expected: `sequence ${last.seq} or higher`,
       found: `sequence ${bundle.seq}`,
-      hint: 'to return to an earlier generation, use stowage rollback; an older bundle is never imported again',
+      hint: `an older bundle is never imported again; if status lists ${bundle.name}@${bundle.version} as imported, stowage install ${bundle.name}@${bundle.version} applies it with the present site.yaml, and stowage rollback returns to an earlier generation with the values of that time`,
     },
   );
 }
