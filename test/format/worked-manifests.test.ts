@@ -165,7 +165,7 @@ describe('when Nemotron runs on vLLM', () => {
       '/site/layout/models/nemotron:/models/nemotron:ro',
     ]);
     expect(valuesOf(args, '--publish')).toEqual(['127.0.0.1:8001:8000']);
-    expect(valuesOf(given(args), '--model')).toEqual(['/models/nemotron']);
+    expect(args[args.indexOf('serve') + 1]).toBe('/models/nemotron');
     expect(valuesOf(given(args), '--max-model-len')).toEqual(['65536']);
   });
 
