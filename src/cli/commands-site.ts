@@ -170,6 +170,17 @@ export function addSiteCommands(program: Command, run: Run): void {
         (await import('./commands/receipt.ts')).receiptShow(file, options, context),
       ),
     );
+  addCommand(
+    receipt,
+    'new-key <folder>',
+    'replace the key that signs receipts; writes a handover signed with the old key',
+  )
+    .addOption(root())
+    .action((folder: string, options: { root?: string }) =>
+      run(async (context) =>
+        (await import('./commands/receipt-key.ts')).receiptNewKey(folder, options, context),
+      ),
+    );
   addCommand(receipt, 'write', 'write a receipt of the current state of the site')
     .option(
       '--hold <days>',

@@ -113,6 +113,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage receipt show',
     'stowage receipt show 2026-11-21T101500Z-042-install.json',
   ],
+  'receipt new-key': ['stowage receipt new-key /media/stick'],
   'receipt write': ['stowage receipt write'],
   status: ['stowage status', 'stowage status --json'],
   start: ['stowage start chat', 'stowage start chat server'],

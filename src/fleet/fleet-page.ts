@@ -87,11 +87,11 @@ function problemTable(bad: readonly SiteStatus[], defects: FleetStatus['defects'
         const contact =
           site.contact === undefined
             ? nothing
-            : html`<br><span class="quiet">${foreign(site.contact)}</span>`;
+            : html`<br><span class="quiet">contact: ${foreign(site.contact)}</span>`;
         return [
-          html`${foreign(site.name)}${contact}`,
+          html`${foreign(site.name)}`,
           word(level),
-          html`${foreign(text)}${documents}`,
+          html`${foreign(text)}${documents}${contact}`,
         ];
       }),
     ),

@@ -1,7 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { StowageError } from '../../core/error.ts';
+import { createHash, createPublicKey, randomBytes } from 'node:crypto';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
-import { readBounded, writeAtomic } from '../../io/file.ts';
+import {
+  exists,
+  readBounded,
+  readIfThere,
+  remove,
+  renameIntoPlace,
+  writeAtomic,
+} from '../../io/file.ts';
 import { decodeCertificates, encodeCertificate } from '../../trust/certificate-file.ts';
 import { issueCertificate } from '../../trust/certificate-issue.ts';
 import type { Signer } from '../../trust/cms-sign.ts';
@@ -20,17 +26,71 @@ const DIGEST_CHARACTERS = 8;
  * changed for the first time, so that no change ends without a receipt for want of a key.
  */
 export async function siteSigner(site: SiteFolder, siteName: string, now: Date): Promise<Signer> {
-  const keyPath = site.path('keys', 'site.key.pem');
-  const certificatePath = site.path('keys', 'site.pem');
-  try {
-    const key = decodePrivateKey(await readBounded(keyPath, MAX_CERTIFICATE_BYTES));
-    const [certificate] = decodeCertificates(
-      await readBounded(certificatePath, MAX_CERTIFICATE_BYTES),
-    );
-    if (certificate !== undefined) return { key, certificate };
-  } catch (error) {
-    if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
-  }
+  await finishSwitch(site);
+  const known = await readSigner(site, CURRENT);
+  if (known !== undefined) return known;
+  const made = newSigner(siteName, now);
+  await writeSigner(site, CURRENT, made);
+  return made;
+}
+
+/** The files of a key in the folder `keys` of a site. */
+interface KeyFiles {
+  readonly key: string;
+  readonly certificate: string;
+}
+
+const CURRENT: KeyFiles = { key: 'site.key.pem', certificate: 'site.pem' };
+/** A key that is about to replace the current one. */
+export const NEXT: KeyFiles = { key: 'next.key.pem', certificate: 'next.pem' };
+
+/** A key in the folder of a site; undefined unless both of its files are there. */
+export async function readSigner(site: SiteFolder, files: KeyFiles): Promise<Signer | undefined> {
+  const read = (name: string): Promise<Buffer | undefined> =>
+    readIfThere(site.path('keys', name), MAX_CERTIFICATE_BYTES);
+  const [key, pem] = [await read(files.key), await read(files.certificate)];
+  if (key === undefined || pem === undefined) return undefined;
+  const [certificate] = decodeCertificates(pem);
+  return certificate && { key: decodePrivateKey(key), certificate };
+}
+
+/** The certificate is written first: a key without one would be used by nobody. */
+export async function writeSigner(
+  site: SiteFolder,
+  files: KeyFiles,
+  { key, certificate }: Signer,
+): Promise<void> {
+  await writeAtomic(
+    site.path('keys', files.certificate),
+    Buffer.from(encodeCertificate(certificate)),
+  );
+  await writeAtomic(site.path('keys', files.key), Buffer.from(encodePrivateKey(key)), 0o600);
+}
+
+/** Makes the next key the current one: its key first, so that {@link finishSwitch} sees what a kill left. */
+export async function switchToNext(site: SiteFolder): Promise<void> {
+  await renameIntoPlace(site.path('keys', NEXT.key), site.path('keys', CURRENT.key));
+  await finishSwitch(site);
+}
+
+/** Completes a switch of which the key is in place and the certificate is not. */
+async function finishSwitch(site: SiteFolder): Promise<void> {
+  const [key, certificate] = [NEXT.key, NEXT.certificate].map((name) => site.path('keys', name));
+  if (key === undefined || certificate === undefined) return;
+  if ((await exists(key)) || !(await exists(certificate))) return;
+  const current = await readIfThere(site.path('keys', CURRENT.key), MAX_CERTIFICATE_BYTES);
+  const [next] = decodeCertificates(await readBounded(certificate, MAX_CERTIFICATE_BYTES));
+  // A kill while the next key was written leaves its certificate alone as well.
+  const belongs =
+    current !== undefined &&
+    next !== undefined &&
+    createPublicKey(decodePrivateKey(current)).equals(next.publicKey);
+  if (belongs) await renameIntoPlace(certificate, site.path('keys', CURRENT.certificate));
+  else await remove(certificate);
+}
+
+/** A new key with a self-signed certificate. */
+export function newSigner(siteName: string, now: Date): Signer {
   const { privateKey, publicKey } = generateKey();
   const notAfter = new Date(now);
   notAfter.setUTCFullYear(now.getUTCFullYear() + VALID_YEARS);
@@ -43,8 +103,6 @@ export async function siteSigner(site: SiteFolder, siteName: string, now: Date):
     notAfter,
     serial: positive(randomBytes(16)),
   });
-  await writeAtomic(certificatePath, Buffer.from(encodeCertificate(certificate)));
-  await writeAtomic(keyPath, Buffer.from(encodePrivateKey(privateKey)), 0o600);
   return { key: privateKey, certificate };
 }
 
