@@ -1,4 +1,11 @@
-import { type Document, parseAllDocuments, parseDocument, type ScalarTag, type Tags } from 'yaml';
+import {
+  type Document,
+  LineCounter,
+  parseAllDocuments,
+  parseDocument,
+  type ScalarTag,
+  type Tags,
+} from 'yaml';
 import type { Json } from '../core/canonical-json.ts';
 
 /** An object in a stream of YAML documents. */
@@ -26,7 +33,8 @@ const NOT_IN_GO: ReadonlySet<string> = new Set(['intTime', 'floatTime', 'timesta
 const AS_IN_GO = {
   version: '1.1',
   customTags: (tags: Tags): Tags => [OCTAL, ...tags.filter((tag) => !NOT_IN_GO.has(identity(tag)))],
-  prettyErrors: true,
+  // Text that is no YAML has an error for every few characters: only the first is described.
+  prettyErrors: false,
   uniqueKeys: true,
   merge: true,
   intAsBigInt: true,
@@ -38,11 +46,12 @@ const AS_IN_GO = {
  * @throws SyntaxError naming the line
  */
 export function readObjectStream(text: string): StreamedObject[] {
-  const documents = parseAllDocuments(text, AS_IN_GO);
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, { ...AS_IN_GO, lineCounter: lines });
   if (!Array.isArray(documents)) return [];
   let pending = '';
   return documents.flatMap((document) => {
-    const value = contentOf(document);
+    const value = contentOf(document, lines);
     const { commentBefore, contents, comment } = document;
     const alone = value === null ? contents?.comment : undefined;
     const before = [commentBefore, contents?.commentBefore, comment, alone];
@@ -57,16 +66,20 @@ export function readObjectStream(text: string): StreamedObject[] {
 
 /** Reads one YAML document with an object, such as `Chart.yaml` or a file with values. @throws SyntaxError */
 export function readYamlObject(text: string): { readonly [member: string]: Json } {
-  const value = contentOf(parseDocument(text, AS_IN_GO));
+  const lines = new LineCounter();
+  const value = contentOf(parseDocument(text, { ...AS_IN_GO, lineCounter: lines }), lines);
   if (value === null) return {};
   if (typeof value === 'object' && !Array.isArray(value))
     return value as { readonly [member: string]: Json };
   throw new SyntaxError('a document that is not an object');
 }
 
-function contentOf(document: Document.Parsed): Json {
+function contentOf(document: Document.Parsed, lines: LineCounter): Json {
   const [error] = document.errors;
-  if (error !== undefined) throw new SyntaxError(error.message.split('\n')[0] ?? '');
+  if (error !== undefined) {
+    const { line, col } = lines.linePos(error.pos[0]);
+    throw new SyntaxError(`${error.message.split('\n')[0]} at line ${line}, column ${col}`);
+  }
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });

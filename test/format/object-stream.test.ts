@@ -46,4 +46,13 @@ describe('when a stream of objects is read as kubectl and Helm read it', () => {
   ])('refuses %s', (_, text) => {
     expect(() => readObjectStream(text)).toThrow(SyntaxError);
   });
+
+  it.each([
+    ['a: [', 1],
+    ['a: 1\nb: { c\n', 3],
+    ['a: 1\na: 2\n', 2],
+    ['---\na: 1\n---\nb: ]\n', 4],
+  ])('names the line of the error in %j', (text, line) => {
+    expect(() => readObjectStream(text)).toThrow(new RegExp(`at line ${line}, column`));
+  });
 });
