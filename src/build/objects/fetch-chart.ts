@@ -1,7 +1,7 @@
 import { resolve as resolvePath } from 'node:path';
 import { digestHex, digestOf } from '../../core/digest.ts';
-import { StowageError } from '../../core/error.ts';
-import { fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import { messageOf, StowageError } from '../../core/error.ts';
+import { type Fields, listOf, textOf } from '../../core/fields.ts';
 import { quoted } from '../../core/printable.ts';
 import type { ChartSource } from '../../format/cluster-content.ts';
 import { readYamlObject } from '../../format/object-stream.ts';
@@ -10,7 +10,7 @@ import { describeHttps } from '../../source/https.ts';
 import { fetchBlob } from '../fetch.ts';
 import type { Sources } from '../origins.ts';
 import type { Transfer } from '../transfer.ts';
-import { type ChartFiles, MAX_CHART_BYTES, readChart } from './chart-files.ts';
+import { type ChartFiles, MAX_CHART_BYTES, readChart, refusedChart } from './chart-files.ts';
 import { findListedChart } from './chart-index.ts';
 import { parseChartSource } from './chart-source.ts';
 import { localChart } from './local-chart.ts';
@@ -142,9 +142,9 @@ function requireVersion({ name, source }: ChartSource, { metadata }: ChartFiles)
 
 /**
  * Every subchart must be in the chart, in the version that its lock names: nothing else is downloaded.
- * @throws StowageError `chart-unsupported`
+ * @throws StowageError `chart-unsupported`, `content-refused` for a subchart whose metadata cannot be read
  */
-function requireSubcharts(name: string, { files, config }: ChartFiles): void {
+export function requireSubcharts(name: string, { files, config }: ChartFiles): void {
   const read = (path: string): readonly Readonly<Record<string, unknown>>[] => {
     const text = files.get(path)?.toString('utf8');
     if (text === undefined) return [];
@@ -159,7 +159,7 @@ function requireSubcharts(name: string, { files, config }: ChartFiles): void {
   const there = new Set<string>();
   for (const [path, bytes] of files) {
     if (!/^charts\/[^/]+\/Chart\.yaml$/.test(path)) continue;
-    const { name: subchart, version } = fieldsOf(readYamlObject(bytes.toString('utf8')));
+    const { name: subchart, version } = subchartIn(bytes, `chart ${name}, ${path}`);
     there.add(String(subchart)).add(`${subchart} ${plainVersion(version)}`);
   }
   const needed = (locked.length > 0 ? locked : asked).map((each) => {
@@ -174,6 +174,14 @@ function requireSubcharts(name: string, { files, config }: ChartFiles): void {
       there.size === 0 ? 'no subcharts' : [...there].filter((each) => / /.test(each)).join(', '),
     hint: `run helm dependency build in a copy of the chart, and give the path of that folder (${quoted(name)})`,
   });
+}
+
+function subchartIn(bytes: Buffer, what: string): Fields {
+  try {
+    return readYamlObject(bytes.toString('utf8'));
+  } catch (cause) {
+    throw refusedChart(what, 'a Chart.yaml in YAML', messageOf(cause), cause);
+  }
 }
 
 function plainVersion(version: unknown): string {
