@@ -6,7 +6,12 @@ const MAX_FOUND = 50;
 const LOWER_BOUNDS = ['minimum', 'minLength', 'minItems', 'minProperties'] as const;
 const UPPER_BOUNDS = ['maximum', 'maxLength', 'maxItems', 'maxProperties'] as const;
 /** Keywords that constrain a value, and of which two texts cannot be compared. */
-const OPAQUE = ['pattern', 'format', 'multipleOf', 'allOf', 'anyOf', 'oneOf', 'not'] as const;
+const OPAQUE = [
+  ...['pattern', 'format', 'multipleOf', 'allOf', 'anyOf', 'oneOf', 'not'],
+  ...['exclusiveMinimum', 'exclusiveMaximum', 'uniqueItems'],
+  // `set` and `map` refuse entries that an `atomic` list has twice.
+  ...['x-kubernetes-list-type', 'x-kubernetes-list-map-keys'],
+] as const;
 
 /**
  * What a definition no longer accepts that it accepted before: versions that are gone, and in every other version each field
@@ -41,7 +46,8 @@ function schemaOf(version: Fields): Fields {
 function compare(before: Fields, after: Fields, path: string, found: string[]): void {
   if (found.length >= MAX_FOUND) return;
   const at = path.endsWith(':') ? `${path} the object` : path;
-  if (before['type'] !== after['type'] && after['type'] !== undefined)
+  const isWider = before['type'] === 'integer' && after['type'] === 'number';
+  if (before['type'] !== after['type'] && after['type'] !== undefined && !isWider)
     found.push(
       `${at} is of type ${String(after['type'])} instead of ${String(before['type'] ?? 'any')}`,
     );

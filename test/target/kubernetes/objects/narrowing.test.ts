@@ -39,6 +39,11 @@ describe('when a definition changes', () => {
       object({ a: {} }),
       object({}, { 'x-kubernetes-preserve-unknown-fields': true }),
     ],
+    [
+      'any number in place of a whole one',
+      object({ a: { type: 'integer' } }),
+      object({ a: { type: 'number' } }),
+    ],
     ['a type that may be anything', object({ a: { type: 'string' } }), object({ a: {} })],
   ])('accepts %s', (_, before, after) => {
     expect(narrowings(definition(before), definition(after))).toEqual([]);
@@ -70,6 +75,16 @@ describe('when a definition changes', () => {
       'v1: spec.a has another pattern',
       object({ a: { pattern: 'x' } }),
       object({ a: { pattern: 'y' } }),
+    ],
+    [
+      'v1: spec.a has another x-kubernetes-list-type',
+      object({ a: { type: 'array' } }),
+      object({ a: { type: 'array', 'x-kubernetes-list-type': 'set' } }),
+    ],
+    [
+      'v1: spec.a has another exclusiveMinimum',
+      object({ a: { minimum: 0 } }),
+      object({ a: { minimum: 0, exclusiveMinimum: true } }),
     ],
     ['v1: spec.a cannot be null anymore', object({ a: { nullable: true } }), object({ a: {} })],
     [
