@@ -62,6 +62,8 @@ type Judge = (found: Found) => string | undefined;
 
 const builtin: Readonly<Record<string, Judge>> = {
   'apps/Deployment': (found) => {
+    // Its controller changes no pods until a person resumes it; Helm does not wait for it either.
+    if (fieldsOf(found['spec'])['paused'] === true) return undefined;
     const { replicas, updatedReplicas } = fieldsOf(found['status']);
     const before = Number(replicas ?? 0) - Number(updatedReplicas ?? 0);
     // While pods of the previous version remain, the ready ones may be among them.

@@ -17,6 +17,7 @@ describe('when objects are judged', () => {
       'a Deployment',
       apps('Deployment', { replicas: 2 }, { replicas: 2, updatedReplicas: 2, readyReplicas: 2 }),
     ],
+    ['a paused Deployment', apps('Deployment', { replicas: 2, paused: true }, { replicas: 1 })],
     ['a Deployment of nothing', apps('Deployment', { replicas: 0 }, {})],
     [
       'a StatefulSet',
@@ -91,6 +92,23 @@ describe('when objects are judged', () => {
     ],
     ['it is Pending', found('v1', 'Pod', {}, {})],
     ['it is Pending', found('v1', 'PersistentVolumeClaim', {}, {})],
+    ['it is Lost', found('v1', 'PersistentVolumeClaim', {}, { phase: 'Lost' })],
+    ['it is being deleted', found('v1', 'Namespace', {}, { phase: 'Terminating' })],
+    ['it is Failed', found('v1', 'Pod', {}, { phase: 'Failed' })],
+    [
+      'condition NamesAccepted is False: taken',
+      found(
+        ...(['apiextensions.k8s.io/v1', 'CustomResourceDefinition', {}] as const),
+        condition('NamesAccepted', 'False', { message: 'taken' }),
+      ),
+    ],
+    [
+      'condition Available is False: no endpoints',
+      found(
+        ...(['apiregistration.k8s.io/v1', 'APIService', {}] as const),
+        condition('Available', 'False', { reason: 'no endpoints' }),
+      ),
+    ],
     ['no condition Available yet', found('apiregistration.k8s.io/v1', 'APIService', {}, {})],
   ])('says %s', (expected, object) => {
     expect(unready(object as never)).toBe(expected);
