@@ -20,7 +20,7 @@ export const statusMeanings: Readonly<Record<StatusName, string>> = {
   failed: 'the command failed',
   usage: 'an unknown command or option, or an invalid value',
   rolledBack: 'the new generation failed; the previous one was restored',
-  blocked: 'a check failed: the plan cannot be applied, or the release not be promoted',
+  blocked: 'a check failed: a plan cannot be applied, or a release not promoted',
   attention: 'stowage status --check: the site, or a site of the fleet, needs attention',
   failing: 'stowage status --check: a failing or recalled service, or damaged ledger',
   untrusted: 'the bundle is not trusted: its signatures, content, version or age',
