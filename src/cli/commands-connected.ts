@@ -33,9 +33,10 @@ export function addConnectedCommands(program: Command, run: Run): void {
   const command = (usage: string, about: string): Command => addCommand(program, usage, about);
   command('init [manifest]', 'create a commented manifest (default: stowage.yaml)')
     .addOption(manifestFile())
-    .action((file: string | undefined, options: ManifestOption) =>
+    .option('--from <path>', 'make it from a compose file, or from the folder of a model')
+    .action((file: string | undefined, options: ManifestOption & { readonly from?: string }) =>
       run(async (context) =>
-        (await import('./commands/init.ts')).init(manifestOf(file, options), context),
+        (await import('./commands/init.ts')).init(manifestOf(file, options), options, context),
       ),
     );
   command('check [manifest]', 'check a manifest for mistakes, without a network')

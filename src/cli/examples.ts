@@ -1,6 +1,6 @@
 /** Examples for the help of each command. */
 export const examples: Readonly<Record<string, readonly string[]>> = {
-  init: ['stowage init', 'stowage init chat.yaml'],
+  init: ['stowage init', 'stowage init chat.yaml', 'stowage init --from compose.yaml'],
   check: ['stowage check', 'stowage check chat.yaml --json'],
   lock: ['stowage lock', 'stowage lock --explain', 'stowage lock chat.yaml --store /data/store'],
   pack: [

@@ -3,10 +3,12 @@ import { pathToFileURL } from 'node:url';
 import { StowageError } from '../../core/error.ts';
 import { exists, writeNew } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { manifestFrom } from './init-from.ts';
 import { DEFAULT_MANIFEST } from './manifest-file.ts';
 
 export async function init(
   file: string | undefined,
+  { from }: { readonly from?: string },
   context: CommandContext,
 ): Promise<CommandResult> {
   const path = context.path(file ?? DEFAULT_MANIFEST);
@@ -19,10 +21,12 @@ export async function init(
   }
   const schema = await schemaFor(dirname(path), dirname(context.terminal.program));
   const modeline = schema === undefined ? '' : `# yaml-language-server: $schema=${schema}\n`;
-  await writeNew(path, Buffer.from(modeline + manifestTemplate));
+  const text =
+    from === undefined ? manifestTemplate : await manifestFrom(from, dirname(path), context);
+  await writeNew(path, Buffer.from(modeline + text));
   return {
     json: { manifest: path },
-    text: `${path}\n  edit it, then run: stowage lock${file === undefined ? '' : ` ${file}`}\n`,
+    text: `${path}\n  edit it, then run: stowage ${from === undefined ? 'lock' : 'check'}${file === undefined ? '' : ` ${file}`}\n`,
   };
 }
 

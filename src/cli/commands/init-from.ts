@@ -1,0 +1,55 @@
+import { basename, dirname, isAbsolute, join, relative } from 'node:path';
+import { manifestFromCompose } from '../../build/manifest-from-compose.ts';
+import { manifestFromFolder } from '../../build/manifest-from-folder.ts';
+import { StowageError } from '../../core/error.ts';
+import { fieldsOf } from '../../core/fields.ts';
+import { MAX_MANIFEST_BYTES } from '../../core/limits.ts';
+import { salvageYaml } from '../../format/yaml-document.ts';
+import { exists, namesIn, readNamed } from '../../io/file.ts';
+import { type CommandContext, usage } from '../command.ts';
+
+/** A manifest made from a compose file or from the folder of a model. @param folder of the manifest */
+export async function manifestFrom(
+  from: string,
+  folder: string,
+  context: CommandContext,
+): Promise<string> {
+  if (/^[a-z+]+:\/\//.test(from))
+    throw usage(
+      '--from reads what is on this machine',
+      'a compose file, or the folder of a model',
+      from,
+      `run stowage init without --from, and set source: ${from}`,
+    );
+  const path = context.path(from);
+  if (/\.ya?ml$/i.test(path)) {
+    const compose = salvageYaml(await readNamed(path, MAX_MANIFEST_BYTES));
+    if (Object.keys(fieldsOf(fieldsOf(compose)['services'])).length === 0)
+      throw usage(
+        'the compose file has no services that can be read',
+        'a compose file without anchors, aliases and merges',
+        path,
+        'write the resolved file with "docker compose config", and name that',
+      );
+    return manifestFromCompose(compose, basename(path), (given) =>
+      isAbsolute(given) ? given : nearPath(folder, join(dirname(path), given)),
+    );
+  }
+  if (!(await exists(path)))
+    throw new StowageError('file-missing', `${path} does not exist`, {
+      expected: 'a compose file, or the folder of a model',
+      found: 'nothing',
+      hint: 'check the path that --from names',
+    });
+  const names = await namesIn(path);
+  const config = names.includes('config.json')
+    ? salvageYaml(await readNamed(join(path, 'config.json'), MAX_MANIFEST_BYTES))
+    : undefined;
+  return manifestFromFolder({ source: nearPath(folder, path), names, config });
+}
+
+/** A path as a manifest in a folder names it. */
+function nearPath(folder: string, path: string): string {
+  const near = relative(folder, path);
+  return near.startsWith('../') ? near : `./${near}`;
+}
