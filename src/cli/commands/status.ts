@@ -1,3 +1,4 @@
+import { isNotice } from '../../content/items.ts';
 import { printableLines } from '../../core/printable.ts';
 import { type PartialImport, partialImports } from '../../site/importing/partial-import.ts';
 import { consistentReleases } from '../../site/release/consistent.ts';
@@ -53,6 +54,8 @@ interface Imported {
   readonly version: string;
   readonly seq: number;
   readonly bundle: string;
+  /** Whether there is nothing to install: what it announces was recorded when it was imported. */
+  readonly notice: boolean;
 }
 
 /** Imported releases that are not installed. If one cannot be used, the rest of the status is still shown. */
@@ -66,14 +69,18 @@ async function waiting(
   for (const each of refused) emit(refusedWarning(each));
   return releases
     .filter(({ id }) => !current.has(id))
-    .map(({ id, bundle: { name, version, seq } }) => ({ name, version, seq, bundle: id }));
+    .map(({ id, bundle }) => {
+      const { name, version, seq } = bundle;
+      return { name, version, seq, bundle: id, notice: isNotice(bundle) };
+    });
 }
 
 function describeImported(
-  { name, version, seq, bundle }: Imported,
+  { name, version, seq, bundle, notice }: Imported,
   failure: string | undefined,
 ): string {
-  const line = `  imported, not installed: ${name} ${version}, sequence ${seq}, bundle ${bundle.slice(0, 16)}\n`;
+  const state = notice ? 'recorded' : 'imported, not installed';
+  const line = `  ${state}: ${name} ${version}, sequence ${seq}, bundle ${bundle.slice(0, 16)}\n`;
   return failure === undefined
     ? line
     : `${line}    its installation was ${failure}; to remove it: stowage forget ${name}@${version}\n`;

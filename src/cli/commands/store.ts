@@ -91,7 +91,7 @@ export async function verify(
   );
   return {
     json: { store: store.root, checked, damaged },
-    text: `${[...bad, `${counted(checked, 'blob')} verified, ${damaged.length} damaged`].join('\n')}\n`,
+    text: `${[...bad, `${counted(checked, 'blob')} of ${store.root} verified, ${damaged.length} damaged`].join('\n')}\n`,
     ...(damaged.length > 0 && { exitStatus: 1 as const }),
   };
 }

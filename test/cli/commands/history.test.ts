@@ -53,11 +53,14 @@ describe('when a running release is recalled', () => {
   const line =
     'RECALLED: chat 1.1.0: it leaks; next: run "stowage rollback --to 1" (chat 1.0.0), or install a newer version\n';
 
-  it('is said first by the import of the recall, with the next command', () => {
+  it('is said first by the import of the recall, with the next command', async () => {
     expect(word).toMatchObject({ status: 0 });
     expect(word.stdout.startsWith(line)).toBe(true);
     for (const { stdout } of installed) expect(stdout).not.toContain('RECALLED');
     expect(word.stdout).toContain('nothing to install');
+    const { stdout } = await run(['status']);
+    expect(stdout).toMatch(/^ {2}recorded: word 1\.0\.0, sequence 1, bundle [0-9a-f]{16}$/m);
+    expect(stdout).not.toContain('not installed: word');
     expect(word.stdout).not.toContain('next: stowage install word');
   });
 
