@@ -109,6 +109,27 @@ function offenders(wanted: (each: Import, path: string) => boolean): string[] {
   );
 }
 
+describe('when the program starts', () => {
+  it('loads no package but commander: what commands need is loaded when one is called', () => {
+    const seen = new Set<string>();
+    const packages = new Set<string>();
+    const visit = (path: string): void => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      const loaded = (source.get(path)?.imports ?? []).filter(
+        ({ kind, names }) =>
+          kind === 'static' && !/^type |^\{(?:\s*type [^,}]+,?)+\s*\}$/.test(names),
+      );
+      for (const { target } of loaded)
+        if (source.has(target)) visit(target);
+        else if (!target.startsWith('node:')) packages.add(`${target}, by ${path}`);
+    };
+    visit('cli/main.ts');
+    expect(seen.size).toBeGreaterThan(20);
+    expect([...packages].filter((each) => !each.startsWith('commander,'))).toEqual([]);
+  });
+});
+
 describe('when the scanner reads imports', () => {
   it.each([
     ['a static import', "import { a } from './b.ts';", ['x/b.ts']],

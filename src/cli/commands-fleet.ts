@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { targetNames } from '../format/site.ts';
+import { targetNames } from '../format/target-name.ts';
 import type { FleetInitOptions } from './commands/fleet/init.ts';
 import type { FleetOption } from './commands/fleet/open-fleet.ts';
 import type { PromoteOptions, RecallOptions } from './commands/fleet/releases.ts';

@@ -8,13 +8,10 @@ import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type KubernetesSite, kubernetesSite } from './kubernetes-site.ts';
 import { type SecretReference, secretReference } from './secret-reference.ts';
+import { type TargetName, targetNames } from './target-name.ts';
 import { apiVersionMember, newerHints } from './version.ts';
 
 export type ParameterValue = string | number | boolean;
-
-/** What the services of a site run on; `depot` serves releases and runs nothing. */
-export const targetNames = ['podman', 'docker', 'kubernetes', 'depot'] as const;
-export type TargetName = (typeof targetNames)[number];
 
 /** When changes may start: on these days, from one time of day to another, which may be on the next day. */
 export interface Window {

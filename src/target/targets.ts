@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { Site, TargetName } from '../format/site.ts';
+import type { Site } from '../format/site.ts';
+import type { TargetName } from '../format/target-name.ts';
 import { createContainerTarget } from './container/container-target.ts';
 import { createDepotTarget } from './depot/depot.ts';
 import { createDocker } from './docker/docker.ts';

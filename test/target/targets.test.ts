@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { targetNames } from '../../src/format/site.ts';
+import { targetNames } from '../../src/format/target-name.ts';
 import { createContainerTarget } from '../../src/target/container/container-target.ts';
 import type { EngineFacts } from '../../src/target/container/engine.ts';
 import { createTarget } from '../../src/target/targets.ts';

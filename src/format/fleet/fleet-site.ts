@@ -3,7 +3,7 @@ import { MAX_CERTIFICATE_BYTES, MIB } from '../../core/limits.ts';
 import type { DocumentKind } from '../document.ts';
 import { exact } from '../exact.ts';
 import * as field from '../field.ts';
-import { type TargetName, targetNames } from '../site.ts';
+import { type TargetName, targetNames } from '../target-name.ts';
 import { schemaMember } from '../version.ts';
 
 /** What a fleet records of one site. Signed by the role `release`; each change is a document of its own. */

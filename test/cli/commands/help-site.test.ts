@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { siteKind, targetNames } from '../../../src/format/site.ts';
+import { siteKind } from '../../../src/format/site.ts';
+import { targetNames } from '../../../src/format/target-name.ts';
 import { readYaml } from '../../../src/format/yaml-document.ts';
 import { runProgram } from '../../support/fake-terminal.ts';
 

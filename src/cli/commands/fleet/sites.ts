@@ -6,7 +6,7 @@ import { recordSite, type SiteFields } from '../../../fleet/record-site.ts';
 import { certificateIn, readSiteDocument, siteOf } from '../../../fleet/site-document.ts';
 import { hasLabels, siteNamed, sitesOf } from '../../../fleet/sites.ts';
 import type { FleetSite } from '../../../format/fleet/fleet-site.ts';
-import type { TargetName } from '../../../format/site.ts';
+import type { TargetName } from '../../../format/target-name.ts';
 import type { Certificate } from '../../../trust/certificate.ts';
 import { type CommandContext, type CommandResult, usage } from '../../command.ts';
 import { confirmFingerprint } from '../confirm.ts';
