@@ -9,7 +9,15 @@ import { writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import { type FleetEntry, fleetEntryKind } from '../format/fleet/fleet-entry.ts';
 import type { LedgerUser } from '../format/ledger.ts';
-import { exists, outputError, readIfThere, remove, syncFolder, writeAtomic } from '../io/file.ts';
+import {
+  exists,
+  outputError,
+  readIfThere,
+  remove,
+  removeTemporaries,
+  syncFolder,
+  writeAtomic,
+} from '../io/file.ts';
 import { syncFiles } from '../io/sync-files.ts';
 import { damagedFleet, type FleetFolder, OWN_FOLDER } from './fleet-folder.ts';
 
@@ -100,6 +108,7 @@ async function writePending(folder: FleetFolder, pending: Pending): Promise<void
 
 /** Removes the documents that a killed command wrote before their entry. Under the lock. */
 export async function clearUnfinished(folder: FleetFolder): Promise<void> {
+  for (const each of ['ledger', OWN_FOLDER]) await removeTemporaries(folder.path(each));
   const bytes = await readIfThere(pendingPath(folder), MAX_PENDING_BYTES);
   if (bytes === undefined) return;
   const { entry, files } = pendingIn(bytes);
