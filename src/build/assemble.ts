@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import type { SizedBlob } from '../content/content-kind.ts';
+import { type Common, incrementOf } from '../content/increment.ts';
 import { bundleBlobs, describeAll } from '../content/items.ts';
 import { counted } from '../core/amount.ts';
 import { type Digest, sriHex, sriOf } from '../core/digest.ts';
@@ -52,6 +53,8 @@ export interface AssembleOptions extends Context {
   readonly trust?: ReadonlyMap<string, Buffer>;
   /** The installers to include. */
   readonly installers?: readonly BuiltInstaller[];
+  /** What the receiving sites have in common, to leave out; absent for a complete bundle. */
+  readonly receivers?: Common;
 }
 
 export interface Assembled {
@@ -61,11 +64,13 @@ export interface Assembled {
   readonly bundle: Bundle;
   /** The id of the bundle: SHA-512 of `SHA512SUMS`. */
   readonly id: string;
+  /** Paths of the parts and installers that were left out. */
+  readonly omitted: ReadonlySet<string>;
 }
 
 /**
  * Writes the unsigned bundle of a lock whose blobs are all in the store, and makes the folders above it that are missing. The
- * folder appears under its name only when every byte is on disk; a failure leaves nothing. Equal locks give equal bytes.
+ * folder appears under its name only when every byte is on disk; a failure leaves nothing. Equal locks give equal bytes, also where parts are left out.
  * @throws StowageError `output-exists`, `space-insufficient`, `blob-damaged`, `io-failed`
  */
 export async function assemble(lock: Lock, options: AssembleOptions): Promise<Assembled> {
@@ -82,7 +87,7 @@ export async function assemble(lock: Lock, options: AssembleOptions): Promise<As
         await renameIntoPlace(temporary, output);
         return { ...assembled, folder: output, discs: [] };
       }
-      const discs = await splitAcrossDiscs(assembled.bundle, temporary, output, options);
+      const discs = await splitAcrossDiscs(assembled, temporary, output, options);
       await remove(temporary);
       return { ...assembled, folder: output, discs };
     } catch (error) {
@@ -130,7 +135,12 @@ async function write(
   ]);
   await writeNew(join(folder, 'SHA512SUMS'), checksums);
   for (const each of ['blobs/sha256', 'blobs', ...folders]) await syncFolder(join(folder, each));
-  return { bundle, id: sriHex(sriOf(checksums)) };
+  const omitted =
+    options.receivers === undefined
+      ? new Set<string>()
+      : incrementOf(bundle, options.receivers).omitted;
+  for (const path of omitted) await remove(join(folder, path));
+  return { bundle, id: sriHex(sriOf(checksums)), omitted };
 }
 
 async function copyBlobs(
@@ -138,24 +148,36 @@ async function copyBlobs(
   folder: string,
   options: AssembleOptions,
 ): Promise<BundleBlob[]> {
-  const { store, partSize, emit, signal } = options;
+  const { store, partSize, receivers, emit, signal } = options;
+  const omits = ({ digest }: SizedBlob): boolean => receivers?.hasBlob(digest) === true;
   const total = blobs.reduce((sum, blob) => sum + blob.size, 0);
-  await requireSpace(folder, total);
+  await requireSpace(
+    folder,
+    blobs.reduce((sum, blob) => sum + (omits(blob) ? 0 : blob.size), 0),
+  );
   emit({ type: 'step', step: 'pack', subject: counted(blobs.length, 'blob') });
   const tally = new Tally(emit, 'pack', total);
+  // Recovery parts are calculated from every blob.
+  const omit = options.parity === undefined ? 'describe' : 'verify';
   const copied = new Map<Digest, BundleBlob>();
   const pool = new HashPool(signal);
   try {
     // A blob with one part occupies one worker, so twice as many blobs as workers keep every worker busy.
     const target = { partSize, store, folder, pool, onBytes: tally.add };
     await forEachBounded(blobs, pool.width * 2, async (blob) => {
-      copied.set(blob.digest, await copyParts(blob, target));
+      copied.set(
+        blob.digest,
+        await copyParts(blob, { ...target, ...(omits(blob) ? { omit } : {}) }),
+      );
     });
   } finally {
     await pool.close();
   }
   const made = blobs.flatMap((blob) => copied.get(blob.digest) ?? []);
-  await syncSmallParts(made, folder);
+  await syncSmallParts(
+    made.filter((blob) => !omits(blob)),
+    folder,
+  );
   return made;
 }
 
@@ -176,14 +198,29 @@ async function addParity(
   const pool = new HashPool(signal);
   try {
     const shape = { stripe, columns, rows, discs: discs?.parity === true };
-    return await writeParity(parts, shape, { folder, pool, onBytes: tally.add });
+    const elsewhere = omittedPlaces(bundle, options);
+    return await writeParity(parts, shape, { folder, elsewhere, pool, onBytes: tally.add });
   } finally {
     await pool.close();
   }
 }
 
+/** Where the parts are that are not copied. */
+function omittedPlaces(
+  { blobs }: Bundle,
+  { receivers, store }: AssembleOptions,
+): Map<string, { path: string; offset: number }> {
+  return new Map(
+    blobs
+      .filter(({ digest }) => receivers?.hasBlob(digest) === true)
+      .flatMap(({ digest, parts }) =>
+        parts.map(({ path, offset }) => [path, { path: store.path(digest), offset }] as const),
+      ),
+  );
+}
+
 async function splitAcrossDiscs(
-  bundle: Bundle,
+  { bundle, omitted }: Pick<Assembled, 'bundle' | 'omitted'>,
   folder: string,
   output: string,
   options: AssembleOptions,
@@ -194,9 +231,10 @@ async function splitAcrossDiscs(
     files: new Map(paths.map((path) => [path, join(folder, path)])),
     sums: new Map(bundleFiles(bundle).map((each) => [each.path, each.sha512])),
     move: true,
+    omitted,
   };
   const disc = { discSize: options.discs?.size ?? 0, control: await controlSizes(source) };
-  return writeDiscs(source, discRuns(bundle, disc), output, options);
+  return writeDiscs(source, discRuns(bundle, disc, omitted), output, options);
 }
 
 /** @throws StowageError `output-exists` */

@@ -25,21 +25,31 @@ export interface BundleSource {
   readonly sums: ReadonlyMap<string, Sri>;
   /** Whether to move the parts; otherwise they are linked, or copied and hashed. */
   readonly move: boolean;
+  /** Paths of parts and installers that are left out; absent for none. */
+  readonly omitted?: ReadonlySet<string>;
 }
 
 /**
- * The parts on each disc, in order. Recovery parts that were computed for discs are kept on discs of their own.
+ * The parts on each disc, in order. Recovery parts that were computed for discs are kept on discs of their own; a disc whose
+ * parts are all left out is left out too.
+ * @param omitted paths of parts to leave out
  * @throws StowageError `disc-too-small`
  */
-export function discRuns(bundle: Pick<Bundle, 'blobs' | 'parity'>, disc: DiscContents): Part[][] {
+export function discRuns(
+  bundle: Pick<Bundle, 'blobs' | 'parity'>,
+  disc: DiscContents,
+  omitted: ReadonlySet<string> = new Set(),
+): Part[][] {
   const { parity } = bundle;
+  const travels = ({ path }: Part): boolean => !omitted.has(path);
   if (parity?.discs === true) {
     const data = cut(dataParts(bundle), parity.columns);
-    const runs = [...data, ...parity.rows.map((row) => [...row])];
+    const runs = [...data, ...parity.rows].map((run) => run.filter(travels));
     requirePartsFit(runs, disc);
-    return runs;
+    const full = runs.filter((run) => omitted.size === 0 || run.length > 0);
+    return full.length === 0 ? [[]] : full;
   }
-  const parts = allParts(bundle);
+  const parts = allParts(bundle).filter(travels);
   return cut(parts, splitParts(parts, disc));
 }
 
@@ -52,10 +62,10 @@ function cut(parts: readonly Part[], counts: readonly number[]): Part[][] {
 }
 
 /** The sizes of the files that every disc contains, for a bundle that is not split. */
-export async function controlSizes({ bundle, files }: BundleSource): Promise<number[]> {
+export async function controlSizes(source: BundleSource): Promise<number[]> {
   const sizes: number[] = [];
-  for (const path of controlPaths(bundle, files))
-    sizes.push((await lstat(where(files, path))).size);
+  for (const path of controlPaths(source))
+    sizes.push((await lstat(where(source.files, path))).size);
   return sizes;
 }
 
@@ -121,11 +131,12 @@ interface DiscTarget extends Pick<Context, 'emit'> {
 }
 
 async function fillDisc(
-  { bundle, files, sums, move }: BundleSource,
+  source: BundleSource,
   run: readonly Part[],
   { folder, pool, emit }: DiscTarget,
 ): Promise<void> {
-  const control = controlPaths(bundle, files);
+  const { bundle, files, sums, move } = source;
+  const control = controlPaths(source);
   const folders = new Set([...control, ...run.map((part) => part.path)].map(dirname));
   for (const each of folders) await makeFolder(join(folder, each));
   const copies = control.map((path) => ({ path, size: 0 }));
@@ -147,7 +158,8 @@ async function fillDisc(
     };
     await copy(file, pool, tally.add);
   });
-  for (const { path } of bundle.installers ?? []) await chmod(join(folder, path), 0o755);
+  for (const { path } of bundle.installers ?? [])
+    if (control.includes(path)) await chmod(join(folder, path), 0o755);
   for (const each of folders) await syncFolder(join(folder, each));
 }
 
@@ -190,9 +202,11 @@ async function copy(
   }
 }
 
-function controlPaths(bundle: Bundle, files: ReadonlyMap<string, string>): string[] {
+function controlPaths({ bundle, files, omitted }: BundleSource): string[] {
   const signatures = [...files.keys()].filter((path) => path.startsWith('signatures/'));
-  const listed = [...bundle.control, ...(bundle.installers ?? [])].map((each) => each.path);
+  const listed = [...bundle.control, ...(bundle.installers ?? [])]
+    .map((each) => each.path)
+    .filter((path) => omitted?.has(path) !== true);
   return ['SHA512SUMS', 'bundle.json', ...listed, ...signatures];
 }
 

@@ -51,21 +51,24 @@ export function recoveryBytes(
 export interface ParityTarget {
   /** The bundle's folder. */
   readonly folder: string;
+  /** Where parts are that are not in the folder. */
+  readonly elsewhere?: ReadonlyMap<string, { readonly path: string; readonly offset: number }>;
   readonly pool: HashPool;
   /** Called with the number of bytes written. */
   readonly onBytes: (bytes: number) => void;
 }
 
 /**
- * Calculates and writes the recovery parts of parts that are already in the folder.
+ * Calculates and writes the recovery parts of parts that are already in the folder, or elsewhere.
  * @param shape `columns` counts parts; `rows` is how many recovery rows there will be
  * @throws StowageError `space-insufficient`, `io-failed`
  */
 export async function writeParity(
   parts: readonly Part[],
   shape: Omit<Parity, 'rows'> & { readonly rows: number },
-  { folder, pool, onBytes }: ParityTarget,
+  target: ParityTarget,
 ): Promise<Parity> {
+  const { folder, pool, onBytes } = target;
   const { columns: counts, stripe, discs } = shape;
   const columns = columnsOf(counts, parts);
   const length = longest(columns);
@@ -82,7 +85,7 @@ export async function writeParity(
       create: true,
     }));
     const inputs = columns.map((column, at) => ({
-      ...segmentsOf(column, from, size, folder),
+      ...segmentsOf(column, from, size, target),
       factors: shapes.map((_, row) => coefficient(row, at)),
     }));
     const sums = await pool.code({ length: size, inputs, outputs }).catch(asIoError);
@@ -101,14 +104,15 @@ function segmentsOf(
   column: Column,
   from: number,
   size: number,
-  folder: string,
+  { folder, elsewhere }: ParityTarget,
 ): Pick<CodingInput, 'segments'> {
   return {
     segments: column.parts.flatMap(({ part, start }) => {
       const begin = Math.max(start, from);
       const end = Math.min(start + part.size, from + size);
       if (begin >= end) return [];
-      return [{ path: join(folder, part.path), offset: begin - start, length: end - begin }];
+      const place = elsewhere?.get(part.path) ?? { path: join(folder, part.path), offset: 0 };
+      return [{ ...place, offset: place.offset + begin - start, length: end - begin }];
     }),
   };
 }

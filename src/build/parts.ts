@@ -36,6 +36,8 @@ export interface CopyPartsOptions {
   readonly folder: string;
   readonly pool: HashPool;
   readonly onBytes: (bytes: number) => void;
+  /** Absent if the parts are written. `describe` reads a blob only if no checksums of it are recorded, or it has changed since. */
+  readonly omit?: 'describe' | 'verify';
 }
 
 /**
@@ -46,10 +48,11 @@ export interface CopyPartsOptions {
  */
 export async function copyParts(
   blob: SizedBlob,
-  { partSize, store, folder, pool, onBytes }: CopyPartsOptions,
+  { partSize, store, folder, pool, onBytes, omit }: CopyPartsOptions,
 ): Promise<BundleBlob> {
   const slices = sliceBlob(blob, partSize);
-  const copy = { slices, folder, path: store.path(blob.digest), size: blob.size, pool, onBytes };
+  const path = store.path(blob.digest);
+  const copy = { slices, folder, path, size: blob.size, pool, onBytes, omit };
   const noted = await store.noted(blob);
   const fits = noted !== undefined && isOnGrid(noted.sums, partSize, slices);
   const sums = fits ? await copyNoted(noted, copy) : await copyHashed(blob, copy);
@@ -70,23 +73,25 @@ interface Copy {
   readonly size: number;
   readonly pool: HashPool;
   readonly onBytes: (bytes: number) => void;
+  readonly omit: CopyPartsOptions['omit'];
 }
 
 function isOnGrid(sums: BlobSums, partSize: number, slices: readonly Slice[]): boolean {
   return sums.partSize === partSize || (slices.length === 1 && sums.parts.length === 1);
 }
 
-/** Copies parts in parallel and compares their CRCs with the recorded ones. */
+/** Copies parts in parallel and compares their CRCs with the recorded ones. What is only described and has not changed is not read. */
 async function copyNoted(
   { sums, untouched }: NotedSums,
   copy: Copy,
 ): Promise<readonly PieceSums[]> {
-  const { slices, folder, path } = copy;
+  const { slices, path } = copy;
+  if (copy.omit === 'describe' && untouched) return sums.parts;
   const results = await Promise.all(
     slices.map((slice) =>
       run(copy, {
         offset: slice.offset,
-        pieces: [toPiece(slice, folder)],
+        pieces: [toPiece(slice, copy)],
         hashes: untouched ? ['crc32'] : ['crc32', 'sha512'],
       }),
     ),
@@ -101,7 +106,7 @@ async function copyNoted(
 
 /** Copies parts one after the other, and verifies the digest of the whole blob. */
 async function copyHashed({ digest }: SizedBlob, copy: Copy): Promise<readonly PieceSums[]> {
-  const pieces = copy.slices.map((slice) => toPiece(slice, copy.folder));
+  const pieces = copy.slices.map((slice) => toPiece(slice, copy));
   const result = await run(copy, { offset: 0, pieces, hashes: ['sha256', 'sha512', 'crc32'] });
   const found = `sha256:${result.sha256}`;
   if (found !== digest) throw damaged(copy.path, digest, found);
@@ -152,7 +157,8 @@ export function sliceBlob(blob: SizedBlob, partSize: number): Slice[] {
   }));
 }
 
-function toPiece(slice: Slice, folder: string): Piece {
+function toPiece(slice: Slice, { folder, omit }: Copy): Piece {
+  if (omit !== undefined) return { length: slice.size };
   return {
     length: slice.size,
     destination: {

@@ -115,15 +115,21 @@ const DISC_CONTROL_BYTES = MIB;
 /** An upper bound for the lines of a part in `bundle.json` and `SHA512SUMS`. */
 const PART_LINES_BYTES = KIB;
 
-type BundleShape = Pick<AssembleOptions, 'partSize' | 'parity' | 'discs' | 'installers'>;
+type BundleShape = Pick<
+  AssembleOptions,
+  'partSize' | 'parity' | 'discs' | 'installers' | 'receivers'
+>;
 
 /**
  * An upper bound for the bytes that a bundle occupies while it is packed: its blobs, installers and recovery parts, and
  * the control files on every disc. Parts are moved to their disc, so they count once.
  */
 export function bundleNeeds(lock: Lock, shape: Partial<BundleShape>): number {
-  const { partSize = 0, parity: rows = 0, discs, installers = [] } = shape;
-  const data = [...lockBlobs(lock).values()].reduce((sum, size) => sum + size, 0);
+  const { partSize = 0, parity: rows = 0, discs, installers = [], receivers } = shape;
+  const data = [...lockBlobs(lock)].reduce(
+    (sum, [digest, size]) => sum + (receivers?.hasBlob(digest) === true ? 0 : size),
+    0,
+  );
   const tools = installers.reduce((sum, { size }) => sum + size, 0);
   const whole = data + tools + SPARE_BYTES;
   const parts = bundleBlobs(lock, describeAll(lock)).flatMap((each) => sliceBlob(each, partSize));

@@ -15,6 +15,7 @@ import {
   type Run,
   repeatable,
   root,
+  withReceivers,
 } from './options.ts';
 
 /** Commands for both sides. A security officer needs no others. */
@@ -104,6 +105,7 @@ export function addAnywhereCommands(program: Command, run: Run): void {
     'verify the signatures and every byte of a bundle, or of some of its discs',
   )
     .requiredOption('--trust <file>', 'root certificate or trust document')
+    .option('--partial', 'accept that parts are missing, as in an increment, and state how many')
     .addOption(
       repeatable(
         '--report <file>',
@@ -119,7 +121,9 @@ export function addAnywhereCommands(program: Command, run: Run): void {
         (await import('./commands/verify.ts')).verify(places, options, context),
       ),
     );
-  command('stream <bundle>', 'write a bundle as a tar stream, for "stowage import -" at a site')
+  withReceivers(
+    command('stream <bundle>', 'write a bundle as a tar stream, for "stowage import -" at a site'),
+  )
     .option('-o, --output <file>', 'write to a file, pipe or tape instead of stdout')
     .action((folder: string, options: StreamOptions) =>
       run(async (context) =>

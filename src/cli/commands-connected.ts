@@ -14,6 +14,7 @@ import {
   type Run,
   repeatable,
   store,
+  withReceivers,
   withRepair,
 } from './options.ts';
 
@@ -63,7 +64,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
         (await import('./commands/lock.ts')).lock(manifestOf(file, options), options, context),
       ),
     );
-  command('pack [manifest]', 'pull what the lock lists and build the bundle')
+  withReceivers(command('pack [manifest]', 'pull what the lock lists and build the bundle'))
     .addOption(manifestFile())
     .option(
       '-o, --output <folder>',
@@ -106,7 +107,6 @@ export function addConnectedCommands(program: Command, run: Run): void {
       'pack changed content under an unchanged version; the reason is recorded in the lock and the bundle',
     )
     .option('--no-installer', 'do not include an installer')
-    .addOption(store())
     .addOption(insecure())
     .addOption(caFile())
     .action((file: string | undefined, options: PackOptions & ManifestOption) =>
@@ -114,9 +114,17 @@ export function addConnectedCommands(program: Command, run: Run): void {
         (await import('./commands/pack.ts')).pack(manifestOf(file, options), options, context),
       ),
     );
-  command('split <bundle>', 'split a bundle across discs; signatures stay valid')
-    .requiredOption('--disc-size <size>', 'disc size, such as 4.7GB, dvd, dvd-dl, bd or bd-dl')
-    .option('-o, --output <folder>', 'folder for the discs (default: BUNDLE-discs)')
+  withReceivers(
+    command(
+      'split <bundle>',
+      'split a bundle across discs, or leave out what sites store; signatures stay valid',
+    ),
+  )
+    .option('--disc-size <size>', 'disc size, such as 4.7GB, dvd, dvd-dl, bd or bd-dl')
+    .option(
+      '-o, --output <folder>',
+      'folder to create (default: BUNDLE-discs, or BUNDLE-increment without --disc-size)',
+    )
     .action((folder: string, options: SplitOptions) =>
       run(async (context) => (await import('./commands/split.ts')).split(folder, options, context)),
     );

@@ -125,6 +125,33 @@ export function withKey(command: Command): Command {
     .addOption(passphraseFd());
 }
 
+/** Adds the options that leave out what sites store. */
+export function withReceivers(command: Command): Command {
+  return command
+    .addOption(
+      repeatable(
+        '--for <receipt>',
+        'leave out what this site stores, according to its receipt (repeatable: what all of them store)',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--fingerprint <sha256>',
+        'with --for: confirmed fingerprint of the key of a site, needed for its first receipt (repeatable)',
+      )
+        .default([] as string[], 'none')
+        .argParser((value: string, before: string[]) => [...before, fingerprintOption(value)]),
+    )
+    .addOption(
+      repeatable(
+        '--base <bundle>',
+        'with --for: a bundle, or one disc of it, that sites store and that was not packed here (repeatable)',
+      ),
+    )
+    .option('--receipt-age <days>', 'with --for: the oldest receipt to accept', days, 30)
+    .addOption(store());
+}
+
 /** Adds the options for verifying what a site stores. */
 export function withRepair(command: Command): Command {
   return command

@@ -95,6 +95,12 @@ export const refusals = {
     cause: 'the stream differs from what stowage stream writes',
     remedy: 'send it unmodified: nothing between the two sides may pad, convert or truncate it',
   },
+  'receipt-refused': {
+    cause:
+      'a receipt is dated in the future, too old, or contradicts one of the same site that was already used',
+    remedy:
+      'ask the site for a new one: stowage receipt write; if the clock of the site is wrong, have it set first',
+  },
   'release-rollback': {
     cause:
       'the bundle has a lower sequence than one already imported, or than the trust document allows',

@@ -1,3 +1,4 @@
+import { readReceipt } from '../bundle/receipt.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf } from '../core/fields.ts';
 import { MAX_SITE_BYTES } from '../core/limits.ts';
@@ -7,7 +8,6 @@ import { type Site, siteKind } from '../format/site.ts';
 import { salvageYaml } from '../format/yaml-document.ts';
 import { namesIn, readIfThere } from '../io/file.ts';
 import { currentGeneration } from './generations.ts';
-import { readReceipt } from './receipts/receipt.ts';
 import type { SiteFolder } from './site-folder.ts';
 
 /**

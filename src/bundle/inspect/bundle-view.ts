@@ -40,7 +40,7 @@ export async function viewBundle(
   if (trust === undefined) return lookUnverified(folders);
   // Loaded on demand: most uses check no signatures.
   const { admit } = await import('../admission/admit.ts');
-  const admitted = await admit(folders, { ...context, trust, partial: onDiscs(folders) });
+  const admitted = await admit(folders, { ...context, trust, partial: true });
   const { id, bundle, signers, approvers, controlFiles } = admitted;
   return {
     ...{ folders, id, bundle },
@@ -69,12 +69,11 @@ export interface PresentDisc {
   readonly size: number;
 }
 
-/** The given discs of a bundle, and how many parts are on none of them; undefined for a bundle in one folder. */
+/** The given discs of a bundle, or an increment, and how many parts are not there; undefined for a complete bundle in one folder. */
 export async function presentDiscs({
   bundle,
   folders,
 }: BundleView): Promise<{ discs: readonly PresentDisc[]; absent: number } | undefined> {
-  if (!onDiscs(folders)) return undefined;
   const sizes = new Map(allParts(bundle).map(({ path, size }) => [path, size]));
   const absent = new Set(sizes.keys());
   const discs: PresentDisc[] = [];
@@ -86,5 +85,6 @@ export async function presentDiscs({
     const size = found.reduce((sum, { path }) => sum + (sizes.get(path) ?? 0), 0);
     discs.push({ disc: discLabel(folder), parts: found.length, size });
   }
+  if (absent.size === 0 && !onDiscs(folders)) return undefined;
   return { discs, absent: absent.size };
 }

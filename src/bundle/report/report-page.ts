@@ -29,7 +29,7 @@ function verdict({ outcome, failure, bundle, absent }: Report): Html {
 <p>Every file of ${foreign(subject)} is as signed, and the signatures meet the requirements of the trust document. Read “What was not checked” below.</p></div>\n`;
   if (absent !== undefined)
     return html`<div class="verdict"><strong>Incomplete</strong>
-<p>Every file of ${foreign(subject)} on the given discs is as signed, and the signatures meet the requirements of the trust document. ${foreign(`${amount(absent.parts, 'part')} with ${amount(absent.bytes, 'byte')}`)} are on other discs and were not checked.</p></div>\n`;
+<p>Every file of ${foreign(subject)} in the given folders is as signed, and the signatures meet the requirements of the trust document. ${foreign(`${amount(absent.parts, 'part')} with ${amount(absent.bytes, 'byte')}`)} are not in these folders and were not checked.</p></div>\n`;
   const untrusted = failure?.exitStatus === 10;
   return html`<div class="verdict"><strong>${foreign(untrusted ? 'Rejected' : 'Not completed')}</strong>
 <p>${foreign(subject)} ${foreign(

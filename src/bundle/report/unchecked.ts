@@ -16,7 +16,7 @@ interface Known {
 /** What was not checked, so that no reader assumes it was: first what was skipped this time, then what never is checked. */
 export function unchecked({ steps, facts, trust, absent, readAll }: Known): Unchecked[] {
   return [
-    ...onOtherDiscs(absent),
+    ...elsewhere(absent),
     ...skipped(steps, readAll),
     {
       what: 'whether the trust anchor is the right one',
@@ -67,13 +67,13 @@ export function unchecked({ steps, facts, trust, absent, readAll }: Known): Unch
   ];
 }
 
-function onOtherDiscs(absent: Report['absent']): Unchecked[] {
+function elsewhere(absent: Report['absent']): Unchecked[] {
   if (absent === undefined) return [];
   const parts = counted(absent.parts, 'part');
   return [
     {
       what: `${parts}, ${exactBytes(absent.bytes)}`,
-      why: 'these are on other discs. Verify those discs too, separately or together with these',
+      why: 'these are not in the given folders. If they are on other discs, verify those discs too, separately or together with these. If the bundle is an increment, the site that it was made for stores them, and hashes them when it imports the bundle',
     },
   ];
 }

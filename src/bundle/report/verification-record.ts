@@ -18,6 +18,13 @@ export interface RecordedStep {
 /** A verification that passed. */
 export type Verified = Required<Pick<VerificationRecord, 'admitted' | 'verdict'>>;
 
+/** How a bundle is verified. */
+export interface VerifyOptions extends Context {
+  readonly trust: Trust;
+  /** Whether parts may be missing; of one disc of several they always may. */
+  readonly partial?: boolean;
+}
+
 /** What happened in one verification, whether it passed or failed. */
 export interface VerificationRecord {
   readonly startedAt: Date;
@@ -37,7 +44,7 @@ export interface VerificationRecord {
  */
 export async function recordVerification(
   folders: readonly string[],
-  { trust, emit, ...rest }: Context & { readonly trust: Trust },
+  { trust, emit, partial = false, ...rest }: VerifyOptions,
 ): Promise<VerificationRecord> {
   const { now } = rest;
   const startedAt = now();
@@ -52,7 +59,7 @@ export async function recordVerification(
   let admitted: Admission | undefined;
   let verdict: PartVerdict | undefined;
   try {
-    const survey = await surveyFolders(folders, { ...context, trust });
+    const survey = await surveyFolders(folders, { ...context, trust, partial });
     admitted = survey.admission;
     recorder.end(survey.faults.length === 0 ? 'passed' : 'failed');
     verdict = await examineParts(admitted, context);
@@ -73,7 +80,7 @@ export async function recordVerification(
  */
 export async function verifyFolders(
   folders: readonly string[],
-  options: Context & { readonly trust: Trust },
+  options: VerifyOptions,
 ): Promise<Verified> {
   const survey = await surveyFolders(folders, options);
   const verdict = await examineParts(survey.admission, options);
@@ -81,11 +88,11 @@ export async function verifyFolders(
   return { admitted: survey.admission, verdict };
 }
 
-function surveyFolders(
-  folders: readonly string[],
-  options: Context & { readonly trust: Trust },
-): Promise<Survey> {
-  return surveyBundle(folders, { ...options, partial: onDiscs(folders) });
+function surveyFolders(folders: readonly string[], options: VerifyOptions): Promise<Survey> {
+  return surveyBundle(folders, {
+    ...options,
+    partial: options.partial === true || onDiscs(folders),
+  });
 }
 
 function requireFaultless({ faults }: Survey, verdict: PartVerdict): void {

@@ -23,6 +23,8 @@ export interface StreamSource {
   readonly files: ReadonlyMap<string, string>;
   /** Expected digests of all files except `SHA512SUMS` and its signatures. */
   readonly sums: ReadonlyMap<string, Sri>;
+  /** Paths of parts and installers that are left out; absent for none. */
+  readonly omitted?: ReadonlySet<string>;
 }
 
 /** Consumes bytes; resolves when their buffer can be reused. */
@@ -46,8 +48,8 @@ export async function writeStream(
   sink: Sink,
   { signal, emit }: Context,
 ): Promise<number> {
-  const { bundle, files } = source;
-  const parts = streamedParts(bundle);
+  const { bundle, files, omitted } = source;
+  const parts = streamedParts(bundle).filter(({ part }) => omitted?.has(part.path) !== true);
   requireAll(source, [...controlEntries(bundle), ...parts.map(({ entry }) => entry)]);
   const total = parts.reduce((sum, { part }) => sum + part.size, 0);
   emit({ type: 'step', step: 'stream', subject: counted(parts.length, 'part') });

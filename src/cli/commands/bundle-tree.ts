@@ -48,12 +48,15 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
   ].filter(({ below }) => below.length > 0);
 }
 
-/** The discs given, and the number of parts on other discs. */
+/** The discs given, and the number of parts that are not on them. */
 export function discBranch(discs: readonly PresentDisc[], absent: number): Branch {
   const here = discs.map(({ disc, parts, size }) => ({
     text: `${disc}  ${formatAmount(parts, 'part')}, ${formatBytes(size)}`,
   }));
-  const rest = absent === 0 ? [] : [{ text: `${formatAmount(absent, 'part')} on other discs` }];
+  const rest =
+    absent === 0
+      ? []
+      : [{ text: `${formatAmount(absent, 'part')} on other discs, or left out of an increment` }];
   return group('discs given', [...here, ...rest]);
 }
 

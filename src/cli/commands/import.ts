@@ -6,6 +6,7 @@ import { printableLines } from '../../core/printable.ts';
 import { siteText } from '../../format/site-text.ts';
 import { withSite } from '../../site/applying/change.ts';
 import { type Imported, importMedia } from '../../site/importing/import.ts';
+import { holdersOfMissing } from '../../site/importing/partial-import.ts';
 import { checkValues } from '../../site/planning/release-values.ts';
 import { releaseFolder } from '../../site/release/release.ts';
 import type { SiteContext } from '../../site/site-context.ts';
@@ -31,7 +32,9 @@ export async function importCommand(
   try {
     const imported = await withSite(opened, (ledger) => importMedia(given, ledger, importing));
     const missing = await missingFor(imported, opened);
-    const result = importResult(imported, opened.site, missing);
+    const holders =
+      imported.partial === undefined ? [] : await holdersOfMissing(opened.site, imported.partial);
+    const result = importResult(imported, opened.site, { missing, holders });
     return await withWithdrawn(opened.site, result, context.now());
   } finally {
     closePiped(given);
@@ -65,7 +68,10 @@ function settingLines(
 function importResult(
   imported: Imported,
   site: SiteFolder,
-  missing: StowageError | undefined,
+  {
+    missing,
+    holders,
+  }: { readonly missing: StowageError | undefined; readonly holders: readonly string[] },
 ): CommandResult {
   const { bundle, id, partial, rebuilt, damaged } = imported;
   const common = {
@@ -101,10 +107,13 @@ function importResult(
     `${bundle.name} ${bundle.version}: imported these media; the release is incomplete`,
     ...made,
     ...incomingLines(partial),
+    ...(holders.length === 0
+      ? []
+      : [`  also in ${holders.join(', ')}, whose files at this site are missing or damaged`]),
     '  next: stowage import DISC for each remaining disc; if one is lost or damaged, stowage repair-list',
   ];
   return {
-    json: { complete: false, ...common, ...incomingJson(partial) },
+    json: { complete: false, ...common, ...incomingJson(partial), alsoIn: holders },
     text: `${lines.join('\n')}\n`,
     exitStatus: 1,
   };

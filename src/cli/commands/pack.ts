@@ -4,6 +4,7 @@ import { type BuiltInstaller, findInstallers } from '../../build/installers.ts';
 import { pack as packBundle } from '../../build/pack.ts';
 import { requireNewVersion } from '../../build/version-change.ts';
 import { chainFiles, readChain } from '../../bundle/admission/trust-files.ts';
+import { keepIndex } from '../../bundle/increment/known-bundles.ts';
 import { isNotice } from '../../content/items.ts';
 import { counted } from '../../core/amount.ts';
 import { CRC_SPAN_BYTES, MAX_PARITY_ROWS } from '../../core/limits.ts';
@@ -19,12 +20,20 @@ import { type CommandContext, type CommandResult, storeFolder, usage } from '../
 import { parseBytes } from '../units.ts';
 import { sizeText } from './bundle-tree.ts';
 import { parseDiscSize } from './disc-size.ts';
+import {
+  type IncrementOptions,
+  incrementJson,
+  incrementLines,
+  knownFolder,
+  leftOut,
+  readReceivers,
+} from './increment.ts';
 import { readFreshLock } from './manifest-file.ts';
 import { openBundle } from './open-bundle.ts';
 import { packFrom, pick, readRepairList } from './pack-repair.ts';
 import { openSources, type SourceOptions } from './sources.ts';
 
-export interface PackOptions extends SourceOptions {
+export interface PackOptions extends SourceOptions, IncrementOptions {
   readonly output?: string;
   readonly partSize: string;
   readonly trustChain?: string;
@@ -35,7 +44,6 @@ export interface PackOptions extends SourceOptions {
   readonly parityDiscs?: number;
   readonly only?: string;
   readonly from?: string;
-  readonly store?: string;
   /** Why the content changed without a new version. */
   readonly sameVersion?: string;
 }
@@ -50,6 +58,7 @@ export async function pack(
   if (list !== undefined && options.from !== undefined)
     return packFrom(list, options.from, options.output, context);
   const partSize = list?.partSize ?? parsePartSize(options.partSize);
+  const sites = await readReceivers(options, context);
   const trust = await readTrustChain(options.trustChain, context);
   const { lock: found, lockPath, manifest, folder } = await readFreshLock(file, context);
   const lock = requireNewVersion(found, reasonOf(options));
@@ -59,6 +68,7 @@ export async function pack(
     options.output === undefined
       ? join(folder, `${manifest.name}-${manifest.version}${list === undefined ? '' : '-repair'}`)
       : context.path(options.output);
+  const store = storeFolder(context, options.store);
   const packing = {
     ...context,
     folder,
@@ -66,7 +76,8 @@ export async function pack(
     trust,
     installers,
     ...discOptions(options),
-    store: new BlobStore(storeFolder(context, options.store)),
+    store: new BlobStore(store),
+    ...(sites === undefined ? {} : { receivers: sites.common }),
     sources: await openSources(options, context),
   };
   if (list !== undefined) {
@@ -83,6 +94,9 @@ export async function pack(
     });
   }
   const { bundle, id, discs } = await packBundle(lock, { ...packing, output });
+  await keepIndex(id, discs[0] ?? output, knownFolder(store));
+  await sites?.recordUsed();
+  const increment = leftOut(bundle, sites, context);
   const { files, bytes } = bundleSize(bundle);
   return {
     json: {
@@ -94,8 +108,16 @@ export async function pack(
       files,
       bytes,
       discs,
+      ...incrementJson(increment, sites),
     },
-    text: `${output}\n${discs.length === 0 ? '' : `  ${counted(discs.length, 'disc')}\n`}  ${sizeText(bundle)}\n  SHA-512 of SHA512SUMS: ${id}\n  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
+    text: [
+      output,
+      ...(discs.length === 0 ? [] : [`  ${counted(discs.length, 'disc')}`]),
+      `  ${sizeText(bundle)}`,
+      ...incrementLines(increment, sites),
+      `  SHA-512 of SHA512SUMS: ${id}`,
+      `  not signed yet: stowage sign ${output} --key KEY --certificate CERTIFICATE\n`,
+    ].join('\n'),
   };
 }
 
@@ -150,11 +172,14 @@ function discOptions({
 }
 
 /** Checks which options are combined. @throws StowageError `usage-invalid` */
-function checkOptions({ discSize, parity, parityDiscs, only, from }: PackOptions): void {
+function checkOptions(options: PackOptions): void {
+  const { discSize, parity, parityDiscs, only, from } = options;
   if (parityDiscs !== undefined && discSize === undefined)
     throw usage('--parity-discs needs --disc-size', '--disc-size SIZE', 'none');
   if (parityDiscs !== undefined && parity !== undefined)
     throw usage('conflicting options', '--parity or --parity-discs', 'both');
+  if (only !== undefined && options.for.length > 0)
+    throw usage('conflicting options', '--only or --for', 'both');
   if (from !== undefined && only === undefined)
     throw usage('--from needs --only', '--only LIST', 'none');
   const rows = parityDiscs ?? parity ?? 1;

@@ -1,3 +1,4 @@
+import { type CheckedReceipt, readReceipt } from '../../bundle/receipt.ts';
 import { counted, formatBytes, formatDuration } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/printable.ts';
@@ -5,7 +6,7 @@ import type { ClusterRecord } from '../../format/cluster-record.ts';
 import type { Holdings } from '../../format/holdings.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import { writeStatement } from '../../site/applying/write-statement.ts';
-import { type CheckedReceipt, newestReceipt, readReceipt } from '../../site/receipts/receipt.ts';
+import { newestReceipt } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { clusterText } from './history-lines.ts';
 import { gateInWords, openFolder, openSite } from './site.ts';

@@ -5,9 +5,16 @@ import { StowageError } from '../../core/error.ts';
 import { exists, outputError, setMode } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import type { Screen } from '../terminal.ts';
+import {
+  type IncrementOptions,
+  incrementJson,
+  incrementLines,
+  leftOut,
+  readReceivers,
+} from './increment.ts';
 import { openBundle } from './open-bundle.ts';
 
-export interface StreamOptions {
+export interface StreamOptions extends IncrementOptions {
   readonly output?: string;
 }
 
@@ -25,7 +32,10 @@ export async function stream(
       'a terminal',
       'write the stream to a file or a tape with --output, or pipe it into stowage import - at the site',
     );
-  const source = await openBundle(context.path(place));
+  const sites = await readReceivers(options, context);
+  const opened = await openBundle(context.path(place));
+  const increment = leftOut(opened.bundle, sites, context);
+  const source = increment === undefined ? opened : { ...opened, omitted: increment.omitted };
   if (![...source.files.keys()].some((path) => path.startsWith('signatures/')))
     context.emit({
       type: 'warning',
@@ -36,10 +46,18 @@ export async function stream(
     options.output === undefined
       ? await toStdout(stdout, (sink) => writeStream(source, sink, context))
       : await toFile(context.path(options.output), (sink) => writeStream(source, sink, context));
+  await sites?.recordUsed();
   const { bundle, id } = source;
   return {
-    json: { name: bundle.name, version: bundle.version, seq: bundle.seq, id, bytes },
-    text: `${bundle.name} ${bundle.version}: wrote ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n`,
+    json: {
+      ...{ name: bundle.name, version: bundle.version, seq: bundle.seq, id, bytes },
+      ...incrementJson(increment, sites),
+    },
+    text: [
+      `${bundle.name} ${bundle.version}: wrote ${formatBytes(bytes)}`,
+      ...incrementLines(increment, sites),
+      `  SHA-512 of SHA512SUMS: ${id}\n`,
+    ].join('\n'),
     onStderr: options.output === undefined,
   };
 }

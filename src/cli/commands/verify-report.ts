@@ -10,6 +10,8 @@ import { readIdentity, readKey } from './signing-key.ts';
 
 export interface ReportOptions extends PassphraseOptions {
   readonly report: readonly string[];
+  /** Whether parts may be missing, as in an increment. */
+  readonly partial?: boolean;
   readonly reportKey?: string;
   readonly reportCertificate?: string;
 }
@@ -50,10 +52,11 @@ export interface Reported extends Verified {
 export async function verifyWithReport(
   folders: readonly string[],
   given: GivenTrust,
-  files: ReportFiles,
+  files: ReportFiles & Pick<ReportOptions, 'partial'>,
   context: CommandContext,
 ): Promise<Reported> {
-  const record = await recordVerification(folders, { ...context, trust: given.trust });
+  const partial = files.partial === true;
+  const record = await recordVerification(folders, { ...context, trust: given.trust, partial });
   const { admitted, verdict, error } = record;
   const failure = error === undefined ? undefined : toStowageError(error);
   if (failure?.code === 'interrupted') throw error;

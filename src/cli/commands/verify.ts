@@ -1,8 +1,8 @@
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
-import { discLabel, findDiscs } from '../../bundle/discs.ts';
+import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
 import { verifyFolders } from '../../bundle/report/verification-record.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
-import { bundleSize } from '../../format/bundle.ts';
+import { bundleSize, totalSize } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
@@ -21,11 +21,13 @@ export async function verify(
   if (options.report.length === 0) {
     requireNoSigner(options);
     const trust = await readTrustFile(options.trust, context);
-    const verified = await verifyFolders(folders, { ...context, trust: trust.trust });
+    const partial = options.partial === true;
+    const verified = await verifyFolders(folders, { ...context, trust: trust.trust, partial });
     return resultOf(folders, trust, { ...verified, reports: [] });
   }
   const { prepareReport, verifyWithReport } = await import('./verify-report.ts');
-  const files = await prepareReport(options, folders, context);
+  const prepared = await prepareReport(options, folders, context);
+  const files = { ...prepared, partial: options.partial === true };
   const trust = await readTrustFile(options.trust, context);
   return resultOf(folders, trust, await verifyWithReport(folders, trust, files, context));
 }
@@ -37,29 +39,33 @@ function resultOf(
 ): CommandResult {
   return reported.verdict.absent.length === 0
     ? whole(given, reported)
-    : partOf(folders.map(discLabel), given, reported);
+    : partOf(folders, given, reported);
 }
 
-/** The result for some of the discs. Parts on other discs are listed and are not a fault. */
+/** The result for some of the discs, or an increment. Parts that are not there are listed and are not a fault. */
 function partOf(
-  discs: readonly string[],
+  folders: readonly string[],
   given: GivenTrust,
   { admitted, verdict, reports }: Reported,
 ): CommandResult {
   const { bundle, id, signers } = admitted;
-  const bytes = verdict.whole.reduce((sum, part) => sum + part.size, 0);
+  const bytes = totalSize(verdict.whole);
+  const absentBytes = totalSize(verdict.absent);
+  const where = onDiscs(folders) ? 'on other discs' : 'not in this folder';
+  const discs = folders.map(discLabel);
   const [seen, absent] = [verdict.whole.length, verdict.absent.length];
   return {
     json: {
       ...{ verified: true, complete: false, name: bundle.name, version: bundle.version, id },
       ...{ discs, parts: seen, bytes, signers, trust: given.fingerprint },
       absent: verdict.absent.map(({ path }) => path),
+      absentBytes,
       ...(reports.length === 0 ? {} : { reports }),
     },
     text: [
       `verified: ${discs.join(', ')} of ${bundle.name} ${bundle.version}`,
       `  ${counted(seen, 'part')}, ${formatBytes(bytes)}, each compared with its SHA-512`,
-      `  not checked, on other discs: ${counted(absent, 'part')}`,
+      `  not checked, ${where}: ${counted(absent, 'part')}, ${formatBytes(absentBytes)}`,
       ...endLines(given, { admitted, verdict, reports }),
     ].join('\n'),
   };

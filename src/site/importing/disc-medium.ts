@@ -23,6 +23,10 @@ export class DiscMedium extends FolderMedium implements ImportMedium {
     return parts.filter((part) => discs.some(({ files }) => files.has(part.path)));
   }
 
+  lacks(part: Part, { discs }: AdmittedBundle): boolean {
+    return !discs.some(({ files }) => files.has(part.path));
+  }
+
   /** As {@link ImportMedium.copyParts}; a part that is damaged on one disc is read from the next that has it. */
   async copyParts(request: CopyRequest): Promise<CopyFailures> {
     const { parts, admitted, staging, pool } = request;

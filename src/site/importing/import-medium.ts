@@ -34,6 +34,8 @@ export interface ImportMedium extends Medium {
   readonly countsAtEnd: boolean;
   /** The parts among these that it can still deliver. */
   available(parts: readonly Part[], admitted: AdmittedBundle): Part[];
+  /** Whether it has no such part, as far as is known: of a stream only what was read. */
+  lacks(part: Part, admitted: AdmittedBundle): boolean;
   /**
    * Copies parts to where staging wants them: each read once, hashed, written, fsynced and journalled, small ones in
    * batches. A damaged part does not stop the others.

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { discNumber } from '../../bundle/discs.ts';
 import { contentOf, type PartFault } from '../../bundle/part-check.ts';
+import { readStoredBundle } from '../../bundle/stored-bundle.ts';
 import { counted, formatBytes } from '../../core/amount.ts';
 import { MAX_INDEX_BYTES, MIB } from '../../core/limits.ts';
 import { allParts, type Bundle } from '../../format/bundle.ts';
@@ -10,8 +11,8 @@ import type { Part } from '../../format/part.ts';
 import type { NeededPart, RepairList } from '../../format/repair-list.ts';
 import { appendLine, namesIn, readIfThere, writeAtomic } from '../../io/file.ts';
 import { occupiedBytes } from '../../io/occupied.ts';
+import { listReleases } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { readStoredBundle } from '../stored-bundle.ts';
 import { type DiscSummary, inferMissingDiscs, type SeenDisc } from './missing-discs.ts';
 import { Staging, stagingFolder } from './staging.ts';
 
@@ -92,6 +93,25 @@ export function missingInWords({ missing, discs, bundle }: Omit<PartialImport, '
   const { of, missing: numbers } = discs;
   if (of === undefined || numbers.length === 0) return parts;
   return `disc${numbers.length === 1 ? '' : 's'} ${numbers.join(', ')} of ${of}: ${parts}`;
+}
+
+/**
+ * The releases at this site that contain a missing part too: their copy of it is missing or damaged.
+ * @returns `name version` of each
+ */
+export async function holdersOfMissing(
+  site: SiteFolder,
+  { id, bundle, missing }: PartialImport,
+): Promise<string[]> {
+  const paths = new Set(missing.map(({ path }) => path));
+  const digests = new Set(
+    bundle.blobs
+      .filter(({ parts }) => parts.some(({ path }) => paths.has(path)))
+      .map(({ digest }) => digest),
+  );
+  return (await listReleases(site)).releases
+    .filter((each) => each.id !== id && each.bundle.blobs.some(({ digest }) => digests.has(digest)))
+    .map(({ bundle: { name, version } }) => `${name} ${version}`);
 }
 
 async function stagedIds(site: SiteFolder): Promise<string[]> {

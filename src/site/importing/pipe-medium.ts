@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
+import { contentOf, type PartFault } from '../../bundle/part-check.ts';
 import {
   controlEntries,
   streamEnded,
@@ -32,7 +33,7 @@ import {
   readHeader,
   type TarEntry,
 } from '../../io/tar-header.ts';
-import { padding } from '../../io/ustar.ts';
+import { BLOCK_BYTES, padding } from '../../io/ustar.ts';
 import { MAX_TRUST_LINKS } from '../../trust/trust-chain.ts';
 import { copyFromStream } from './copy-from-stream.ts';
 import type { CopyFailures, CopyRequest, ImportMedium } from './import-medium.ts';
@@ -60,6 +61,7 @@ export class PipeMedium implements ImportMedium {
   readonly #source: ByteSource;
   #ahead: Ahead;
   #partsRead = false;
+  readonly #absent = new Set<string>();
 
   /** @param folder for the control files; emptied first, and removed by {@link close} */
   constructor(chunks: AsyncIterable<Uint8Array>, folder: string, signal: AbortSignal) {
@@ -115,9 +117,14 @@ export class PipeMedium implements ImportMedium {
     return this.#partsRead ? [] : [...parts];
   }
 
+  lacks(part: Part, _admitted: AdmittedBundle): boolean {
+    return this.#absent.has(part.path);
+  }
+
   /**
    * As {@link ImportMedium.copyParts}, in the order of the stream and to its end. Every part is hashed, whether or not
-   * the site needs it; recovery parts are written only after a part was found damaged.
+   * the site needs it; recovery parts are written only after a part was found damaged or absent. An increment lacks parts: one that
+   * the site needs is a fault, which does not stop the others.
    */
   async copyParts(request: CopyRequest): Promise<CopyFailures> {
     const unchecked = new UncheckedParts(request.staging);
@@ -134,7 +141,9 @@ export class PipeMedium implements ImportMedium {
       await unchecked.quiet();
       await pool.close();
     }
-    await this.#expect(endOfArchive(this.#source.offset), 'zeros at the end of the archive');
+    // The first block of it was read in place of a header.
+    const end = endOfArchive(this.#source.offset - BLOCK_BYTES).subarray(BLOCK_BYTES);
+    await this.#expect(end, 'zeros at the end of the archive');
     const after = await this.#source.next(1);
     if (after.length > 0) throw streamRefused('nothing after the end of the archive', 'more bytes');
     return { faults: unchecked.faults, lost: new Set() };
@@ -154,9 +163,18 @@ export class PipeMedium implements ImportMedium {
     const { faults } = unchecked;
     const blocks = new BufferRing(BLOCKS, CRC_SPAN_BYTES);
     const parts = streamedParts(bundle);
-    for (const [index, { entry, part }] of parts.entries()) {
+    for (let index = 0; ; index += 1) {
+      const next = await this.#nextPart(parts, index);
+      for (const { part } of parts.slice(index, next)) {
+        this.#absent.add(part.path);
+        if (needed.has(part.path) && staging.keeps(part) && !staging.has(part))
+          faults.push(absentFault(bundle, part));
+      }
+      index = next;
+      const at = parts[index];
+      if (at === undefined) break;
+      const { part } = at;
       tally.at(partInWords(index + 1, parts.length));
-      await this.#expectHeader(entry, () => parts.slice(index + 1).map((each) => each.entry));
       // Recovery parts follow all others: whether they are needed must be known.
       if (recovery.has(part.path)) await unchecked.settle(0);
       const wanted = needed.has(part.path) || (recovery.has(part.path) && faults.length > 0);
@@ -226,6 +244,32 @@ export class PipeMedium implements ImportMedium {
     await writeNew(join(this.#folder, path), bytes);
   }
 
+  /**
+   * Reads the header of the next part that the stream has.
+   * @returns its index, at least `from`; the number of all parts at the end of the archive, whose first block was read
+   */
+  async #nextPart(parts: readonly { readonly entry: TarEntry }[], from: number): Promise<number> {
+    const what = parts[from]?.entry.path ?? 'the end of the archive';
+    const first = await this.#read(BLOCK_BYTES, what);
+    if (first.every((byte) => byte === 0)) return parts.length;
+    // Headers that begin alike have the same length.
+    let bytes = first;
+    for (let index = from; index < parts.length; index += 1) {
+      const header = headerOf((parts[index] as { readonly entry: TarEntry }).entry);
+      if (!startsAlike(header, bytes)) continue;
+      if (header.length > bytes.length) {
+        const rest = await this.#read(header.length - bytes.length, what);
+        bytes = Buffer.concat([bytes, rest]);
+      }
+      if (bytes.equals(header)) return index;
+    }
+    const expected = parts[from]?.entry;
+    throw streamRefused(
+      expected === undefined ? what : describeHeader(headerOf(expected)),
+      describeHeader(bytes),
+    );
+  }
+
   /** @param later the entries that follow: one of them in its place means that this one is missing */
   async #expectHeader(entry: TarEntry, later: () => readonly TarEntry[]): Promise<void> {
     const header = headerOf(entry);
@@ -253,6 +297,19 @@ export class PipeMedium implements ImportMedium {
     if ((await this.#source.fill(bytes)) < length) throw streamEnded(what, this.#source.offset);
     return bytes;
   }
+}
+
+function absentFault(bundle: Bundle, part: Part): PartFault {
+  const error = new StowageError(
+    'part-missing',
+    `${part.path} is missing from the stream: ${contentOf(bundle, part)}`,
+    {
+      expected: part.path,
+      found: 'nothing',
+      hint: 'stream a complete copy; an increment is enough only for the sites that it was made for',
+    },
+  );
+  return { part, folder: 'the stream', error, ranges: [], unreadable: false };
 }
 
 function startsAlike(a: Buffer, b: Buffer): boolean {

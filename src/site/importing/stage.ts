@@ -18,6 +18,7 @@ import { makeExecutable } from '../release/offer-installer.ts';
 import { listReleases, releaseFolder } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { DiscMedium } from './disc-medium.ts';
+import { fillInstallers } from './fill-installers.ts';
 import type { CopyFailures, ImportMedium } from './import-medium.ts';
 import { recordDamage, recordDiscs } from './partial-import.ts';
 import { rebuild } from './rebuild.ts';
@@ -69,7 +70,8 @@ export async function stage(
  * Copies the parts of an admitted bundle that a medium has into the site's store. Each part is read once, hashed,
  * written to its place in the blob's unfinished file, fsynced and journalled. A blob gets its name when every part of
  * it matched. Parts that an earlier run finished, and blobs that are in the store, are hashed and not copied again; damaged
- * ones are replaced, in the store and where services see them. Missing parts are rebuilt where enough recovery
+ * ones are replaced, in the store and where services see them. What the media lack is taken from the store only after it was hashed
+ * in this import, whenever it was hashed before. Missing parts are rebuilt where enough recovery
  * parts exist. The control files and this host's installer of a complete bundle end under `releases/`; those of an
  * incomplete one wait in staging for the other discs. The staging folder of a complete bundle stays until
  * {@link discardStaging}: until then its acceptance is not recorded.
@@ -89,8 +91,10 @@ export async function stageMedium(
   const all = { signal, emit, now: context.now, admitted, medium, site, staging };
   const pool = new HashPool(signal);
   try {
-    await staging.verify({ pool, emit, rehash: context.rehash ?? false });
+    const lacks = (part: Part): boolean => medium.lacks(part, admitted);
+    await staging.verify({ pool, emit, lacks, rehash: context.rehash ?? false });
     await staging.begin();
+    await fillInstallers(all, pool);
     if (staging.missing().length === 0 && !medium.countsAtEnd) {
       await finish(all, pool);
       return { missing: [], faults: [], lost: [], rebuilt: [], damaged: 0 };
@@ -98,6 +102,9 @@ export async function stageMedium(
     await prepare(all, pool);
     const { faults, lost } = await copyMissing(all, pool);
     await staging.nameBlobs();
+    // Of a stream, what it lacks is known only now.
+    await staging.verifyAlone({ pool, emit, lacks });
+    await fillInstallers(all, pool);
     const recovered = await recover(all, pool);
     warnOfRecovered(faults, recovered.rebuilt, all);
     const missing = staging.missing();

@@ -29,6 +29,8 @@ export interface StagingCheck {
   readonly emit: Emit;
   /** Whether to hash blobs whose files have not changed since they were last hashed, too. */
   readonly rehash?: boolean;
+  /** Whether the media lack a part: what the store has in place of it is hashed before it counts. */
+  readonly lacks?: (part: Part) => boolean;
 }
 
 /** The folder in which a bundle is staged, by the bundle's id. */
@@ -149,10 +151,11 @@ export class Staging {
    * hashed. Damaged parts count as missing. The other parts of a damaged blob are kept.
    * @throws StowageError `io-failed`, `space-insufficient`, `interrupted`
    */
-  async verify({ pool, emit, rehash = false }: StagingCheck): Promise<void> {
+  async verify({ pool, emit, rehash = false, lacks = () => false }: StagingCheck): Promise<void> {
+    const replaced = (blob: BundleBlob): boolean => !blob.parts.some(lacks);
     for (const blob of this.#misfits.splice(0)) {
       this.#damaged += 1;
-      emit({ type: 'warning', message: this.#damageMessage(blob) });
+      emit({ type: 'warning', message: this.#damageMessage(blob, replaced(blob)) });
     }
     const resumed = [...this.#blobOf, ...this.#others()]
       .filter(([part, blob]) => this.#journal.has(part) && !this.#isStored(blob))
@@ -162,13 +165,18 @@ export class Staging {
     const total = sizes.reduce((sum, size) => sum + size, 0);
     const tally = new Tally(emit, 'verify stored files', total);
     const options = { pool, rehash, onBytes: tally.add };
+    const trusted: BundleBlob[] = [];
     await forEachBounded([...this.#stored], pool.width, async (blob) => {
-      const listed = listedBlob(this.bundle, blob);
-      if ((await verifyBlob(this.#site.store, listed, options)) === 'intact') return;
-      emit({ type: 'warning', message: this.#damageMessage(blob) });
+      const alone = this.#isAlone(blob, lacks);
+      if (await this.#isStoredIntact(blob, { ...options, rehash: rehash || alone })) {
+        if (alone) trusted.push(blob);
+        return;
+      }
+      emit({ type: 'warning', message: this.#damageMessage(blob, replaced(blob)) });
       this.#damaged += 1;
       await this.#demote(blob, pool);
     });
+    await this.#journal.add(trusted.flatMap(({ parts }) => parts));
     const lost: Part[] = [];
     await forEachBounded(resumed, pool.width, async (part) => {
       if (!(await this.#isIntact(part, options))) lost.push(part);
@@ -179,6 +187,25 @@ export class Staging {
         message: `${part.path} was damaged after it was copied (${contentOf(this.bundle, part)}); it is copied again`,
       });
     await this.#journal.drop(lost);
+  }
+
+  /**
+   * Hashes the blobs in the store that nothing else vouches for: the media lack them, and this import has not hashed them yet.
+   * Each is hashed once in an import.
+   * @throws StowageError `io-failed`, `space-insufficient`, `interrupted`
+   */
+  async verifyAlone(check: Required<Omit<StagingCheck, 'rehash'>>): Promise<void> {
+    if ([...this.#stored].some((blob) => this.#isAlone(blob, check.lacks)))
+      await this.verify(check);
+  }
+
+  #isAlone({ parts }: BundleBlob, lacks: (part: Part) => boolean): boolean {
+    return parts.some((part) => lacks(part) && !this.#journal.has(part));
+  }
+
+  async #isStoredIntact(blob: BundleBlob, options: VerifyBlobOptions): Promise<boolean> {
+    const listed = listedBlob(this.bundle, blob);
+    return (await verifyBlob(this.#site.store, listed, options)) === 'intact';
   }
 
   /** How many blobs in the store {@link verify} found damaged. */
@@ -276,11 +303,11 @@ export class Staging {
     return parts.map((part) => [part, undefined] as const);
   }
 
-  #damageMessage(blob: BundleBlob): string {
+  #damageMessage(blob: BundleBlob, replaced: boolean): string {
     const [part] = blob.parts;
     const name =
       part === undefined ? blob.digest : contentOf(this.bundle, { ...part, size: blob.size });
-    return `a stored file is damaged: ${name} (${this.#site.store.path(blob.digest)}); it is replaced from the bundle`;
+    return `a stored file is damaged: ${name} (${this.#site.store.path(blob.digest)}); ${replaced ? 'it is replaced from the bundle' : 'these media do not have it'}`;
   }
 
   #unfinished(blob: BundleBlob): string {

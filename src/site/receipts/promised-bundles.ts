@@ -1,7 +1,7 @@
+import { readReceipt } from '../../bundle/receipt.ts';
 import { StowageError } from '../../core/error.ts';
 import { namesIn } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { readReceipt } from './receipt.ts';
 
 /**
  * The bundles that receipts of this site promise to keep, by id, and until when, the latest moment. Receipts that cannot be

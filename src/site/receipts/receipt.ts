@@ -1,15 +1,13 @@
-import { readSignature } from '../../bundle/bundle-files.ts';
+import { readReceipt } from '../../bundle/receipt.ts';
 import { StowageError } from '../../core/error.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
-import { readCanonical, writeCanonical } from '../../format/document.ts';
+import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import type { Generation } from '../../format/generation.ts';
 import { type Receipt, receiptKind, receiptSchema } from '../../format/receipt.ts';
-import { namesIn, readBounded, writeAtomic } from '../../io/file.ts';
-import { allAlgorithms } from '../../trust/algorithm.ts';
+import { namesIn, writeAtomic } from '../../io/file.ts';
 import { signDetached } from '../../trust/cms-sign.ts';
-import { verifyDetached } from '../../trust/cms-verify.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import type { SiteFacts } from './site-facts.ts';
 import { siteSigner } from './site-key.ts';
@@ -52,27 +50,6 @@ export async function writeReceipt(
   await writeAtomic(`${stem}.json`, bytes);
   await writeAtomic(`${stem}.p7s`, signature);
   return receipt;
-}
-
-/** A receipt with a valid signature, and its signer. */
-export interface CheckedReceipt {
-  readonly receipt: Receipt;
-  readonly file: string;
-  /** SHA-256 of the signer's certificate, 64 lower-case hex digits: to compare with the site's. */
-  readonly fingerprint: string;
-  readonly subject: string;
-}
-
-/**
- * Reads a receipt and the signature next to it.
- * @throws StowageError `file-missing`, `document-invalid`, `signature-malformed`, `signature-invalid`
- */
-export async function readReceipt(file: string): Promise<CheckedReceipt> {
-  const bytes = await readBounded(file, receiptKind.maxBytes);
-  const signature = await readSignature(file.replace(/\.json$/, '.p7s'));
-  const { certificate } = verifyDetached(signature, bytes, new Set(allAlgorithms));
-  const { fingerprint, subject } = certificate;
-  return { receipt: readCanonical(receiptKind, bytes), file, fingerprint, subject };
 }
 
 /** The file of the newest receipt of a site. @throws StowageError `file-missing` when there is none */

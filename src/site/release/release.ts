@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { readStoredBundle } from '../../bundle/stored-bundle.ts';
 import { type Digest, sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { StowageEvent } from '../../core/event.ts';
@@ -8,7 +9,6 @@ import { namesIn, readBounded } from '../../io/file.ts';
 import type { BlobSums } from '../../io/hash-task.ts';
 import type { ListedBlob } from '../../io/verify-blob.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { readStoredBundle } from '../stored-bundle.ts';
 
 /** An imported bundle. */
 export interface Release {

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readReceipt } from '../../../src/bundle/receipt.ts';
 import { StowageError } from '../../../src/core/error.ts';
 import type { Changed } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/install.ts';
@@ -7,7 +8,7 @@ import { rollback } from '../../../src/site/applying/rollback.ts';
 import { uninstall } from '../../../src/site/applying/uninstall.ts';
 import { writeStatement } from '../../../src/site/applying/write-statement.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
-import { newestReceipt, readReceipt } from '../../../src/site/receipts/receipt.ts';
+import { newestReceipt } from '../../../src/site/receipts/receipt.ts';
 import type { SiteContext } from '../../../src/site/site-context.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { siteStatus } from '../../../src/site/status.ts';

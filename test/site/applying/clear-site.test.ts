@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readReceipt } from '../../../src/bundle/receipt.ts';
 import { type ClearOptions, clearSite } from '../../../src/site/applying/clear-site.ts';
 import { install } from '../../../src/site/applying/install.ts';
-import { readReceipt } from '../../../src/site/receipts/receipt.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
 import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';

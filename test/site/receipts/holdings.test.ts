@@ -1,6 +1,7 @@
 import { rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readReceipt } from '../../../src/bundle/receipt.ts';
 import type { Digest } from '../../../src/core/digest.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
 import type { Receipt } from '../../../src/format/receipt.ts';
@@ -11,7 +12,7 @@ import { install } from '../../../src/site/applying/install.ts';
 import { verifyStore } from '../../../src/site/applying/verify-store.ts';
 import { writeStatement } from '../../../src/site/applying/write-statement.ts';
 import { importBundle } from '../../../src/site/importing/import.ts';
-import { newestReceipt, readReceipt } from '../../../src/site/receipts/receipt.ts';
+import { newestReceipt } from '../../../src/site/receipts/receipt.ts';
 import { releaseFolder } from '../../../src/site/release/release.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { hostPlatform } from '../../../src/target/host/platform.ts';

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { requireSum } from '../bundle/bundle-files.ts';
 import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../core/limits.ts';
@@ -7,6 +6,7 @@ import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { readChecksums } from '../format/checksums.ts';
 import { readCanonical } from '../format/document.ts';
 import { readBounded } from '../io/file.ts';
+import { requireSum } from './bundle-files.ts';
 
 /**
  * The index of a bundle in a folder of the site, checked against the bundle's id again before it is parsed.

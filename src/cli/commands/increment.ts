@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import { believeReceipt, recordUsed } from '../../bundle/increment/believed-receipts.ts';
+import { findBundles } from '../../bundle/increment/known-bundles.ts';
+import { receiverOf } from '../../bundle/increment/receiver.ts';
+import type { CheckedReceipt } from '../../bundle/receipt.ts';
+import {
+  type Common,
+  commonTo,
+  type Increment,
+  incrementOf,
+  type Receiver,
+} from '../../content/increment.ts';
+import { exactBytes, formatBytes } from '../../core/amount.ts';
+import { normalizeFingerprint } from '../../core/fingerprint.ts';
+import { type Bundle, totalSize } from '../../format/bundle.ts';
+import { type CommandContext, storeFolder, usage } from '../command.ts';
+
+/** Which sites a bundle is for, and why their receipts are believed. */
+export interface IncrementOptions {
+  /** Receipts of the sites. */
+  readonly for: readonly string[];
+  readonly fingerprint: readonly string[];
+  /** Bundles that the sites may store. */
+  readonly base: readonly string[];
+  /** Days. */
+  readonly receiptAge: number;
+  readonly store?: string;
+}
+
+/** The sites that an increment is for. */
+export interface Receivers {
+  readonly receivers: readonly Receiver[];
+  readonly common: Common;
+  /** Records their receipts as used, once the increment was written. */
+  readonly recordUsed: () => Promise<void>;
+}
+
+/** The folder of the indexes of bundles that were packed here. */
+export function knownFolder(store: string): string {
+  return join(store, 'bundles');
+}
+
+/**
+ * The sites that `--for` names; undefined without it.
+ * @throws StowageError `usage-invalid`, and as {@link believeReceipt} and {@link findBundles}
+ */
+export async function readReceivers(
+  options: IncrementOptions,
+  context: CommandContext,
+): Promise<Receivers | undefined> {
+  if (options.for.length === 0) {
+    const without = options.fingerprint.length > 0 ? '--fingerprint' : '--base';
+    if (options.fingerprint.length + options.base.length > 0)
+      throw usage(`${without} needs --for`, '--for RECEIPT', 'none');
+    return undefined;
+  }
+  const store = storeFolder(context, options.store);
+  const used = join(store, 'receipts');
+  const believing = {
+    fingerprints: options.fingerprint.map(normalizeFingerprint),
+    maxAgeDays: options.receiptAge,
+    used,
+    now: context.now(),
+  };
+  const places = options.base.map((each) => context.path(each));
+  const find = await findBundles(places, knownFolder(store));
+  const checked: CheckedReceipt[] = [];
+  const receivers: Receiver[] = [];
+  for (const file of options.for) {
+    const one = await believeReceipt(context.path(file), believing);
+    checked.push(one);
+    receivers.push(await receiverOf(one.receipt, find));
+  }
+  for (const each of receivers) warnOfUnknown(each, context);
+  return {
+    receivers,
+    common: commonTo(receivers),
+    recordUsed: async () => {
+      for (const each of checked) await recordUsed(each, used);
+    },
+  };
+}
+
+function warnOfUnknown({ site, unknown }: Receiver, { emit }: CommandContext): void {
+  if (unknown.length === 0) return;
+  emit({
+    type: 'warning',
+    message: `site ${site} stores ${unknown.join(', ')}, but the contents are not known here: they are not left out`,
+    hint: 'give these bundles, or one disc of each, with --base',
+  });
+}
+
+/** What of a bundle travels; undefined for all of it. Warns of sites without enough space. */
+export function leftOut(
+  bundle: Bundle,
+  sites: Receivers | undefined,
+  { emit }: CommandContext,
+): Increment | undefined {
+  if (sites === undefined) return undefined;
+  for (const { site, free, blobs } of sites.receivers) {
+    const needed = totalSize(bundle.blobs.filter(({ digest }) => !blobs.has(digest)));
+    if (free === undefined || free >= needed) continue;
+    emit({
+      type: 'warning',
+      message: `site ${site} has too little free space: the import needs ${exactBytes(needed)}, and its receipt states ${exactBytes(free)}`,
+      hint: 'have old releases removed there with stowage gc',
+    });
+  }
+  return incrementOf(bundle, sites.common);
+}
+
+export function incrementJson(
+  increment: Increment | undefined,
+  sites: Receivers | undefined,
+): { readonly increment?: object } {
+  if (increment === undefined || sites === undefined) return {};
+  const { bytes, total, omitted } = increment;
+  const names = sites.receivers.map(({ site }) => site);
+  return { increment: { bytes, total, omitted: omitted.size, sites: names } };
+}
+
+/** How much of the bundle travels, and for whom that is enough; no line for a complete bundle. */
+export function incrementLines(
+  increment: Increment | undefined,
+  sites: Receivers | undefined,
+): string[] {
+  if (increment === undefined || sites === undefined) return [];
+  const { bytes, total } = increment;
+  const names = sites.receivers.map(({ site }) => site).join(', ');
+  const one = sites.receivers.length === 1;
+  return [
+    `  increment: ${formatBytes(bytes)} of ${formatBytes(total)}; enough for site${one ? '' : 's'} ${names}, with what ${one ? 'it stores' : 'they store'}`,
+  ];
+}

@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
+import { installerParts } from '../../bundle/installers.ts';
+import type { Part } from '../../format/part.ts';
+import { statusOf } from '../../io/file.ts';
+import type { HashTask } from '../../io/hash-task.ts';
+import type { HashPool } from '../../io/hashing.ts';
+import { PassError } from '../../io/positioned.ts';
+import { listReleases, releaseFolder } from '../release/release.ts';
+import type { SiteFolder } from '../site-folder.ts';
+import type { ImportMedium } from './import-medium.ts';
+import type { Staging } from './staging.ts';
+
+interface FillContext {
+  readonly admitted: AdmittedBundle;
+  readonly medium: ImportMedium;
+  readonly site: SiteFolder;
+  readonly staging: Staging;
+}
+
+/**
+ * Takes the installers that the media lack from what the site has: the one for this host from an earlier release, if it is
+ * byte for byte the same. Those for other platforms are not kept at a site, so nothing is missing without them.
+ * @throws StowageError `io-failed`, `space-insufficient`, `interrupted`
+ */
+export async function fillInstallers(
+  { admitted, medium, site, staging }: FillContext,
+  pool: HashPool,
+): Promise<void> {
+  for (const part of installerParts(admitted.bundle)) {
+    if (staging.has(part) || !medium.lacks(part, admitted)) continue;
+    if (!staging.keeps(part)) await staging.keep(part);
+    else if (await copyStored(part, { site, staging, pool })) await staging.keep(part);
+  }
+}
+
+/** @returns whether an installer at the site has the bytes of this part, and was copied */
+async function copyStored(
+  part: Part,
+  { site, staging, pool }: { site: SiteFolder; staging: Staging; pool: HashPool },
+): Promise<boolean> {
+  for (const path of await placesOf(part, site)) {
+    if (Number((await statusOf(path))?.size) !== part.size) continue;
+    const destination = { ...staging.place(part), create: 'anew' as const };
+    const pieces = [{ length: part.size, destination }];
+    const task: HashTask = { path, size: part.size, offset: 0, pieces, hashes: ['sha512'] };
+    try {
+      if ((await pool.run(task)).pieces[0]?.sha512 === part.sha512) return true;
+    } catch (error) {
+      // One that cannot be read is like one that is not there; the copy must be writable.
+      if (!(error instanceof PassError) || error.path !== path) throw error;
+    }
+  }
+  return false;
+}
+
+async function placesOf({ path, sha512 }: Part, site: SiteFolder): Promise<string[]> {
+  const { releases } = await listReleases(site);
+  const same = releases.filter(({ bundle }) =>
+    bundle.installers?.some((each) => each.sha512 === sha512),
+  );
+  return [
+    ...same.toReversed().map(({ id }) => join(releaseFolder(site, id), path)),
+    site.path('bin', 'stowage'),
+  ];
+}
