@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { buildCode } from '../scripts/build/code.ts';
+import { buildCode, chunkName } from '../scripts/build/code.ts';
 import { noticesText, packageNotices } from '../scripts/build/notices.ts';
 import { differences } from '../scripts/releasing/compare.ts';
 import { toolSbom } from '../scripts/releasing/sbom.ts';
@@ -125,5 +125,21 @@ describe('when a release is summed up', () => {
     expect(of('stream-buffers')).toContain('released into the public domain');
     expect(of('@cyclonedx/cyclonedx-library')).toContain('Copyright (c) OWASP Foundation');
     expect(of('gearhash-jit')).toMatch(/has no file with its license.* states: MIT\.$/);
+  });
+});
+
+describe('when commands are built', () => {
+  it('gives each file that is loaded later a name of its own', () => {
+    const files = globSync('src/cli/**/*.ts', { cwd: root });
+    const later = files.flatMap((file) =>
+      [...readFileSync(join(root, file), 'utf8').matchAll(/import\(\s*'(\.[^']+)'\s*\)/g)].map(
+        ([, path = '']) => join(dirname(file), path),
+      ),
+    );
+    const all = [...new Set(later)];
+    expect(all.length).toBeGreaterThan(50);
+    expect(new Set(all.map(chunkName)).size).toBe(all.length);
+    expect(chunkName('src/cli/commands/fleet/status.ts')).toBe('lib/fleet-status');
+    expect(chunkName('src/cli/commands/status.ts')).toBe('lib/status');
   });
 });

@@ -39,6 +39,12 @@ export async function buildCode(root: string, outdir = 'dist'): Promise<string[]
   return [start, library].flatMap(({ metafile }) => Object.keys(metafile.inputs));
 }
 
+/** The name in `dist` of a file that is loaded when a command is called: commands of groups have the name of their folder too. */
+export function chunkName(file: string): string {
+  const [, within] = /^src\/cli\/commands\/(.+)\.ts$/.exec(file) ?? [];
+  return `lib/${within?.replaceAll('/', '-') ?? basename(file, '.ts')}`;
+}
+
 /** Leaves what is imported dynamically out of the start; notes it by the name that it has in `dist`. */
 function commandsApart(root: string, found: Map<string, string>): Plugin {
   return {
@@ -46,8 +52,12 @@ function commandsApart(root: string, found: Map<string, string>): Plugin {
     setup({ onResolve }) {
       onResolve({ filter: /^\.\/.*\.ts$/ }, ({ path, kind, resolveDir }) => {
         if (kind !== 'dynamic-import') return undefined;
-        const name = `lib/${basename(path, '.ts')}`;
-        found.set(name, relative(root, join(resolveDir, path)));
+        const file = relative(root, join(resolveDir, path));
+        const name = chunkName(file);
+        const other = found.get(name);
+        if (other !== undefined && other !== file)
+          throw new Error(`${other} and ${file} would both be ${name}.js`);
+        found.set(name, file);
         return { path: `./${name}.js`, external: true };
       });
     },
