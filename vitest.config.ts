@@ -7,7 +7,7 @@ hideSettings();
 
 const unit: string[] = globSync('test/**/*.test.ts', {
   cwd: import.meta.dirname,
-  exclude: ['test/e2e/**', 'test/clients/**'],
+  exclude: ['test/e2e/**', 'test/clients/**', 'test/servers/**'],
 });
 
 const e2e: string[] = globSync('test/e2e/*.test.ts', { cwd: import.meta.dirname });
@@ -65,6 +65,16 @@ const config: ViteUserConfig = defineConfig({
           testTimeout: 300_000,
           // The first run builds the cluster's programs.
           hookTimeout: 1_800_000,
+        },
+      },
+      {
+        test: {
+          name: 'servers',
+          include: ['test/servers/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          // The first run downloads the servers.
+          hookTimeout: 900_000,
         },
       },
       {

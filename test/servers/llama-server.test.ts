@@ -1,0 +1,82 @@
+import type { ChildProcess } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AcceptanceTest } from '../../src/format/acceptance.ts';
+import { acceptanceCheck } from '../../src/site/gate/acceptance.ts';
+import type { Outcome } from '../../src/site/gate/outcome.ts';
+import { llamaServerFolder, startLlamaServer } from '../lab/llama-server.ts';
+import { defaultAnswer, writeTinyModel } from '../lab/tiny-model.ts';
+import { scratchFolder } from '../support/scratch.ts';
+
+const scratch = scratchFolder();
+const servers: ChildProcess[] = [];
+const ports = { chat: 18_990, embeddings: 18_991, rerank: 18_992 } as const;
+
+beforeAll(async () => {
+  const folder = await llamaServerFolder();
+  const model = scratch.fresh('tiny.gguf');
+  writeTinyModel(model);
+  const common = ['--model', model, '--alias', 'tiny'];
+  servers.push(
+    await startLlamaServer(folder, ports.chat, common),
+    await startLlamaServer(folder, ports.embeddings, [
+      ...common,
+      '--embeddings',
+      '--pooling',
+      'mean',
+    ]),
+    await startLlamaServer(folder, ports.rerank, [...common, '--reranking']),
+  );
+});
+
+afterAll(() => {
+  for (const each of servers) each.kill('SIGKILL');
+});
+
+function ask(test: AcceptanceTest, port: number): Promise<Outcome> {
+  const endpoint = { address: '127.0.0.1', port };
+  const { signal } = new AbortController();
+  return acceptanceCheck({ test, server: 'llama.cpp', endpoint, signal }).run();
+}
+
+const common = { service: 'server', model: 'tiny', withinSeconds: 30 };
+const documents = ['hello', 'Bread is baked in an oven.', 'Iron rusts in the rain.'];
+
+describe('when the real llama-server is tested', () => {
+  it('answers a prompt', async () => {
+    const answer = defaultAnswer.join('').trim();
+    const outcome = await ask(
+      {
+        ...{ ...common, api: 'completions', prompt: 'hello', maxTokens: 16 },
+        expect: { equals: answer },
+      },
+      ports.chat,
+    );
+    expect(outcome).toEqual({ passed: expect.stringContaining(answer) });
+  });
+
+  it('embeds a text nearest to itself, with the dimension of the model and a norm of 1', async () => {
+    const test: AcceptanceTest = {
+      ...{ ...common, api: 'embeddings', query: 'hello', documents },
+      expect: { nearest: 'hello', dimension: 512, norm: 1 },
+    };
+    expect(await ask(test, ports.embeddings)).toEqual({
+      passed: expect.stringMatching(/^from model tiny, 512 dimensions, .*by cosine 1\.0 "hello"/),
+    });
+    const wrong: AcceptanceTest = { ...test, expect: { nearest: 'hello', dimension: 384 } };
+    expect(await ask(wrong, ports.embeddings)).toBe('embeddings of 512 dimensions');
+  });
+
+  it('ranks every document, and one of them first', async () => {
+    const outcomes = await Promise.all(
+      documents.map((nearest) =>
+        ask(
+          { ...common, api: 'rerank', query: 'hello', documents, expect: { nearest } },
+          ports.rerank,
+        ),
+      ),
+    );
+    expect(outcomes.filter((each) => typeof each === 'object')).toHaveLength(1);
+    for (const each of outcomes)
+      expect(JSON.stringify(each)).toMatch(/by score .*Bread .*|by score .*Iron .*/);
+  });
+});
