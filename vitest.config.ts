@@ -35,7 +35,9 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'unit',
           include: changedTests(unit) ?? unit,
-          testTimeout: 60_000, // a busy disk may take seconds for each fsync
+          // A busy disk may take seconds for each fsync.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
