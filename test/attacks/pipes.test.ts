@@ -1,5 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { digestOf } from '../../src/core/digest.ts';
 import type { ErrorCode } from '../../src/core/error.ts';
 import { namesIn } from '../../src/io/file.ts';
 import { withSite } from '../../src/site/applying/change.ts';
@@ -63,15 +65,24 @@ const preceding = (which: (entry: Streamed) => boolean, added: Buffer): ((e: Str
 
 const text = (value: string, at: number) => (header: Buffer) => void header.write(value, at);
 
-async function refuse(bytes: Buffer, code: ErrorCode, found: RegExp): Promise<void> {
+/** @param kept whether the parts that came are kept, to be completed from elsewhere */
+async function refuse(
+  bytes: Buffer,
+  code: ErrorCode,
+  found: RegExp,
+  kept: 'keeps parts' | 'keeps nothing' = 'keeps nothing',
+): Promise<void> {
   const site = new SiteFolder(scratch.fresh('site'));
   const options = { ...context(), site, target: fakeTarget(), trust: made.trust };
   const run = (): Promise<Imported> =>
     withSite(options, (ledger) => importMedia(pipe(bytes), ledger, options));
   const error = await expectCode(run, code);
   expect(`${error.message}: ${error.found}`).toMatch(found);
-  const stored = site.path('store/blobs/sha256');
-  expect(existsSync(stored) ? readdirSync(stored) : []).toEqual([]);
+  const blobs = site.path('store/blobs/sha256');
+  const stored = existsSync(blobs) ? readdirSync(blobs) : [];
+  expect(stored.length > 0).toBe(kept === 'keeps parts');
+  for (const name of stored)
+    expect(digestOf(readFileSync(join(blobs, name)))).toBe(`sha256:${name}`);
   expect(await namesIn(site.path('releases'))).toEqual([]);
   expect(await namesIn(site.path('staging'))).not.toContain('.piped');
   const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
@@ -211,9 +222,6 @@ describe('when a stream is not in the format of stowage stream', () => {
   });
 
   it.each<[string, (entries: Streamed[]) => void, RegExp]>([
-    ['a part left out', (entries) => void entries.splice(-2, 1), /^blobs/],
-    ['the last part left out', (entries) => void entries.pop(), /the end of the archive/],
-    ['parts in another order', (entries) => void entries.push(...entries.splice(-2, 1)), /^blobs/],
     ['SHA512SUMS left out', (entries) => void entries.shift(), /^SHA512SUMS is missing/],
     [
       'bundle.json left out',
@@ -227,6 +235,21 @@ describe('when a stream is not in the format of stowage stream', () => {
     const entries = entriesOf(tar);
     bend(entries);
     await refuse(tarOfEntries(entries), 'part-missing', found);
+  });
+
+  it.each<[string, (entries: Streamed[]) => void]>([
+    ['a part', (entries) => void entries.splice(-2, 1)],
+    ['the last part', (entries) => void entries.pop()],
+  ])('keeps what it has, and asks for %s that was left out', async (_, bend) => {
+    const entries = entriesOf(tar);
+    bend(entries);
+    await refuse(tarOfEntries(entries), 'part-missing', /^blobs/, 'keeps parts');
+  });
+
+  it('refuses parts in another order', async () => {
+    const entries = entriesOf(tar);
+    entries.push(...entries.splice(-2, 1));
+    await refuse(tarOfEntries(entries), 'stream-refused', /a file "blobs/);
   });
 
   it.each<[string, () => Buffer]>([

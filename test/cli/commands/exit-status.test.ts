@@ -173,7 +173,9 @@ describe('when a file of a bundle is not as it should be', () => {
       }
       for (const command of ['import', 'install'] as const)
         found[`${command} -`] = await statusByPipe(command, path, defect);
-      const unread = path === part && (defect === damaged || what.includes('large'));
+      // What inspect says of parts is how many are there.
+      const unread =
+        path === part && (defect === damaged || defect === gone || what.includes('large'));
       const all = [...commands, 'import -', 'install -'];
       const wanted = all.map((each) => [each, unread && each === 'inspect --trust' ? 0 : expected]);
       expect(found).toEqual(Object.fromEntries(wanted));
