@@ -32,9 +32,7 @@ export function writeTinyModel(path: string, options: TinyModelOptions = {}): vo
   const answer = (options.answer ?? defaultAnswer).map((piece) => piece.replaceAll(' ', '▁'));
   if (new Set(answer).size !== answer.length) throw new RangeError('a piece of the answer repeats');
   const vocabulary = vocabularyWith(answer);
-  const random = seededRandom(options.seed ?? 7);
-  const embedding = new Float32Array(EMBEDDING * vocabulary.length);
-  for (let i = 0; i < embedding.length; i++) embedding[i] = gaussian(random);
+  const embedding = embeddingOf(vocabulary, seededRandom(options.seed ?? 7));
   const weights = new Map<string, Float32Array>([
     ['token_embd.weight', embedding],
     ['output.weight', outputWeights(embedding, successors(vocabulary, answer))],
@@ -50,6 +48,58 @@ export function writeTinyModel(path: string, options: TinyModelOptions = {}): vo
   });
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, Buffer.concat([ggufHead(keys, tensors), ...body]));
+}
+
+/** What the model of {@link writeTinyModel} says to "hello" with the adapter of {@link writeTinyAdapter}. */
+export const adaptedAnswer = ' ok';
+
+/**
+ * Writes a LoRA adapter in GGUF v3 for the model of {@link writeTinyModel} with its default options: the last token of "hello" leads to
+ * " ok", and that to the end of the text.
+ */
+export function writeTinyAdapter(path: string): void {
+  const vocabulary = vocabularyWith(defaultAnswer.map((piece) => piece.replaceAll(' ', '▁')));
+  const embedding = embeddingOf(vocabulary, seededRandom(7));
+  const id = (text: string): number => vocabulary.findIndex((token) => token.text === text);
+  const leads = [
+    [id('▁hello'), id('▁ok')],
+    [id('o'), id('▁ok')],
+    [id('▁ok'), END],
+  ] as const;
+  const rank = leads.length;
+  const down = new Float32Array(EMBEDDING * rank);
+  const up = new Float32Array(rank * vocabulary.length);
+  for (const [row, [from, to]] of leads.entries()) {
+    for (let i = 0; i < EMBEDDING; i++)
+      down[row * EMBEDDING + i] = (embedding[from * EMBEDDING + i] ?? 0) / Math.sqrt(EMBEDDING);
+    // More than the weight of what follows otherwise.
+    up[to * rank + row] = 3;
+  }
+  const tensors = [
+    { name: 'output.weight.lora_a', dims: [EMBEDDING, rank] },
+    { name: 'output.weight.lora_b', dims: [rank, vocabulary.length] },
+  ];
+  const keys: Record<string, GgufValue> = {
+    'general.architecture': { type: 'string', value: 'llama' },
+    'general.type': { type: 'string', value: 'adapter' },
+    'general.alignment': { type: 'u32', value: 32 },
+    'adapter.type': { type: 'string', value: 'lora' },
+    'adapter.lora.alpha': { type: 'f32', value: rank },
+  };
+  const body = [down, up].map((data, at) => padded(data, tensors[at]));
+  writeFileSync(path, Buffer.concat([ggufHead(keys, tensors), ...body]));
+}
+
+function padded(data: Float32Array, tensor: GgufTensor | undefined): Buffer {
+  const whole = new Float32Array(tensor === undefined ? 0 : paddedSize(tensor) / 4);
+  whole.set(data);
+  return Buffer.from(whole.buffer);
+}
+
+function embeddingOf(vocabulary: readonly Token[], random: () => number): Float32Array {
+  const embedding = new Float32Array(EMBEDDING * vocabulary.length);
+  for (let i = 0; i < embedding.length; i++) embedding[i] = gaussian(random);
+  return embedding;
 }
 
 interface Token {

@@ -3,7 +3,12 @@ import type { AcceptanceTest } from '../../src/format/acceptance.ts';
 import { acceptanceCheck } from '../../src/site/gate/acceptance.ts';
 import type { Outcome } from '../../src/site/gate/outcome.ts';
 import { type LlamaServer, llamaServerFolder, startLlamaServer } from '../lab/llama-server.ts';
-import { defaultAnswer, writeTinyModel } from '../lab/tiny-model.ts';
+import {
+  adaptedAnswer,
+  defaultAnswer,
+  writeTinyAdapter,
+  writeTinyModel,
+} from '../lab/tiny-model.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const scratch = scratchFolder();
@@ -16,7 +21,9 @@ beforeAll(async () => {
   const model = scratch.fresh('tiny.gguf');
   writeTinyModel(model);
   const common = ['--model', model, '--alias', 'tiny'];
-  chat = await startLlamaServer(folder, common);
+  const adapter = scratch.fresh('adapter.gguf');
+  writeTinyAdapter(adapter);
+  chat = await startLlamaServer(folder, [...common, '--lora-scaled', `${adapter}:0`]);
   const pooled = ['--embeddings', '--pooling', 'mean'];
   embeddings = await startLlamaServer(folder, [...common, ...pooled]);
   rerank = await startLlamaServer(folder, [...common, '--reranking']);
@@ -29,7 +36,8 @@ afterAll(async () => {
 function ask(test: AcceptanceTest, { port }: LlamaServer): Promise<Outcome> {
   const endpoint = { address: '127.0.0.1', port };
   const { signal } = new AbortController();
-  return acceptanceCheck({ test, server: 'llama.cpp', endpoint, signal }).run();
+  const adapters = [{ name: 'terse', model: 'terse' }];
+  return acceptanceCheck({ test, server: 'llama.cpp', adapters, endpoint, signal }).run();
 }
 
 const common = { service: 'server', model: 'tiny', withinSeconds: 30 };
@@ -46,6 +54,21 @@ describe('when the real llama-server is tested', () => {
       chat,
     );
     expect(outcome).toEqual({ passed: expect.stringContaining(answer) });
+  });
+
+  it('applies an adapter to the requests that ask for it, and to no others', async () => {
+    const prompt = { api: 'completions', prompt: 'hello', maxTokens: 16 } as const;
+    const adapted = {
+      ...common,
+      ...prompt,
+      model: 'terse',
+      expect: { equals: adaptedAnswer.trim() },
+    };
+    expect(await ask(adapted, chat)).toEqual({
+      passed: expect.stringMatching(/^with adapter terse, from model tiny, .* ok"/),
+    });
+    const base = { ...common, ...prompt, expect: { equals: defaultAnswer.join('').trim() } };
+    expect(await ask(base, chat)).toEqual({ passed: expect.stringContaining('air gap') });
   });
 
   it('embeds a text nearest to itself, with the dimension of the model and a norm of 1', async () => {
