@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { StowageError, systemCode } from '../core/error.ts';
-import { isLoopback } from '../net/address.ts';
 import { Secret } from '../net/secret.ts';
+import { readEndpoint } from './endpoint.ts';
 
 export interface HubSettings {
   /** Without a trailing slash; may have a path, as URLs of mirrors do. */
@@ -30,20 +30,13 @@ export async function hubSettings(env: Environment, home: string): Promise<HubSe
 }
 
 function parseEndpoint(text: string): string {
-  const url = URL.parse(text);
-  const plain = url?.protocol === 'http:' && isLoopback(url.hostname);
-  if (
-    url === null ||
-    (url.protocol !== 'https:' && !plain) ||
-    `${url.username}${url.password}${url.search}${url.hash}` !== ''
-  ) {
-    throw new StowageError('source-unsupported', 'HF_ENDPOINT is not a valid Hub URL', {
-      expected: 'an https address without user or query, such as https://huggingface.co',
-      found: url === null ? 'no address' : `${url.protocol}//${url.host}`,
-      hint: 'correct HF_ENDPOINT, or unset it for huggingface.co',
-    });
-  }
-  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+  const { address, found } = readEndpoint(text);
+  if (address !== undefined) return address;
+  throw new StowageError('source-unsupported', 'HF_ENDPOINT is not a valid Hub URL', {
+    expected: 'an https address without user or query, such as https://huggingface.co',
+    found,
+    hint: 'correct HF_ENDPOINT, or unset it for huggingface.co',
+  });
 }
 
 function tokenPath(env: Environment, home: string): string {

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Environment } from '../core/environment.ts';
 import { StowageError } from '../core/error.ts';
-import { isLoopback } from '../net/address.ts';
 import { Secret } from '../net/secret.ts';
+import { readEndpoint } from './endpoint.ts';
 
 /** An account of an S3-compatible store. */
 export interface S3Credentials {
@@ -118,19 +118,10 @@ async function profileOf(env: Environment, home: string): Promise<Profile> {
 }
 
 function parseEndpoint(text: string): string {
-  const url = URL.parse(text);
-  const plain = url?.protocol === 'http:' && isLoopback(url.hostname);
-  if (
-    url === null ||
-    (url.protocol !== 'https:' && !plain) ||
-    `${url.username}${url.password}${url.search}${url.hash}` !== ''
-  )
-    throw invalid(
-      'the endpoint of S3',
-      'an https address without user or query, such as https://s3.example.com',
-      url === null ? 'no address' : `${url.protocol}//${url.host}`,
-    );
-  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+  const { address, found } = readEndpoint(text);
+  if (address !== undefined) return address;
+  const expected = 'an https address without user or query, such as https://s3.example.com';
+  throw invalid('the endpoint of S3', expected, found);
 }
 
 function invalid(what: string, expected: string, found: string): StowageError {
