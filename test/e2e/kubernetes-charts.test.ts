@@ -107,7 +107,7 @@ describe('when a bundle with objects is imported', () => {
       ]);
       expect(status.services[0].service.powers).toContain('cluster: ClusterRole gear-reader');
       const { json: receipt } = await site.must('receipt', 'show');
-      expect(JSON.stringify(receipt)).toContain('"stowage/receipt/v3"');
+      expect(JSON.stringify(receipt)).toContain('"stowage/receipt/v4"');
       const stopped = await site.run('stop', 'gear', 'things');
       expect(stopped.stderr).toContain('service-unknown');
       await site.must('import', two);
