@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -33,6 +34,7 @@ import { anonymousS3 } from '../support/anonymous-s3.ts';
 import { expectCode } from '../support/error.ts';
 import { type Ran, runProgram } from '../support/fake-terminal.ts';
 import { scratchFolder } from '../support/scratch.ts';
+import { skipBecause } from '../support/skip-because.ts';
 import { smallDisk } from '../support/small-disk.ts';
 import { contextOf } from './samples.ts';
 
@@ -140,7 +142,10 @@ describe('when a model is a local folder', () => {
     expect(texts.join()).not.toContain('pkg:huggingface');
   });
 
-  it('is not read again while nothing writes to it', async () => {
+  it('is not read again while nothing writes to it', async (context) => {
+    // Then it is read each time: a later write might leave the time of change as it is.
+    if (statSync(join(model, 'model.safetensors')).ctimeMs > Date.now())
+      skipBecause(context, 'the clock is behind the times of files');
     const events: StowageEvent[] = [];
     const store = new BlobStore(join(cwd, 'store'));
     const lockOnce = (): Promise<Lock> => {
