@@ -73,7 +73,7 @@ describe('when an officer opens the page of a bundle', () => {
       "[...document.querySelectorAll('h1, h2')].map((each) => each.innerText)",
     );
     expect(headings).toEqual([
-      ...['Bundle chat 1.0.0', 'What was not checked', 'Signatures', 'Sizes', 'Licences'],
+      ...['Bundle chat 1.0.0', 'What was not checked', 'Signatures', 'Sizes', 'Licenses'],
       ...['Findings recorded when the bundle was locked', 'Publisher signatures'],
       ...['Packages of the images', 'Services', 'Contents', 'How to verify manually'],
     ]);
