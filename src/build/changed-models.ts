@@ -5,7 +5,7 @@ import { StowageError } from '../core/error.ts';
 import { MAX_LICENSE_BYTES } from '../core/limits.ts';
 import { printable } from '../core/printable.ts';
 import type { Lock } from '../format/lock.ts';
-import type { LockedModelFile } from '../format/locked-content.ts';
+import { type LockedModelFile, sourceRead } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
 import { isPathSource } from '../format/model-source.ts';
 import type { BlobStore } from '../io/blob-store.ts';
@@ -45,13 +45,14 @@ export async function changedModels(lock: Lock, options: Comparing): Promise<Cha
       if (found !== undefined && found !== digest) add(from?.path ?? '', digest, found);
     }
     const wanted = lock.manifest.models.find(({ name }) => name === model.name);
-    if (!isPathSource(model.source) || wanted === undefined) continue;
-    const there = await filesIfThere(wanted, options);
+    const source = sourceRead(model);
+    if (!isPathSource(source) || wanted === undefined) continue;
+    const there = await filesIfThere({ ...wanted, source }, options);
     if (there === undefined) continue;
     const locked = new Map(
       model.files.filter(({ from }) => from === undefined).map((file) => [file.path, file]),
     );
-    const at = (path: string): string => `${model.source.replace(/\/+$/, '')}/${path}`;
+    const at = (path: string): string => `${source.replace(/\/+$/, '')}/${path}`;
     for (const file of there) {
       const before = locked.get(file.path);
       locked.delete(file.path);
@@ -59,7 +60,7 @@ export async function changedModels(lock: Lock, options: Comparing): Promise<Cha
       if (before === undefined) add(at(file.path), 'no such file', `a file of ${found}`);
       else if (before.size !== file.size) add(at(file.path), exactBytes(before.size), found);
       else if ((await store.size(before.digest)) === before.size) {
-        const digest = await digestNow(before, file, { ...options, source: model.source });
+        const digest = await digestNow(before, file, { ...options, source });
         if (digest !== before.digest) add(at(file.path), before.digest, digest);
       }
     }

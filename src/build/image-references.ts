@@ -5,6 +5,7 @@ import { localImageOf } from '../format/image-source.ts';
 import { isRegistrySource } from '../format/model-source.ts';
 import { referenceIn } from '../source/oci-model.ts';
 import { parseReference } from '../source/reference.ts';
+import { sourcesIn } from './local-paths.ts';
 
 /**
  * The references of a manifest to images and to models in registries that no registry would be asked for.
@@ -13,12 +14,14 @@ import { parseReference } from '../source/reference.ts';
 export function referenceDefects(manifest: unknown): Defect[] {
   const { images, models } = fieldsOf(manifest);
   const defects = (section: string, list: unknown): Defect[] =>
-    listOf(list).flatMap(({ source }, index): Defect[] => {
-      if (typeof source !== 'string' || source === '') return [];
-      if (section === 'models' ? !isRegistrySource(source) : localImageOf(source)) return [];
-      const message = defectOf(section === 'models' ? referenceIn(source) : source);
-      return message === undefined ? [] : [{ path: [section, index, 'source'], message }];
-    });
+    listOf(list).flatMap((item, index) =>
+      sourcesIn(item).flatMap(({ text: source, path }): Defect[] => {
+        if (source === '') return [];
+        if (section === 'models' ? !isRegistrySource(source) : localImageOf(source)) return [];
+        const message = defectOf(section === 'models' ? referenceIn(source) : source);
+        return message === undefined ? [] : [{ path: [section, index, ...path], message }];
+      }),
+    );
   return [...defects('models', models), ...defects('images', images)];
 }
 

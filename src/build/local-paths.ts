@@ -22,10 +22,11 @@ export async function pathDefects(manifest: unknown, folder: string): Promise<De
     if (message !== undefined) defects.push({ path: ['files', index, 'source'], message });
   }
   for (const [index, model] of listOf(models).entries()) {
-    const { source, license } = model;
-    if (typeof source === 'string' && isPathSource(source)) {
+    const { license } = model;
+    for (const { text: source, path } of sourcesIn(model)) {
+      if (!isPathSource(source)) continue;
       const message = await sourceDefect(source, model, folder);
-      if (message !== undefined) defects.push({ path: ['models', index, 'source'], message });
+      if (message !== undefined) defects.push({ path: ['models', index, ...path], message });
     }
     const text = fieldsOf(license)['file'];
     const message = typeof text === 'string' ? await sourceDefect(text, model, folder) : undefined;
@@ -33,10 +34,11 @@ export async function pathDefects(manifest: unknown, folder: string): Promise<De
       defects.push({ path: ['models', index, 'license', 'file'], message });
   }
   for (const [index, image] of listOf(images).entries()) {
-    const { source } = image;
-    const path = typeof source === 'string' ? localImageOf(source)?.path : undefined;
-    const message = path === undefined ? undefined : await sourceDefect(path, image, folder);
-    if (message !== undefined) defects.push({ path: ['images', index, 'source'], message });
+    for (const { text: source, path: at } of sourcesIn(image)) {
+      const path = localImageOf(source)?.path;
+      const message = path === undefined ? undefined : await sourceDefect(path, image, folder);
+      if (message !== undefined) defects.push({ path: ['images', index, ...at], message });
+    }
   }
   for (const [section, items] of Object.entries({ models, images })) {
     for (const [index, { signature }] of listOf(items).entries()) {
@@ -51,13 +53,26 @@ export async function pathDefects(manifest: unknown, folder: string): Promise<De
   return defects;
 }
 
+/** The source of an item and its mirrors, with their places in it. */
+export function sourcesIn({ source, mirrors }: Fields): {
+  readonly text: string;
+  readonly path: readonly (string | number)[];
+}[] {
+  const others = Array.isArray(mirrors) ? mirrors : [];
+  return [
+    { text: source, path: ['source'] },
+    ...others.map((text: unknown, index) => ({ text, path: ['mirrors', index] })),
+  ].flatMap(({ text, path }) => (typeof text === 'string' ? [{ text, path }] : []));
+}
+
 async function sourceDefect(
   source: string,
-  { outside }: Fields,
+  { outside, mirrors }: Fields,
   folder: string,
 ): Promise<string | undefined> {
   const [place, root] = [await realPath(resolvePath(folder, source)), await realPath(folder)];
-  if (place === undefined) return missing(source);
+  // One of several sources may be gone: another is tried.
+  if (place === undefined) return mirrors === undefined ? missing(source) : undefined;
   if (place === root)
     return 'this is the folder of the manifest, which its lock is written to: name a folder below it';
   if (outside === true || root === undefined) return undefined;

@@ -4,12 +4,13 @@ import { type Digest, digestHex } from '../core/digest.ts';
 import type { Environment } from '../core/environment.ts';
 import { isStored, localImageOf } from '../format/image-source.ts';
 import type { Lock } from '../format/lock.ts';
-import type {
-  LockedBlob,
-  LockedFile,
-  LockedImage,
-  LockedModel,
-  LockedModelFile,
+import {
+  type LockedBlob,
+  type LockedFile,
+  type LockedImage,
+  type LockedModel,
+  type LockedModelFile,
+  sourceRead,
 } from '../format/locked-content.ts';
 import { isPathSource } from '../format/model-source.ts';
 import type { LockedChart } from '../format/rendered-content.ts';
@@ -25,6 +26,7 @@ import { openImage } from '../source/local-images.ts';
 import { type ModelClients, modelSourceOf } from '../source/model-sources.ts';
 import type { Registry } from '../source/oci.ts';
 import type { Origin } from '../source/origin.ts';
+import { parseReference, repositoryName } from '../source/reference.ts';
 import { stableOrigin } from '../source/stable-file.ts';
 
 /** Clients for the sources on the connected machine. */
@@ -52,6 +54,8 @@ export interface BlobRequest {
   readonly origin: () => Promise<Origin>;
   /** Its path and the name of its model, if it is a local file. */
   readonly local?: { readonly source: string; readonly name: string };
+  /** The item of the lock that it was requested for. */
+  readonly item: LockedImage | LockedModel | LockedFile | LockedChart;
 }
 
 /**
@@ -76,7 +80,8 @@ function imageBlobs(
   image: LockedImage,
   { registry: remote, http, folder }: Sources & ModelClients,
 ): BlobRequest[] {
-  const local = localImageOf(image.source);
+  const source = sourceRead(image);
+  const local = localImageOf(source);
   // Those of an engine's storage are exported together.
   if (local !== undefined && isStored(local)) return [];
   let opened: Promise<Registry> | undefined;
@@ -94,15 +99,22 @@ function imageBlobs(
     digest: blob.digest,
     size: blob.size,
     expected: expectedBlob(blob, `image ${image.name}`),
+    item: image,
     origin: async () => {
       const { digest, urls } = blob;
       const registry = await registryOf();
-      if (manifests.has(digest)) return registry.manifestOrigin(image.repository, digest);
+      const repository = local === undefined ? repositoryOf(image) : image.repository;
+      if (manifests.has(digest)) return registry.manifestOrigin(repository, digest);
       return urls === undefined
-        ? registry.blob(image.repository, digest)
+        ? registry.blob(repository, digest)
         : foreignLayerOrigin(urls, http);
     },
   }));
+}
+
+/** The repository in a registry that an image was read from. */
+function repositoryOf({ mirror, repository }: LockedImage): string {
+  return mirror === undefined ? repository : repositoryName(parseReference(mirror));
 }
 
 /** What is known of a blob before it is downloaded. */
@@ -115,13 +127,14 @@ export function expectedBlob(
 
 /** The bytes of a model's file, at its source or beside the manifest. */
 export async function modelFileOrigin(
-  model: Pick<LockedModel, 'source' | 'repository' | 'commit'>,
+  model: Pick<LockedModel, 'source' | 'mirror' | 'repository' | 'commit'>,
   file: Pick<LockedModelFile, 'path' | 'digest' | 'from' | 'version'>,
   sources: ModelClients,
 ): Promise<Origin> {
   if (file.from !== undefined && file.from.layer === undefined)
     return stableOrigin(resolvePath(sources.folder, file.from.path));
-  return modelSourceOf(model.source, sources).file(model, file);
+  const source = sourceRead(model);
+  return modelSourceOf(source, sources).file({ ...model, source }, file);
 }
 
 function modelFile(
@@ -129,7 +142,8 @@ function modelFile(
   file: LockedModelFile,
   sources: Sources & ModelClients,
 ): BlobRequest {
-  const folder = isPathSource(model.source) ? model.source.replace(/\/+$/, '') : undefined;
+  const source = sourceRead(model);
+  const folder = isPathSource(source) ? source.replace(/\/+$/, '') : undefined;
   const text = file.from?.layer === undefined ? file.from?.path : undefined;
   const local = text ?? (folder && `${folder}/${file.path}`);
   return {
@@ -137,6 +151,7 @@ function modelFile(
     size: file.size,
     expected: expectedBlob(file, `model ${model.name}: ${file.path}`),
     model: { name: model.name, path: file.path },
+    item: model,
     origin: () => modelFileOrigin(model, file, sources),
     ...(local === undefined ? {} : { local: { source: local, name: model.name } }),
   };
@@ -147,20 +162,19 @@ function httpsFile(file: LockedFile, { http }: Sources): BlobRequest {
     digest: file.digest,
     size: file.size,
     expected: expectedBlob(file, `files ${file.name}`),
+    item: file,
     origin: async () => httpsOrigin(file.source, http),
   };
 }
 
 /** The blobs of a chart from a registry or an https repository. */
-function chartBlobs(
-  { name, archive, copied, url }: LockedChart,
-  { registry, http }: Sources,
-): BlobRequest[] {
+function chartBlobs(chart: LockedChart, { registry, http }: Sources): BlobRequest[] {
+  const { name, archive, copied, url } = chart;
   const request = (
     { digest, size }: LockedChart['archive'],
     origin: () => Promise<Origin>,
   ): BlobRequest => ({
-    ...{ digest, size, origin },
+    ...{ digest, size, origin, item: chart },
     expected: { key: digestHex(digest), size, digest, label: `chart ${name}` },
   });
   if (url !== undefined) return [request(archive, async () => httpsOrigin(url, http))];

@@ -2,23 +2,30 @@ import { resolve as resolvePath } from 'node:path';
 import { counted, exactBytes } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
-import { type OnBytes, Tally } from '../core/tally.ts';
+import { Tally } from '../core/tally.ts';
 import { isStored, localImageOf } from '../format/image-source.ts';
 import type { Lock } from '../format/lock.ts';
-import type { LockedFile, LockedGit, LockedImage } from '../format/locked-content.ts';
+import {
+  type LockedFile,
+  type LockedGit,
+  type LockedImage,
+  sourceRead,
+} from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { makeFolder } from '../io/folder.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { withSharedStoreLock } from '../io/store-use.ts';
 import { examinePulled } from './examine.ts';
-import { fetchBlob } from './fetch.ts';
 import { keepGit } from './git-tree.ts';
 import { inspectLocal, keepLocal } from './local-files.ts';
 import { pullObjects } from './objects/resolve-objects.ts';
 import { keepBlobs, withImage } from './open-image.ts';
 import { type BlobRequest, blobRequests, isLocal, type Sources } from './origins.ts';
+import { once, otherSources } from './other-sources.ts';
+import { BlobPuller } from './pull-blob.ts';
 import { neededLayers, pullLayer } from './pull-layers.ts';
 import { requireRoom } from './room.ts';
+import { changedSince } from './stale.ts';
 import { type Transfer, withTransfer } from './transfer.ts';
 import { requireUnchanged } from './unchanged.ts';
 
@@ -51,11 +58,14 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   const downloads = missing.length + layers.length;
   if (downloads > 0) emit({ type: 'step', step: 'pull', subject: counted(downloads, 'blob') });
   await withTransfer(options, async (transfer) => {
-    await forEachBounded(missing, BLOBS_AT_ONCE, async (each) => {
-      await fetchRequest(each, transfer, tally.add);
-    });
-    for (const image of lock.images) await pullStored(image, options, transfer);
-    for (const layer of layers) await pullLayer(layer, options, transfer, tally.add);
+    const puller = new BlobPuller(otherSources(lock, { ...options, transfer }), transfer);
+    await forEachBounded(missing, BLOBS_AT_ONCE, (each) => puller.pull(each, tally.add));
+    for (const image of lock.images) await pullStored(image, { ...options, transfer, puller });
+    for (const layer of layers) {
+      const keep = once(() => pullLayer(layer, options, transfer, tally.add));
+      const own = { source: sourceRead(layer.model), keep };
+      for (const file of layer.files) await puller.pullFrom(layer.model.name, own, file, () => {});
+    }
     for (const file of lock.files)
       if (file.git !== undefined)
         await pullGit({ ...file, git: file.git }, lock, options, transfer);
@@ -69,38 +79,23 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
 /** An image in the storage of an engine is exported if the store lacks a blob of it. */
 async function pullStored(
   image: LockedImage,
-  options: PullOptions,
-  transfer: Transfer,
+  options: PullOptions & { readonly transfer: Transfer; readonly puller: BlobPuller },
 ): Promise<void> {
-  const local = localImageOf(image.source);
+  const source = sourceRead(image);
+  const local = localImageOf(source);
   if (local === undefined || !isStored(local)) return;
-  const { store } = options;
-  for (const { digest, size } of image.blobs) {
-    if ((await store.size(digest)) === size) continue;
-    options.emit({ type: 'step', step: 'pull', subject: image.source });
-    const context = { ...options, transfer };
-    return withImage(image, context, async (open) => {
+  const { store, transfer, puller } = options;
+  const keep = once(() => {
+    options.emit({ type: 'step', step: 'pull', subject: source });
+    return withImage({ ...image, source }, options, async (open) => {
       const [, found = ''] = open.reference.split('@');
       if (found !== image.target.digest) throw changedSince(image, image.target.digest, found);
       await keepBlobs(image, open, transfer);
     });
-  }
-}
-
-/** @throws StowageError `lock-stale` for a file of a local model with other content than the locked one */
-async function fetchRequest(
-  { expected, origin, local }: BlobRequest,
-  transfer: Transfer,
-  onBytes: OnBytes,
-): Promise<void> {
-  try {
-    await fetchBlob(transfer, expected, await origin(), onBytes);
-  } catch (error) {
-    if (local === undefined || !(error instanceof StowageError)) throw error;
-    if (error.code !== 'source-mismatch') throw error;
-    const { expected: wanted = '', found = '' } = error;
-    throw changedSince(local, wanted, found);
-  }
+  });
+  for (const blob of image.blobs)
+    if ((await store.size(blob.digest)) !== blob.size)
+      await puller.pullFrom(image.name, { source, keep }, blob, () => {});
 }
 
 function bytesOf(blobs: readonly { readonly size: number }[]): number {
@@ -125,18 +120,6 @@ async function pullLocal(file: LockedFile, options: PullOptions): Promise<void> 
   emit({ type: 'step', step: 'pull', subject: file.source });
   const kept = await keepLocal(store, resolvePath(folder, file.source), options);
   if (kept.digest !== file.digest) throw changedSince(file, file.digest, kept.digest);
-}
-
-function changedSince(
-  file: Pick<LockedFile, 'source' | 'name'>,
-  expected: string,
-  found: string,
-): StowageError {
-  return new StowageError(
-    'lock-stale',
-    `${file.source} of ${file.name} changed since it was locked`,
-    { expected, found, hint: 'run stowage lock again, or restore the files' },
-  );
 }
 
 async function pullGit(

@@ -9,7 +9,7 @@ import { parseSafePath } from '../core/safe-path.ts';
 import { Tally } from '../core/tally.ts';
 import { cardLicenses } from '../examine/license.ts';
 import type { Lock } from '../format/lock.ts';
-import type { LockedModel, LockedModelFile } from '../format/locked-content.ts';
+import { type LockedModel, type LockedModelFile, sourceRead } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
 import { oneLine } from '../net/address.ts';
 import type { FileOwner, FoundModel, ModelLayer, ModelSourceKind } from '../source/found-model.ts';
@@ -19,6 +19,7 @@ import { stableOrigin } from '../source/stable-file.ts';
 import { fetchBlob } from './fetch.ts';
 import { withLayers } from './layer-files.ts';
 import { byPath, expectedOf, lockFiles, requireRoomForLayers } from './lock-files.ts';
+import { firstOf } from './mirrors.ts';
 import type { Sources } from './origins.ts';
 import { requireSafeNames, selectFiles } from './select.ts';
 import type { Transfer } from './transfer.ts';
@@ -42,10 +43,26 @@ export interface ResolvedModel {
 
 /**
  * Resolves a model: its revision, and the SHA-256 of each selected file. Reads only files whose SHA-256 the source does not
- * state, into the store, after there is room for all of them.
+ * state, into the store, after there is room for all of them. Its mirrors are tried in order if its source cannot be used.
  * @throws StowageError `source-*`, `file-*`, `path-unsafe`, `space-insufficient`, `upstream-*`
  */
 export async function resolveModel(
+  wanted: ModelSource,
+  options: ResolveModelOptions,
+): Promise<ResolvedModel> {
+  const { name, source, mirrors = [] } = wanted;
+  const places = [source, ...mirrors].map((each) => ({ ...wanted, source: each }));
+  const trying = { what: `model ${name}`, emit: options.transfer.emit };
+  return firstOf(places, trying, async (place) => {
+    const { model, listed } = await resolveAt(place, options);
+    return place.source === source
+      ? { model, listed }
+      : { model: { ...model, source, mirror: place.source }, listed };
+  });
+}
+
+/** Resolves a model at one of its sources. */
+async function resolveAt(
   source: ModelSource,
   options: ResolveModelOptions,
 ): Promise<ResolvedModel> {
@@ -142,7 +159,7 @@ async function lockedBefore(
   const wanted = previous?.manifest.models.find((each) => each.name === name);
   if (before === undefined || wanted === undefined || origin?.digest === undefined)
     return undefined;
-  if (before.source !== source || before.origin?.digest !== origin.digest) return undefined;
+  if (sourceRead(before) !== source || before.origin?.digest !== origin.digest) return undefined;
   if (JSON.stringify([include, exclude]) !== JSON.stringify([wanted.include, wanted.exclude]))
     return undefined;
   const files = before.files.filter(({ from }) => from === undefined || from.layer !== undefined);

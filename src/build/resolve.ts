@@ -18,12 +18,14 @@ import { withSharedStoreLock } from '../io/store-use.ts';
 import { isGitSource } from '../source/git-address.ts';
 import { httpsOrigin } from '../source/https.ts';
 import type { OpenImage } from '../source/local-images.ts';
+import { parseReference, repositoryName } from '../source/reference.ts';
 import { attachmentFindings, findAttached } from './attached.ts';
 import { deriveOffline, deriveStartup } from './derive.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
 import { gitCommit, keepGit } from './git-tree.ts';
 import { inspectLocal, keepLocal } from './local-files.ts';
+import { firstOf } from './mirrors.ts';
 import { resolveObjects } from './objects/resolve-objects.ts';
 import { keepBlobs, withImage } from './open-image.ts';
 import { type Sources, sourceKey } from './origins.ts';
@@ -144,12 +146,39 @@ async function resolveImage(
   manifest: Manifest,
   options: Resolving,
 ): Promise<ResolvedImageItem> {
-  return withImage(source, options, async (open) => {
-    const image = await lockImage(source, open, manifest, options);
-    const local = localImageOf(source.source);
-    // An export is expensive, and is gone after this.
-    if (local !== undefined && isStored(local)) await keepBlobs(image, open, options.transfer);
-    return image;
+  const places = [source.source, ...(source.mirrors ?? [])].map((each) => ({
+    ...source,
+    source: each,
+  }));
+  const trying = { what: `image ${source.name}`, emit: options.emit };
+  return firstOf(places, trying, (place) =>
+    withImage(place, options, async (open) => {
+      const image = await lockImage(place, open, manifest, options);
+      requireStatedDigest(source.source, image);
+      const local = localImageOf(place.source);
+      // An export is expensive, and is gone after this.
+      if (local !== undefined && isStored(local)) await keepBlobs(image, open, options.transfer);
+      if (place.source === source.source) return image;
+      // The image keeps its name: services and depots know it by that, wherever it was read.
+      const repository = namedRepository(source.source) ?? image.repository;
+      return { ...image, source: source.source, mirror: place.source, repository };
+    }),
+  );
+}
+
+/** The repository in a reference; undefined for a local image. */
+function namedRepository(source: string): string | undefined {
+  return localImageOf(source) === undefined ? repositoryName(parseReference(source)) : undefined;
+}
+
+/** @throws StowageError `source-mismatch` if a mirror has another image than the digest in the source names */
+function requireStatedDigest(source: string, { target }: Pick<LockedImage, 'target'>): void {
+  const stated = localImageOf(source) === undefined ? parseReference(source).digest : undefined;
+  if (stated === undefined || stated === target.digest) return;
+  throw new StowageError('source-mismatch', 'the image is not the one with the stated digest', {
+    expected: stated,
+    found: target.digest,
+    hint: 'correct the mirror in the manifest, or ask its operator to copy the image again',
   });
 }
 

@@ -2,7 +2,7 @@ import type { Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
 import { cutTo, printable } from '../core/printable.ts';
 import { localImageOf } from '../format/image-source.ts';
-import type { LockedImage } from '../format/locked-content.ts';
+import { type LockedImage, sourceRead } from '../format/locked-content.ts';
 import type { BillEntry, BlobFacts, FoundPackage } from './bill-entry.ts';
 import { licensesOf } from './licenses.ts';
 
@@ -10,8 +10,13 @@ import { licensesOf } from './licenses.ts';
 const MAX_CHARACTERS = 1024;
 
 /** Where an image comes from: its repository, or its source if it is in no registry. */
-export function addressOf({ source, repository }: LockedImage): string {
-  return localImageOf(source) === undefined ? `oci://${repository}` : source;
+export function addressOf(image: LockedImage): string {
+  const source = sourceRead(image);
+  if (localImageOf(source) !== undefined) return source;
+  const { mirror, repository } = image;
+  return mirror === undefined
+    ? `oci://${repository}`
+    : `oci://${mirror.replace(/@.*$/, '').replace(/:[^/]*$/, '')}`;
 }
 
 /** A CycloneDX component of type container that contains the packages of the image. */

@@ -57,6 +57,8 @@ export interface ModelOrigin {
 export interface LockedModel {
   readonly name: string;
   readonly source: string;
+  /** The mirror that it was read from; absent if that was `source`. */
+  readonly mirror?: string;
   /** The URL of the Hub; absent if `origin` is present. */
   readonly endpoint?: string;
   /** Where the model comes from, if not from a Hub. */
@@ -76,6 +78,11 @@ export interface LockedModel {
   readonly files: readonly LockedModelFile[];
 }
 
+/** The source that a model or an image was read from: its own, or one of its mirrors. */
+export function sourceRead({ source, mirror }: Pick<LockedModel, 'source' | 'mirror'>): string {
+  return mirror ?? source;
+}
+
 /** A blob of an image. */
 export interface LockedLayer extends LockedBlob {
   /** Where it is downloaded, if its registry does not have it. */
@@ -92,6 +99,8 @@ export interface ImagePlatform {
 export interface LockedImage {
   readonly name: string;
   readonly source: string;
+  /** The mirror that it was read from; absent if that was `source`. */
+  readonly mirror?: string;
   /** `registry/repository`, as requested. */
   readonly repository: string;
   /** The index or manifest of the reference, stored byte for byte. */
@@ -204,6 +213,7 @@ const modelFields: z.ZodType<LockedModel> = exact(
   z.strictObject({
     name: field.name,
     source: field.line(512),
+    mirror: field.line(512).exactOptional(),
     endpoint: field.line(512).exactOptional(),
     origin: modelOrigin.exactOptional(),
     repository: field.line(256),
@@ -252,6 +262,7 @@ export const image: z.ZodType<LockedImage> = exact(
   z.strictObject({
     name: field.name,
     source: field.line(512),
+    mirror: field.line(512).exactOptional(),
     repository: field.line(512),
     target: blob,
     platforms: imagePlatforms,

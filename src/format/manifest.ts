@@ -30,7 +30,9 @@ export interface ModelSource {
   readonly name: string;
   /** `hf://organisation/name@revision`, or the path of a folder relative to the manifest. */
   readonly source: string;
-  /** Of the list that an https source is. */
+  /** Other sources of the same files, in the order in which they are tried if `source` cannot be used. */
+  readonly mirrors?: readonly string[];
+  /** Of the list that an https source or mirror is. */
   readonly digest?: Digest;
   /** Whether a path may lead outside the manifest's folder, also through symbolic links. */
   readonly outside?: true;
@@ -56,6 +58,8 @@ export interface ImageSource {
    * `oci-archive:./app.tar`.
    */
   readonly source: string;
+  /** Other sources of the same image, in the order in which they are tried if `source` cannot be used. */
+  readonly mirrors?: readonly string[];
   /** Whether its path may lead outside the manifest's folder, also through symbolic links. */
   readonly outside?: true;
   /** Whether layers that the registry does not have are downloaded from the URLs in the image; otherwise refused. */
@@ -98,9 +102,18 @@ export interface Manifest extends Deployment, ClusterManifest {
 
 const glob = z.string().min(1).max(256);
 
+/** Sources of a model or an image that are tried one after another. */
+const mirrors = (source: z.ZodType<string>): z.ZodType<readonly string[]> =>
+  z
+    .array(source)
+    .min(1)
+    .max(8)
+    .refine((list) => new Set(list).size === list.length, 'expected each mirror once');
+
 const modelFields = z.strictObject({
   name: field.name,
   source: modelSource,
+  mirrors: mirrors(modelSource).exactOptional(),
   digest: field.digest.exactOptional(),
   outside: z.literal(true).exactOptional(),
   repository: field.hubRepository.exactOptional(),
@@ -114,48 +127,48 @@ const modelFields = z.strictObject({
 
 const model: z.ZodType<ModelSource> = exact(
   modelFields
-    .refine(({ source, digest }) => !isList(source) || digest !== undefined, {
+    .refine((model) => !sourcesOf(model).some(isList) || model.digest !== undefined, {
       ...always,
       path: ['digest'],
       message: 'expected the SHA-256 of the list: the content of an https URL can change',
     })
-    .refine(({ source, digest }) => isList(source) || digest === undefined, {
+    .refine((model) => sourcesOf(model).some(isList) || model.digest === undefined, {
       ...always,
       path: ['digest'],
       message: 'only a list on an https server has a digest here',
     })
-    .refine(({ source, outside }) => outside === undefined || isLocal(source), {
+    .refine((model) => model.outside === undefined || sourcesOf(model).some(isLocal), {
       ...always,
       path: ['outside'],
       message: 'only a path can be outside the folder of the manifest',
     })
-    .refine(
-      ({ source, repository }) => repository === undefined || !isRemote({ source }, 'hf://'),
-      {
-        ...always,
-        path: ['repository'],
-        message: 'a model of a Hub has its name there',
-      },
-    ),
+    .refine((model) => model.repository === undefined || !sourcesOf(model).every(isHub), {
+      ...always,
+      path: ['repository'],
+      message: 'a model of a Hub has its name there',
+    }),
 );
 
 const REFERENCE = /^(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9])[A-Za-z0-9._:@/-]*$/;
+
+const imageSource = field
+  .line(512)
+  .refine(
+    (text) => REFERENCE.test(text) || localImageOf(text) !== undefined,
+    'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
+  );
 
 const image: z.ZodType<ImageSource> = exact(
   z
     .strictObject({
       name: field.name,
-      source: field
-        .line(512)
-        .refine(
-          (text) => REFERENCE.test(text) || localImageOf(text) !== undefined,
-          'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
-        ),
+      source: imageSource,
+      mirrors: mirrors(imageSource).exactOptional(),
       outside: z.literal(true).exactOptional(),
       foreignLayers: z.boolean().exactOptional(),
       signature: imageSignature.exactOptional(),
     })
-    .refine(({ source, outside }) => outside === undefined || hasPath(source), {
+    .refine((each) => each.outside === undefined || sourcesOf(each).some(hasPath), {
       ...always,
       path: ['outside'],
       message: 'only a path can be outside the folder of the manifest',
@@ -200,6 +213,22 @@ const file: z.ZodType<FileSource> = exact(
     }),
 );
 
+/** The source and its mirrors; they may have any type: the schema reports a wrong one. */
+function sourcesOf({
+  source,
+  mirrors: others,
+}: {
+  source?: unknown;
+  mirrors?: unknown;
+}): unknown[] {
+  return [source, ...(Array.isArray(others) ? others : [])];
+}
+
+/** The source may have any type: the schema reports a wrong one. */
+function isHub(source: unknown): boolean {
+  return typeof source === 'string' && isHubSource(source);
+}
+
 /** The source may have any type: the schema reports a wrong one. */
 function isLocal(source: unknown): boolean {
   return typeof source === 'string' && isPathSource(source);
@@ -217,8 +246,9 @@ function hasPath(source: unknown): boolean {
 
 /** Whether a manifest has fields or sources that versions 1 and 2 of the lock do not have. */
 export function hasNewerSources({ models, images }: Pick<Manifest, 'models' | 'images'>): boolean {
+  if ([...models, ...images].some((each) => each.mirrors !== undefined)) return true;
   if (images.some(({ source }) => localImageOf(source) !== undefined)) return true;
-  return models.some(({ source, license }) => license !== undefined || !isHubSource(source));
+  return models.some(({ source, license }) => license !== undefined || !source.startsWith('hf://'));
 }
 
 /** The source may have any type: the schema reports a wrong one. */

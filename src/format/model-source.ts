@@ -23,7 +23,10 @@ export const statedLicense: z.ZodType<StatedLicense> = exact(
 );
 
 const HUB_NAME = '[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+';
-const HUB = new RegExp(`^hf://${HUB_NAME}(?:@[A-Za-z0-9][A-Za-z0-9._/-]*)?$`);
+/** Plain http is for this machine. */
+const HUB_HOST =
+  '(?:https://[A-Za-z0-9][A-Za-z0-9.-]*|https://\\[[0-9A-Fa-f:]+\\]|http://(?:127\\.0\\.0\\.1|localhost|\\[::1\\]))(?::\\d{1,5})?';
+const HUB = new RegExp(`^(?:hf://|hf\\+${HUB_HOST}/)${HUB_NAME}(?:@[A-Za-z0-9][A-Za-z0-9._/-]*)?$`);
 const REGISTRY = /^(?:oci|ollama):\/\/[A-Za-z0-9[][A-Za-z0-9._:@/[\]-]*$/;
 const LIST = /^(?:https:\/\/|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/])[^\s@]+$/;
 const S3 = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/[^\s?#]*)?$/;
@@ -32,7 +35,7 @@ const PAGES =
   /^https?:\/\/(?:[\w-]+\.)*(?:huggingface\.co|hf\.co|ollama\.com|ollama\.ai)(?:[:/]|$)/;
 const PATH = /^(?:\.{1,2}(?:\/|$)|\/)/;
 
-/** Whether the source of a model is a Hub. */
+/** Whether the source of a model is a Hub: that of the environment, or the one at the host in it, such as the depot of a site. */
 export function isHubSource(source: string): boolean {
   return HUB.test(source);
 }
@@ -58,7 +61,7 @@ export function isListSource(source: string): boolean {
 }
 
 /**
- * The source of a model: `hf://organisation/name@revision`, `oci://registry/repository:tag`, `ollama://name:tag`,
+ * The source of a model: `hf://organisation/name@revision`, `hf+https://host/organisation/name@revision`, `oci://registry/repository:tag`, `ollama://name:tag`,
  * `s3://bucket/prefix`, `https://host/path/SHA256SUMS`, or a path that begins with `./`, `../` or `/`.
  */
 export const modelSource: z.ZodType<string> = field.line(512).superRefine((source, context) => {
@@ -119,6 +122,11 @@ const habits: readonly Habit[] = [
   {
     typed: new RegExp(`^(?:hf\\.co/|huggingface\\.co/)${REPOSITORY}(?:@(?<revision>.+))?$`),
     answer: ({ repository, revision = 'main' }) => hubLines(repository, revision),
+  },
+  {
+    typed: /^hf\+http:\/\/(?<place>.+)$/,
+    answer: ({ place }) =>
+      `plain http is for this machine only: write source: hf+https://${place}, or HF_ENDPOINT and hf://`,
   },
   {
     typed: /^(?:gs|az|abfs|abfss):\/\//,

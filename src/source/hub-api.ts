@@ -85,7 +85,7 @@ function adapter(
   asked: Asked,
   signal: AbortSignal,
 ): typeof fetch {
-  const question = { endpoint, ...source, hasToken: authorization !== undefined };
+  const question = { ...source, endpoint, hasToken: authorization !== undefined };
   let pages = 0;
   return async (input) => {
     const url = new URL(input instanceof Request ? input.url : input);

@@ -2,6 +2,8 @@ import { StowageError } from '../core/error.ts';
 import { quoted } from '../core/printable.ts';
 import { isHubRepository } from '../core/repository-name.ts';
 import type { Authorization, Http, HttpRequest } from '../net/http.ts';
+import type { CredentialStore } from '../net/registry-credentials.ts';
+import type { Secret } from '../net/secret.ts';
 import { describeModel, type HubApi } from './hub-api.ts';
 import type { HubModel } from './hub-model.ts';
 import { hubRefusal } from './hub-refusal.ts';
@@ -17,27 +19,49 @@ export { type HubSettings, hubSettings } from './hub-settings.ts';
 export interface Hub {
   readonly endpoint: string;
   /**
-   * Resolves `hf://organisation/name@revision`. Also checks access to the files if the model is gated.
+   * Resolves `hf://organisation/name@revision`, or the same at the address in an `hf+https` source. Also checks access to the files if the model is gated.
    * @throws StowageError `source-not-found`, `source-gated`, `source-denied`, other `source-*`
    */
   resolve(source: string, signal: AbortSignal): Promise<HubModel>;
-  file(model: Pick<HubModel, 'repository' | 'commit'>, path: string): Origin;
+  /** @param source that the model was resolved from; without one, it is of this Hub */
+  file(
+    model: Pick<HubModel, 'repository' | 'commit'> & { readonly source?: string },
+    path: string,
+  ): Promise<Origin>;
 }
 
-export function createHub({ endpoint, token }: HubSettings, http: Http): Hub {
-  const authorization: Authorization | undefined = token && { scheme: 'Bearer', secret: token };
-  const api: HubApi = { http, endpoint, authorization };
+/** @param credentials of other Hubs, by their host: the password is the token */
+export function createHub(
+  { endpoint, token }: HubSettings,
+  http: Http,
+  credentials?: CredentialStore,
+): Hub {
+  const tokenFor = async (address: string, signal: AbortSignal): Promise<Secret | undefined> => {
+    if (address === endpoint) return token;
+    const found = await credentials?.find(new URL(address).host, '', signal);
+    return found?.kind === 'basic' ? found.password : found?.token;
+  };
+  const apiOf = async (address: string, signal: AbortSignal): Promise<HubApi> => {
+    const secret = await tokenFor(address, signal);
+    const authorization: Authorization | undefined = secret && { scheme: 'Bearer', secret };
+    return { http, endpoint: address, authorization };
+  };
   return {
     endpoint,
     resolve: async (source, signal) => {
-      const model = await describeModel(api, parseHubSource(source), signal);
+      const asked = parseHubSource(source);
+      const api = await apiOf(asked.endpoint ?? endpoint, signal);
+      const model = await describeModel(api, asked, signal);
       const [first] = model.files;
       if (model.gated && first !== undefined) {
         await http.request({ ...fileRequest(api, model, first.path), method: 'HEAD' }, signal);
       }
       return model;
     },
-    file: (model, path) => {
+    file: async (model, path) => {
+      const { source } = model;
+      const at = source === undefined ? undefined : parseHubSource(source).endpoint;
+      const api = await apiOf(at ?? endpoint, new AbortController().signal);
       const request = fileRequest(api, model, path);
       return rangeOrigin(
         request,

@@ -35,7 +35,7 @@ export function modelSourceOf(source: string, clients: ModelClients): ModelSourc
   const found = kinds.map((kind) => kind(clients)).find((kind) => kind.reads(source));
   if (found !== undefined) return found;
   throw new StowageError('source-unsupported', 'unknown source of a model', {
-    expected: 'hf://, oci://, ollama://, s3://, https:// or a path',
+    expected: 'hf://, hf+https://, oci://, ollama://, s3://, https:// or a path',
     found: JSON.stringify(source.slice(0, 160)),
     hint: 'run stowage check, which names the lines to write',
   });
@@ -48,7 +48,7 @@ function hubModels({ hub }: ModelClients): ModelSourceKind {
       const { files, ...model } = await hub.resolve(source, signal);
       return { ...model, files: files.map(hubFile) };
     },
-    file: async (owner, { path }) => hub.file(owner, path),
+    file: (owner, { path }) => hub.file(owner, path),
   };
 }
 

@@ -12,6 +12,9 @@ describe('when the source of a model is in an accepted form', () => {
   it.each([
     'hf://acme/chat',
     'hf://acme/chat@refs/pr/1',
+    'hf+https://depot.example:5080/acme/chat@v1',
+    'hf+http://127.0.0.1:5080/acme/chat',
+    'hf+https://[fd00::1]:5080/acme/chat',
     './my-model',
     '../models/my model',
     '/srv/models/chat',
@@ -59,6 +62,10 @@ describe('when the source of a model is what people write for other programs', (
     ['https://ollama.com/library/llama3.2:1b', 'source: ollama://llama3.2:1b'],
     ['docker://registry.example/acme/chat:v1', 'source: oci://registry.example/acme/chat:v1'],
     ['kit://registry.example/acme/chat:v1', 'source: oci://registry.example/acme/chat:v1'],
+    ['docker.io/acme/chat:v1', 'source: oci://docker.io/acme/chat:v1'],
+    ['hf+http://depot.example/acme/chat', 'source: hf+https://depot.example/acme/chat'],
+    ['hf+https://u@depot.example/acme/chat', 'expected hf://organisation/name@revision'],
+    ['hf+https://depot.example/chat', 'expected hf://organisation/name@revision'],
     ['registry.example/acme/chat:v1', 'source: oci://registry.example/acme/chat:v1'],
     ['localhost:5000/acme/chat', 'source: oci://localhost:5000/acme/chat'],
     ['~/models/chat', 'from / on'],
@@ -133,6 +140,8 @@ describe('when a lock has a model that is not of a Hub', () => {
 
   it.each([
     ['a local folder', { source: './tiny' }, { source: './tiny', origin }],
+    ['another Hub', { source: 'hf+https://depot.example/acme/chat' }, { endpoint }],
+    ['mirrors', { mirrors: ['./tiny'] }, { endpoint, mirror: './tiny' }],
     ['a license in the manifest', { license: { id: 'mit' } }, { endpoint }],
   ])('%s is in version 3, which older programs refuse as newer', async (_, source, model) => {
     const lock = locked(source, model);

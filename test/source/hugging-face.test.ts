@@ -91,9 +91,9 @@ describe('when a repository exists', () => {
 
   it('returns files with any name, from any offset', async () => {
     const model = await hub().resolve('hf://acme/tiny', never);
-    const strange = hub().file(model, 'sub dir/ü+#?%.txt');
+    const strange = await hub().file(model, 'sub dir/ü+#?%.txt');
     expect((await drain(await strange.open(0, never))).toString()).toBe('hi');
-    const large = hub().file(model, 'model.safetensors');
+    const large = await hub().file(model, 'model.safetensors');
     expect(await drain(await large.open(0, never))).toEqual(weights);
     expect(await drain(await large.open(99_990, never))).toEqual(weights.subarray(99_990));
   });
@@ -101,7 +101,7 @@ describe('when a repository exists', () => {
   it('sends the token to the Hub and not to the storage behind it', async () => {
     const model = await hub(token).resolve('hf://acme/gated', never);
     upstream.requests.length = 0;
-    await drain(await hub(token).file(model, 'model.safetensors').open(0, never));
+    await drain(await (await hub(token).file(model, 'model.safetensors')).open(0, never));
     expect(upstream.requests.map(({ origin, headers }) => [origin, headers.authorization])).toEqual(
       [
         ['hub', `Bearer ${token}`],
@@ -134,7 +134,7 @@ describe('when a repository is not available', () => {
 
   it('names a file that is absent', async () => {
     const model = await hub().resolve('hf://acme/tiny', never);
-    const absent = hub().file(model, 'absent.bin');
+    const absent = await hub().file(model, 'absent.bin');
     const error = await expectCode(() => absent.open(0, never), 'source-not-found');
     expect(error.message).toContain('absent.bin');
   });

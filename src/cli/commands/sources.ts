@@ -30,6 +30,7 @@ export async function openSources(
     transport: createTransport({ proxies, trust }),
     onWait: waitWarning(context.emit),
   });
+  const credentials = createCredentials(env, home);
   let store: Promise<S3Settings> | undefined;
   const s3 = (): Promise<S3Settings> => {
     store ??= s3Settings(env, home);
@@ -40,7 +41,7 @@ export async function openSources(
     env,
     s3,
     git: createGit({ env, home, http, proxies, trust, insecure }),
-    hub: createHub(await hubSettings(env, home), http),
-    registry: createRegistry({ credentials: createCredentials(env, home), http, insecure }),
+    hub: createHub(await hubSettings(env, home), http, credentials),
+    registry: createRegistry({ credentials, http, insecure }),
   };
 }
