@@ -48,6 +48,7 @@ export async function serviceStatus(
   if (state.state !== 'running' || health === undefined) return status;
   const endpoint = await openEndpoint(of, health, { target, signal });
   try {
+    // Whoever asks is told what is found now: only a gate waits for the way to a service.
     const check = readinessCheck({ of, health, endpoint }, { target, signal });
     const answered = await check.run(READINESS_SECONDS);
     const answer = answered === true ? replicasReady(state) : answered;

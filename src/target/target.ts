@@ -12,6 +12,7 @@ import type { Change, ServiceName } from './change.ts';
 import type { DiskUse } from './disk-use.ts';
 import type { Finding } from './finding.ts';
 import type { HostProbe } from './host/host-probe.ts';
+import type { Way } from './way.ts';
 
 /** A service of a release, independent of the target that runs it. */
 export interface DeployedService {
@@ -274,6 +275,8 @@ export interface Target {
   /** Stores a secret under a name that is unique to its value. The value never appears in arguments or logs. */
   placeSecret(of: SecretOf, value: Uint8Array, signal: AbortSignal): Promise<void>;
   removeSecret(of: SecretOf, signal: AbortSignal): Promise<void>;
+  /** Absent for a target whose services are reached on this host. */
+  readonly way?: Way;
   /** @param port one of the service's ports, by its name */
   endpoint(of: ServiceOf, port: string, signal: AbortSignal): Promise<OpenEndpoint>;
   state(of: ServiceOf, signal: AbortSignal): Promise<ServiceState>;

@@ -2,19 +2,17 @@ import { counted } from '../../core/amount.ts';
 import { oneLine } from '../../core/printable.ts';
 import type { AcceptancePrompt, AcceptanceTest } from '../../format/acceptance.ts';
 import type { Adapter, ServerKind } from '../../format/service.ts';
-import { type Endpoint, sendRequest } from '../../target/http-request.ts';
+import { type Asked, askServer } from './ask-server.ts';
 import { describeExpectation, meets, type PromptAnswer } from './expectation.ts';
 import type { ServerCheck } from './outcome.ts';
 import { rankingCheck } from './ranking.ts';
 
 /** One acceptance test and where to send it. */
-export interface AcceptanceInput {
+export interface AcceptanceInput extends Asked {
   readonly test: AcceptanceTest;
   readonly server: ServerKind;
   /** The adapters that the server has loaded, in the order of its arguments. */
   readonly adapters?: readonly Adapter[];
-  readonly endpoint: Endpoint;
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -26,10 +24,9 @@ export function acceptanceCheck({
   test,
   server,
   adapters = [],
-  endpoint,
-  signal,
+  ...asked
 }: AcceptanceInput): ServerCheck {
-  if (!('prompt' in test)) return rankingCheck(test, { endpoint, signal });
+  if (!('prompt' in test)) return rankingCheck(test, asked);
   const { withinSeconds: seconds, expect } = test;
   const id = server === 'llama.cpp' ? adapters.findIndex(({ name }) => name === test.model) : -1;
   const { path, body, read } =
@@ -40,7 +37,7 @@ export function acceptanceCheck({
   return {
     expected: `model ${test.model} answers ${JSON.stringify(test.prompt)} with text that ${describeExpectation(expect)} within ${seconds} s`,
     run: async () => {
-      const response = await sendRequest({ endpoint, path, seconds, signal, body });
+      const response = await askServer({ path, seconds, body }, asked);
       if (response === undefined) return `no response within ${seconds} s`;
       const answer = response.status === 200 ? parsed(response.body, read) : undefined;
       if (answer === undefined)

@@ -74,15 +74,16 @@ async function gateServer(
   context: GateContext,
 ): Promise<void> {
   const { target, signal } = context;
+  const { way } = target;
   const { startupSeconds, soakSeconds, server } = health;
-  const readiness = readinessCheck({ of, health, endpoint }, context);
+  const readiness = readinessCheck({ of, health, endpoint }, { target, way, signal });
   const wanted = `${health.command === undefined ? '200 from' : 'status 0 of'} ${readiness.about}`;
   await check('readiness', `${wanted}, with progress at least every ${startupSeconds} s`, () =>
     becomesReady({ of, health, check: readiness }, context),
   );
   const first = await target.state(of, signal);
   if (endpoint !== undefined) {
-    for (const { expected, run } of modelChecks(service, endpoint, signal))
+    for (const { expected, run } of modelChecks(service, { endpoint, way, signal }))
       await check('model', expected, run);
     const { acceptance } = of.release;
     for (const test of acceptance.filter((each) => each.service === service.name)) {
@@ -91,6 +92,7 @@ async function gateServer(
         server,
         adapters: service.adapters ?? [],
         endpoint,
+        way,
         signal,
       });
       await check('acceptance', expected, run);
@@ -143,7 +145,8 @@ export async function waitForDependencies(
     if (health === undefined) continue;
     const endpoint = await openEndpoint(of, health, context);
     try {
-      const check = readinessCheck({ of, health, endpoint }, context);
+      const { target, signal } = context;
+      const check = readinessCheck({ of, health, endpoint }, { target, way: target.way, signal });
       await becomesReady({ of, health, check }, context);
     } finally {
       await endpoint?.close();

@@ -1,6 +1,7 @@
 import type { ServerKind } from '../../format/service.ts';
-import { type Endpoint, type HttpResponse, sendRequest } from '../../target/http-request.ts';
+import type { HttpResponse } from '../../target/http-request.ts';
 import type { DeployedService } from '../../target/target.ts';
+import { type Asked, askServer } from './ask-server.ts';
 import type { ServerCheck } from './outcome.ts';
 
 const REQUEST_SECONDS = 10;
@@ -8,12 +9,11 @@ const REQUEST_SECONDS = 10;
 /** The checks for the model of a service and for each adapter that its server lists. */
 export function modelChecks(
   { health, adapters = [] }: DeployedService,
-  endpoint: Endpoint,
-  signal: AbortSignal,
+  asked: Asked,
 ): ServerCheck[] {
   if (health === undefined) return [];
   const { server, model } = health;
-  const get: Get = (path) => sendRequest({ endpoint, path, seconds: REQUEST_SECONDS, signal });
+  const get: Get = (path) => askServer({ path, seconds: REQUEST_SECONDS }, asked);
   const checks = model === undefined ? [] : [modelCheck(server, model, get)];
   if (server === 'vllm') for (const { name } of adapters) checks.push(listed(name, get));
   if (server === 'llama.cpp')

@@ -1,16 +1,11 @@
 import { oneLine } from '../../core/printable.ts';
 import type { AcceptanceRanking } from '../../format/acceptance.ts';
-import { type Endpoint, sendRequest } from '../../target/http-request.ts';
+import { type Asked, askServer } from './ask-server.ts';
 import type { ServerCheck } from './outcome.ts';
 
 /** Embeddings are normalized in 16 bits by some servers. */
 const NORM_TOLERANCE = 0.01;
 const MAX_TEXT = 200;
-
-interface Asked {
-  readonly endpoint: Endpoint;
-  readonly signal: AbortSignal;
-}
 
 /** What a server answered, or why it is not what was asked for. */
 type Reply<T> = { readonly value: T } | string;
@@ -97,7 +92,7 @@ async function ask(
   { path, body, seconds, withinSeconds }: Question,
   asked: Asked,
 ): Promise<Reply<Readonly<Record<string, unknown>>>> {
-  const response = await sendRequest({ ...asked, path, seconds, body });
+  const response = await askServer({ path, seconds, body }, asked);
   if (response === undefined) return `no response within ${withinSeconds} s`;
   const value = response.status === 200 ? parsed(response.body) : undefined;
   if (value === undefined)

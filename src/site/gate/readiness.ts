@@ -5,8 +5,16 @@ import type { Context } from '../../core/event.ts';
 import { oneLine } from '../../core/printable.ts';
 import { serverProfiles } from '../../format/server-kind.ts';
 import type { Health } from '../../format/service.ts';
-import { type Endpoint, sendRequest } from '../../target/http-request.ts';
-import type { ResourceUse, ServiceOf, ServiceState, Target } from '../../target/target.ts';
+import type { Endpoint } from '../../target/http-request.ts';
+import type {
+  RanInside,
+  ResourceUse,
+  ServiceOf,
+  ServiceState,
+  Target,
+} from '../../target/target.ts';
+import { askOver, timeOver, type Way } from '../../target/way.ts';
+import { askServer } from './ask-server.ts';
 import type { Outcome } from './outcome.ts';
 import { Progress } from './progress.ts';
 
@@ -30,6 +38,13 @@ export interface ReadinessCheck {
 /** The target of the services. */
 export interface ReadinessContext {
   readonly target: Target;
+  readonly signal: AbortSignal;
+}
+
+/** What a check asks, and the way to it if it waits for that. */
+interface CheckContext {
+  readonly target: Pick<Target, 'runInside'>;
+  readonly way?: Way | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -57,11 +72,11 @@ interface Soaked {
 /** The check of whether a server can answer prompts. */
 export function readinessCheck(
   { of, health, endpoint }: Server,
-  { target, signal }: ReadinessContext,
+  { target, way, signal }: CheckContext,
 ): ReadinessCheck {
   const { command } = health;
   if (command !== undefined) {
-    const run = (seconds: number) => runsInside({ of, command, seconds }, { target, signal });
+    const run = (seconds: number) => runsInside({ of, command, seconds }, { target, way, signal });
     return { about: command.join(' '), run };
   }
   if (endpoint === undefined) throw new Error('a server with a readiness path has a port');
@@ -69,7 +84,7 @@ export function readinessCheck(
   return {
     about: path,
     run: async (seconds) => {
-      const response = await sendRequest({ endpoint, path, seconds, signal });
+      const response = await askServer({ path, seconds }, { endpoint, way, signal });
       if (response?.status === 200) return true;
       const found = response === undefined ? 'no response' : `status ${response.status}`;
       return { found, answer: `${found} ${response?.body ?? ''}` };
@@ -87,18 +102,19 @@ export async function becomesReady(
   { target, signal, emit }: ReadinessContext & Context,
 ): Promise<Outcome> {
   const { startupSeconds, startupLimitSeconds } = health;
+  const time = (): number => timeOver(target.way);
   const first = await target.state(of, signal);
   const progress = new Progress(check.about);
-  const began = performance.now();
+  const began = time();
   let lastProgress = began;
   let lastLook = began;
   let log: string | undefined;
   let use: ResourceUse | undefined;
   const ready = (): Outcome => ({
-    passed: `${check.about}: ready after ${formatDuration(performance.now() - began)}`,
+    passed: `${check.about}: ready after ${formatDuration(time() - began)}`,
   });
   for (;;) {
-    const now = performance.now();
+    const now = time();
     const silent = (now - lastProgress) / 1000;
     const left = Math.min(startupSeconds - silent, startupLimitSeconds - (now - began) / 1000);
     const answered = await check.run(Math.max(1, Math.min(REQUEST_SECONDS, Math.ceil(left))));
@@ -108,7 +124,7 @@ export async function becomesReady(
     if (answer === true) return ready();
     const ended = endedSince(first, state);
     if (ended !== undefined) return `${ended} while loading`;
-    const over = performance.now();
+    const over = time();
     const due = over - lastLook >= LOG_MS || over - lastProgress >= startupSeconds * 1000;
     if (due) {
       lastLook = over;
@@ -141,17 +157,22 @@ export async function staysReady(
   { of, first, check, seconds }: Soaked,
   { target, signal, emit }: ReadinessContext & Context,
 ): Promise<Outcome> {
-  const began = performance.now();
+  const time = (): number => timeOver(target.way);
+  const began = time();
   for (;;) {
     const state = await target.state(of, signal);
     const ended = endedSince(first, state);
-    const passed = (performance.now() - began) / 1000;
+    const passed = (time() - began) / 1000;
     if (ended !== undefined) return `${ended} after ${Math.round(passed)} s`;
     if (seconds === 0) return { passed: 'running without an exit' };
     const answered = await check.run(REQUEST_SECONDS);
     const answer = answered === true ? replicasReady(state) : answered;
     if (answer !== true) return `${answer.found} after ${Math.round(passed)} s`;
-    if (passed >= seconds)
+    // A question that is asked again may find the process that was started in its place.
+    const last = passed < seconds ? undefined : await target.state(of, signal);
+    const late = last === undefined ? undefined : endedSince(first, last);
+    if (late !== undefined) return `${late} after ${Math.round(passed)} s`;
+    if (last !== undefined)
       return {
         passed: `${check.about}: ready for ${formatDuration(passed * 1000)}, without an exit`,
       };
@@ -180,19 +201,24 @@ function endedSince(first: ServiceState, now: ServiceState): string | undefined 
 
 async function runsInside(
   { of, command, seconds }: { of: ServiceOf; command: readonly string[]; seconds: number },
-  { target, signal }: ReadinessContext,
+  { target, way, signal }: CheckContext,
 ): Promise<true | { found: string; answer: string }> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
-  try {
-    const { status, output } = await target.runInside(of, command, limit);
-    if (status === 0) return true;
-    const found = `status ${status}${output === '' ? '' : `: ${output}`}`;
-    return { found, answer: found };
-  } catch (error) {
-    if (signal.aborted || !(error instanceof StowageError)) throw error;
-    const found = error.code === 'interrupted' ? `no result within ${seconds} s` : error.message;
-    return { found, answer: found };
-  }
+  let failure = '';
+  const run = async (): Promise<RanInside | undefined> => {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
+    try {
+      return await target.runInside(of, command, limit);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof StowageError)) throw error;
+      failure = error.code === 'interrupted' ? `no result within ${seconds} s` : error.message;
+      return undefined;
+    }
+  };
+  const ran = await askOver(way, run, signal);
+  if (ran?.status === 0) return true;
+  const output = ran === undefined || ran.output === '' ? '' : `: ${ran.output}`;
+  const found = ran === undefined ? failure : `status ${ran.status}${output}`;
+  return { found, answer: found };
 }
 
 /** What of a service is not required to wait for it, and may fail while it starts. */

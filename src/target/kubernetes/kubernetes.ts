@@ -15,6 +15,7 @@ import { openConnection } from './api/connection.ts';
 import { forwardTo } from './api/forward.ts';
 import { pathOf } from './api/kinds.ts';
 import { ObjectApi } from './api/object-api.ts';
+import { Outages } from './api/outages.ts';
 import { runInPod } from './api/run-in-pod.ts';
 import { clusterConstraints, overridableRules } from './constraints/check.ts';
 import { examineCluster } from './doctor/examine-cluster.ts';
@@ -58,6 +59,7 @@ export interface KubernetesOptions {
 
 /** Services as Deployments and LeaderWorkerSets of a cluster. */
 export function createKubernetesTarget({ env, root, settings }: KubernetesOptions): Target {
+  const outages = new Outages();
   let opened: Promise<Cluster> | undefined;
   const section = async (): Promise<KubernetesSite> => {
     const { kubernetes } = await settings();
@@ -65,7 +67,9 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
     return kubernetes;
   };
   const open = (): Promise<Cluster> => {
-    opened ??= section().then(async (each) => new Cluster(await openConnection(each, env)));
+    opened ??= section().then(
+      async (each) => new Cluster(await openConnection(each, env), outages),
+    );
     return opened;
   };
   let objects: ObjectApi | undefined;
@@ -122,6 +126,11 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
       const { namespace } = workloadOf(release);
       await (await open()).remove({ kind: 'Secret', namespace, name }, signal);
     },
+    way: {
+      down: () => outages.total(),
+      reason: () => outages.reason(),
+      stands: async (signal) => void (await (await open()).read('/version', signal)),
+    },
     endpoint: async (of, port, signal) => endpoint(await api(), of, port, signal),
     async state({ release, service }, signal) {
       const workload = workloadOf(release);
@@ -150,7 +159,7 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
     async runInside(of, command, signal) {
       const { cluster } = await api();
       const inside = { ...(await podOf(await api(), of, signal)), command };
-      return runInPod(cluster.connection, inside, signal);
+      return runInPod(cluster, inside, signal);
     },
     async logs(of, lines, signal) {
       const { cluster } = await api();
@@ -312,12 +321,12 @@ async function endpoint(api: ObjectApi, of: ServiceOf, port: string, signal: Abo
   const workload = workloadOf(of.release);
   const set = setOf(workload, of.service);
   if (set?.endpoint !== undefined)
-    return forwardTo(cluster.connection, await podBehind(api, workload, set.endpoint, signal));
+    return forwardTo(cluster, await podBehind(api, workload, set.endpoint, signal));
   const service = serviceOf(workloadOf(of.release), of.service);
   const found = service.ports.find((each) => each.name === port);
   if (found === undefined) throw new Error(`service ${of.service} has no port ${port}`);
   const { namespace, pod } = await podOf(api, of, signal);
-  return forwardTo(cluster.connection, { namespace, pod, port: found.port });
+  return forwardTo(cluster, { namespace, pod, port: found.port });
 }
 
 /** @throws StowageError `engine-failed` when the service has no pod */

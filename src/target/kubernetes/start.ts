@@ -45,7 +45,9 @@ interface Deployed {
 export async function startService(deployed: Deployed, signal: AbortSignal): Promise<void> {
   const { cluster, workload, service } = deployed;
   const object = await deploymentOf(cluster, workload, service, signal);
-  const began = performance.now();
+  // A server that does not answer holds up no pod.
+  const time = (): number => performance.now() - cluster.outages.total();
+  const began = time();
   await cluster.apply(object, signal);
   const wanted = podCountOf(service.deployment);
   const limit = (service.health?.startupLimitSeconds ?? 86_400) * 1000;
@@ -63,7 +65,7 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
       firstFailure(waiting) ??
       recreated(exits, pods) ??
       (pods.length < wanted ? await withoutPods(deployed, signal) : undefined);
-    const now = performance.now();
+    const now = time();
     if (failure === undefined) {
       passing = undefined;
     } else if (failure.mayPass) {

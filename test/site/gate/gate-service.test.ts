@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { StowageError } from '../../../src/core/error.ts';
 import { MAX_ANSWER_BYTES } from '../../../src/core/limits.ts';
 import type { AcceptanceTest } from '../../../src/format/acceptance.ts';
 import type { RenderedService } from '../../../src/format/containers.ts';
@@ -9,6 +10,7 @@ import { type GateResult, receiptKind } from '../../../src/format/receipt.ts';
 import type { Health } from '../../../src/format/service.ts';
 import { type GateContext, gateService } from '../../../src/site/gate/gate-service.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { brokenWay } from '../../support/broken-way.ts';
 import { context } from '../../support/context.ts';
 import { release, service } from '../../support/deployed.ts';
 import { expectCode } from '../../support/error.ts';
@@ -380,6 +382,85 @@ describe('when a service is not as it should be', () => {
     const { port } = await startFakeServer({ models: [] });
     const error = await expectCode(await asked(port, { model: 'tiny' }), 'gate-failed');
     expect(error.defects).toEqual([]);
+  });
+});
+
+describe('when the way to a service breaks', () => {
+  it.each<[string, number, 'hold' | 'cut']>([
+    ['readiness', 1, 'hold'],
+    ['readiness', 1, 'cut'],
+    ['model', 2, 'cut'],
+    ['acceptance', 3, 'hold'],
+    ['acceptance', 3, 'cut'],
+    ['soak', 4, 'cut'],
+  ])(
+    'asks again instead of judging the service, at its %s: connection %s, %s',
+    async (check, first, fault) => {
+      const server = await startFakeServer({});
+      const way = await brokenWay(server.port, { first, fault });
+      target = Object.assign(fakeTarget(), { way });
+      await (await asked(way.port, { model: 'tiny', soakSeconds: 1 }, [hello]))();
+      expect(way.down()).toBeGreaterThan(0);
+      expect(results.map((each) => [each.check, each.passed])).toContainEqual([check, true]);
+      expect(results.every(({ passed }) => passed)).toBe(true);
+    },
+  );
+
+  it('asks again with a command in the container', async () => {
+    target = fakeTarget();
+    let down = 0;
+    const way = { down: () => down, reason: () => '', stands: async () => {} };
+    Object.assign(target, { way });
+    let runs = 0;
+    target.runInside = async () => {
+      runs += 1;
+      if (runs > 2) return { status: 0, output: '' };
+      down += 5000;
+      throw new StowageError('engine-failed', 'no connection', { hint: 'connect' });
+    };
+    const limits = { startupSeconds: 1, startupLimitSeconds: 60, soakSeconds: 0 };
+    const one = service({ health: { server: 'command', command: ['/bin/ready'], ...limits } });
+    target.engine.run(one);
+    await gateService({ release: release({ services: [one] }), service: one.name }, gating());
+    expect([runs, results.every(({ passed }) => passed)]).toEqual([3, true]);
+  });
+
+  it('judges a service that does not answer over a way that stands', async () => {
+    const server = await startFakeServer({ odd: (path) => path === '/v1/chat/completions' });
+    const way = await brokenWay(server.port, { first: 1000, fault: 'cut' });
+    target = Object.assign(fakeTarget(), { way });
+    const error = await expectCode(await asked(way.port, {}, [hello]), 'gate-failed');
+    expect(error.found).toBe('no response within 1 s');
+    expect(server.requests.filter(({ path }) => path === '/v1/chat/completions')).toHaveLength(2);
+  });
+
+  it('names the way, and not the service, where it stays down', async () => {
+    const server = await startFakeServer({});
+    const way = await brokenWay(server.port, { first: 1, fault: 'cut' });
+    const away = async (): Promise<never> => {
+      throw new StowageError('engine-failed', 'the API server does not answer', {
+        hint: 'check it',
+      });
+    };
+    target = Object.assign(fakeTarget(), { way: { ...way, stands: away } });
+    const error = await expectCode(await asked(way.port), 'engine-failed');
+    expect(error.message).toBe('the API server does not answer');
+  });
+
+  it('sees a process that ended and was started again between two questions', async () => {
+    const server = await startFakeServer({});
+    const way = await brokenWay(server.port, { first: 1000, fault: 'cut' });
+    target = Object.assign(fakeTarget(), { way });
+    const { state } = target;
+    let looks = 0;
+    target.state = async (...args) => {
+      looks += 1;
+      const found = await state(...args);
+      return looks < 6 ? found : { ...found, startedAt: '2026-11-21T11:00:00Z' };
+    };
+    const gate = await asked(way.port, { soakSeconds: 1 });
+    const error = await expectCode(gate, 'gate-failed');
+    expect(error.found).toMatch(/exited and was restarted/);
   });
 });
 

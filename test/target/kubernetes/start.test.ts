@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Cluster, Selection } from '../../../src/target/kubernetes/api/cluster.ts';
+import { Outages } from '../../../src/target/kubernetes/api/outages.ts';
 import { startService } from '../../../src/target/kubernetes/start.ts';
 import { expectCode } from '../../support/error.ts';
 import { bundleFrom, twoServices, workload } from './rendered.ts';
@@ -23,6 +24,7 @@ describe('when the pods of a service end while it starts', () => {
   it('gives the reason of the last one, although each is replaced by another', async () => {
     let uid = 0;
     const cluster = {
+      outages: new Outages(),
       get: async () => ({
         spec: { clusterIP: '10.96.0.9' },
         status: { conditions: [{ type: 'Progressing', status: 'True' }] },

@@ -6,6 +6,7 @@ import { MANAGER } from '../labels.ts';
 import { type Connection, type RawRequest, type RawResponse, sendOnce } from './connection.ts';
 import { type ApiFailure, apiFailure, isMissingApi, refusedRequest } from './failure.ts';
 import { groupOf, type Kind, kinds, pathOf } from './kinds.ts';
+import { Outages } from './outages.ts';
 
 /** How long a server is waited for that answered before, and now is down, restarts or is overloaded. */
 const PATIENCE_MS = 60_000;
@@ -62,12 +63,15 @@ export type Attempt =
  */
 export class Cluster {
   readonly connection: Connection;
+  readonly outages: Outages;
   /** Kinds that this server has in another version only. */
   readonly #versions = new Map<Kind, string>();
   #answered = false;
 
-  constructor(connection: Connection) {
+  /** @param outages where it notes when the server did not serve it */
+  constructor(connection: Connection, outages: Outages = new Outages()) {
     this.connection = connection;
+    this.outages = outages;
   }
 
   /** @returns undefined if there is no such object */
@@ -271,10 +275,15 @@ export class Cluster {
   async send(what: string, request: RawRequest): Promise<Attempt> {
     const began = performance.now();
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, MAX_WAIT_MS)) {
+      const sent = performance.now();
       const response = await sendOnce(this.connection, request);
       const answer = response === undefined ? undefined : attemptOf(response);
       if (answer !== undefined) this.#answered = true;
-      if (answer !== undefined && !isTransient(answer)) return answer;
+      if (answer !== undefined && !isTransient(answer)) {
+        this.outages.answered(sent);
+        return answer;
+      }
+      this.outages.failed(began, answer?.failure?.message ?? 'the API server does not answer');
       const pause = Math.max(wait, (answer?.failure?.retryAfter ?? 0) * 1000);
       const patience = this.#answered ? PATIENCE_MS : FIRST_PATIENCE_MS;
       if (performance.now() - began + pause > patience) {

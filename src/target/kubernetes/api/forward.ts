@@ -2,8 +2,10 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { StowageError } from '../../../core/error.ts';
 import type { OpenEndpoint } from '../../target.ts';
-import { type Connection, socketConfig } from './connection.ts';
+import type { Cluster } from './cluster.ts';
+import { socketConfig } from './connection.ts';
 import { clientLibrary } from './load-client.ts';
+import { refusedHandshake } from './refused-handshake.ts';
 
 /** A port of a pod. */
 export interface PodPort {
@@ -15,11 +17,12 @@ export interface PodPort {
 const LOOPBACK = '127.0.0.1';
 
 /**
- * A port on loopback that leads to a port of a pod, through the API server. A connection that the pod or the API server ends, ends.
+ * A port on loopback that leads to a port of a pod, through the API server. A connection that the pod or the API server ends, ends. One
+ * that never reached the pod is noted as an outage.
  * @throws StowageError `engine-failed` when this host has no free port
  */
 export async function forwardTo(
-  connection: Connection,
+  { connection, outages }: Pick<Cluster, 'connection' | 'outages'>,
   { namespace, pod, port }: PodPort,
 ): Promise<OpenEndpoint> {
   const { PortForward } = await clientLibrary();
@@ -27,18 +30,30 @@ export async function forwardTo(
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
+    const began = performance.now();
+    let reached = false;
+    socket.on('close', () => {
+      sockets.delete(socket);
+      if (!reached) outages.failed(began, `no connection to pod ${namespace}/${pod}`);
+    });
     socket.on('error', () => socket.destroy());
     const failures = new PassThrough().on('data', () => socket.destroy());
     forward.portForward(namespace, pod, [port], socket, failures, socket).then(
       (opened) => {
+        reached = true;
         if (typeof opened === 'function') return;
         opened.onclose = () => socket.end();
         // Not closed by a handshake, which a lost node would not answer.
         if (socket.destroyed) opened.terminate();
         else socket.on('close', () => opened.terminate());
       },
-      () => socket.destroy(),
+      (error: unknown) => {
+        const { status, reason } = refusedHandshake(error);
+        // A pod that is gone does not answer, and no connection will change that.
+        if (status !== 404 && !reached) outages.failed(began, reason);
+        reached = true;
+        socket.destroy();
+      },
     );
   });
   const address = await listen(server);

@@ -4,8 +4,10 @@ import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import { interrupted } from '../../../core/interrupted.ts';
 import { INSIDE_SECONDS, type RanInside, TIMED_OUT } from '../../target.ts';
-import { type Connection, socketConfig } from './connection.ts';
+import type { Cluster } from './cluster.ts';
+import { socketConfig } from './connection.ts';
 import { clientLibrary } from './load-client.ts';
+import { refusedHandshake } from './refused-handshake.ts';
 
 export interface InPod {
   readonly namespace: string;
@@ -16,9 +18,12 @@ export interface InPod {
 
 const MAX_OUTPUT = 64 * 1024;
 
-/** Runs a program in a container of a pod. @throws StowageError `engine-failed`, `interrupted` */
+/**
+ * Runs a program in a container of a pod. That the API server does not start it is noted as an outage.
+ * @throws StowageError `engine-failed`, `interrupted`
+ */
 export async function runInPod(
-  connection: Connection,
+  { connection, outages }: Pick<Cluster, 'connection' | 'outages'>,
   { namespace, pod, container, command }: InPod,
   signal: AbortSignal,
 ): Promise<RanInside> {
@@ -42,12 +47,17 @@ export async function runInPod(
   const limit = AbortSignal.any([signal, AbortSignal.timeout(INSIDE_SECONDS * 1000)]);
   const late = sleep(INSIDE_SECONDS * 2000, undefined, { signal: limit }).catch(() => undefined);
   try {
+    const began = performance.now();
     const opened = exec.exec(
       ...([namespace, pod, container, command.slice()] as [string, string, string, string[]]),
       ...([sink(), sink(), null, false] as const),
       (result) => ended(exitStatus(result)),
     );
-    const socket = await opened;
+    const socket = await opened.catch((error: unknown) => {
+      const { status: answered, reason } = refusedHandshake(error);
+      if (answered !== 404) outages.failed(began, reason);
+      throw new Error(reason, { cause: error });
+    });
     socket.on('close', () => ended(-1));
     try {
       const found = await Promise.race([status, late]);

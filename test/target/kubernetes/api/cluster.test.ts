@@ -103,8 +103,11 @@ describe('when an API server fails half of the time', () => {
       calls += 1;
       return calls === 1 ? first : { body: { name: 'n1' } };
     };
+    const before = cluster.outages.total();
     expect(await cluster.get(NODE, signal)).toEqual({ name: 'n1' });
     expect(asked).toHaveLength(2);
+    expect(cluster.outages.total()).toBeGreaterThan(before);
+    expect(cluster.outages.reason()).not.toBe('');
   });
 
   it.each([
