@@ -1,4 +1,3 @@
-import { StowageError } from '../../core/error.ts';
 import { textOf } from '../../core/fields.ts';
 import type {
   KubernetesService,
@@ -9,10 +8,9 @@ import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import type { Site } from '../../format/site.ts';
 import type { Environment } from '../host/command.ts';
 import { hostPlatform } from '../host/platform.ts';
-import type { DeployedService, ServiceOf, SiteSupply, Target, TargetOperation } from '../target.ts';
+import type { DeployedService, SiteSupply, Target, TargetOperation } from '../target.ts';
 import { Cluster } from './api/cluster.ts';
 import { openConnection } from './api/connection.ts';
-import { forwardTo } from './api/forward.ts';
 import { pathOf } from './api/kinds.ts';
 import { ObjectApi } from './api/object-api.ts';
 import { Outages } from './api/outages.ts';
@@ -28,13 +26,14 @@ import { applySet, repairSet, returnSet, type SetWork } from './objects/apply-se
 import { pruneSet, restoreSet, undoSet, uninstallSet } from './objects/remove-set.ts';
 import { ReplacedObjects } from './objects/replaced-objects.ts';
 import { runHooks } from './objects/set-hooks.ts';
-import { podBehind, podOfSet, setState } from './objects/set-state.ts';
+import { setState } from './objects/set-state.ts';
 import { keptNamespaces, setOf, setsOf } from './objects/sets.ts';
 import { removeOurs } from './ownership.ts';
-import { loggedPod, mainPod, podsOf } from './pods.ts';
+import { loggedPod } from './pods.ts';
 import { recordCluster } from './record.ts';
 import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
 import { secretObject } from './secrets.ts';
+import { openPort, podOf } from './service-pod.ts';
 import {
   directClients,
   pointService,
@@ -131,7 +130,7 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
       reason: () => outages.reason(),
       stands: async (signal) => void (await (await open()).read('/version', signal)),
     },
-    endpoint: async (of, port, signal) => endpoint(await api(), of, port, signal),
+    endpoint: async (of, port, signal) => openPort(await api(), of, port, signal),
     async state({ release, service }, signal) {
       const workload = workloadOf(release);
       const set = setOf(workload, service);
@@ -314,41 +313,4 @@ function deployedSet(
     ...{ startupSeconds: 600, startupLimitSeconds: 7200, soakSeconds: 0 },
   };
   return { name, dependsOn, health, addresses: [{ port: SET_PORT, url }], powers };
-}
-
-async function endpoint(api: ObjectApi, of: ServiceOf, port: string, signal: AbortSignal) {
-  const { cluster } = api;
-  const workload = workloadOf(of.release);
-  const set = setOf(workload, of.service);
-  if (set?.endpoint !== undefined)
-    return forwardTo(cluster, await podBehind(api, workload, set.endpoint, signal));
-  const service = serviceOf(workloadOf(of.release), of.service);
-  const found = service.ports.find((each) => each.name === port);
-  if (found === undefined) throw new Error(`service ${of.service} has no port ${port}`);
-  const { namespace, pod } = await podOf(api, of, signal);
-  return forwardTo(cluster, { namespace, pod, port: found.port });
-}
-
-/** @throws StowageError `engine-failed` when the service has no pod */
-async function podOf(
-  api: ObjectApi,
-  { release, service: name }: ServiceOf,
-  signal: AbortSignal,
-  choose = mainPod,
-) {
-  const { cluster } = api;
-  const workload = workloadOf(release);
-  const set = setOf(workload, name);
-  if (set !== undefined) {
-    const { namespace, pod: found } = await podOfSet(api, workload, set, signal);
-    return { namespace, pod: found.name, container: found.container };
-  }
-  const service = serviceOf(workload, name);
-  const pod = choose(await podsOf(cluster, workload, service, signal));
-  if (pod !== undefined) return { namespace: workload.namespace, pod: pod.name, container: name };
-  throw new StowageError('engine-failed', `service ${name} has no pod`, {
-    expected: `a pod of ${service.deployment.kind} ${service.deployment.metadata.name}`,
-    found: 'none',
-    hint: `run stowage start ${release.name} ${name}, or stowage install again`,
-  });
 }
