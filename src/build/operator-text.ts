@@ -113,7 +113,7 @@ Each service must be "running", with the address where clients on this host reac
 * RECALLED, NOT TRUSTED: this version must not run any more, or its signer was revoked. The line ends with the next command.
 * DAMAGED: a stored file is damaged; section 9 says how to repair it.
 
-To repair changed and stopped services, install the version that "stowage status" shows. Without a version, the newest imported one is installed:
+To repair changed and stopped services, install the version that "stowage status" shows:
 
       stowage install ${release}
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { usage as usageError } from './command.ts';
+import { type CommandContext, chosenSite, usage as usageError } from './command.ts';
 import type { LockOptions } from './commands/lock.ts';
 import type { PackOptions } from './commands/pack.ts';
 import type { SplitOptions } from './commands/split.ts';
@@ -154,13 +154,13 @@ function addStoreCommands(program: Command, run: Run): void {
     addCommand(
       group,
       'verify',
-      'hash every blob and list the damaged ones; with --site, --repair or --repair-list, those of a site',
+      'hash every blob and list the damaged ones; with --site (or STOWAGE_SITE), --repair or --repair-list, those of a site',
     ).addOption(store()),
   ).action((options: StoreOptions & StoreVerifyOptions) =>
     run(async (context) =>
-      [options.root, options.repair, options.repairList].every((each) => each === undefined)
-        ? (await import('./commands/store.ts')).verify(options, context)
-        : (await import('./commands/store-verify.ts')).storeVerify(options, context),
+      verifiesSite(options, context)
+        ? (await import('./commands/store-verify.ts')).storeVerify(options, context)
+        : (await import('./commands/store.ts')).verify(options, context),
     ),
   );
   addCommand(
@@ -179,4 +179,23 @@ function addStoreCommands(program: Command, run: Run): void {
     .action((options: StorePruneOptions) =>
       run(async (context) => (await import('./commands/store.ts')).prune(options, context)),
     );
+}
+
+/**
+ * Whether `store verify` is about a site and not about the store of this side: by its options, or else by the variables.
+ * @throws StowageError `usage-invalid` if it could be either
+ */
+function verifiesSite(
+  options: StoreOptions & StoreVerifyOptions,
+  context: CommandContext,
+): boolean {
+  const { root, repair, repairList } = options;
+  const ofSite = [root, repair, repairList].some((each) => each !== undefined);
+  if (options.store !== undefined) {
+    if (!ofSite) return false;
+    throw usageError('conflicting options', '--store, or options of a site', 'both');
+  }
+  if (ofSite || chosenSite(context, undefined) === undefined) return ofSite;
+  if (!context.terminal.env['STOWAGE_STORE']) return true;
+  throw usageError('a site or a store', '--site or --store', 'STOWAGE_SITE and STOWAGE_STORE');
 }

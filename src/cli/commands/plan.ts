@@ -4,12 +4,12 @@ import type { LedgerEntry } from '../../format/ledger.ts';
 import { planKind } from '../../format/plan.ts';
 import { writeNew } from '../../io/file.ts';
 import { generationBefore } from '../../site/applying/rollback.ts';
-import { findImported } from '../../site/importing/import.ts';
+import { findImported } from '../../site/importing/find-imported.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
 import { stateOf } from '../../site/ledger/site-state.ts';
 import { planDigest } from '../../site/planning/plan-identity.ts';
 import { type ChangeRequest, propose } from '../../site/planning/propose.ts';
-import type { SiteFolder } from '../../site/site-folder.ts';
+import type { SiteContext } from '../../site/site-context.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { constraintTable, planTable, planVerdict } from './plan-text.ts';
 import { openSite } from './site.ts';
@@ -52,7 +52,7 @@ export async function plan(
 async function requestOf(
   release: string | undefined,
   { rollback = false, uninstall = false, to }: PlanOptions,
-  { site, entries }: { readonly site: SiteFolder; readonly entries: readonly LedgerEntry[] },
+  { site, emit, entries }: SiteContext & { readonly entries: readonly LedgerEntry[] },
 ): Promise<ChangeRequest> {
   if (rollback && uninstall)
     throw usage('conflicting options', '--rollback or --uninstall', 'both');
@@ -71,5 +71,5 @@ async function requestOf(
       'stowage status lists the releases; for a rollback, add --rollback',
     );
   if (uninstall) return { intent: 'uninstall', subject: release };
-  return { intent: 'install', subject: (await findImported(site, release)).id };
+  return { intent: 'install', subject: (await findImported(release, entries, { site, emit })).id };
 }

@@ -7,7 +7,7 @@ import { generationLines } from './history-lines.ts';
 import { withdrawnLines } from './site.ts';
 import { INTERRUPTED } from './site-check.ts';
 
-/** The command that repairs the services of a release, with its version: without one, the newest version is installed. */
+/** The command that repairs the services of a release, with its version: without one, a newer import may be installed. */
 function repairLines(
   { services, busy, mark }: SiteStatus,
   release: DeployedRelease,

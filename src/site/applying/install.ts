@@ -1,9 +1,5 @@
-import {
-  findImported,
-  type ImportOptions,
-  importBundle,
-  type Places,
-} from '../importing/import.ts';
+import { findImported } from '../importing/find-imported.ts';
+import { type ImportOptions, importBundle, type Places } from '../importing/import.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { stateOf } from '../ledger/site-state.ts';
 import { returnsOf } from '../planning/constraints/upgrade-path.ts';
@@ -17,7 +13,7 @@ import { type Changed, executePlan, withSite } from './change.ts';
  */
 export async function installImported(name: string, options: SiteContext): Promise<Changed> {
   return withSite(options, async (ledger) => {
-    const { id } = await findImported(options.site, name);
+    const { id } = await findImported(name, ledger.entries, options);
     return installStaged(id, ledger, options);
   });
 }

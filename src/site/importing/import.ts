@@ -9,18 +9,12 @@ import { laterOf } from '../ledger/clock.ts';
 import { keepTrust } from '../ledger/keep-trust.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { type SiteState, stateOf } from '../ledger/site-state.ts';
-import { findRelease, type Release } from '../release/release.ts';
+import type { Release } from '../release/release.ts';
 import type { SiteContext } from '../site-context.ts';
-import type { SiteFolder } from '../site-folder.ts';
 import { DiscMedium } from './disc-medium.ts';
 import type { ImportMedium } from './import-medium.ts';
 import { mediumLost } from './lost-disc.ts';
-import {
-  missingInWords,
-  type PartialImport,
-  partialImportOf,
-  partialImports,
-} from './partial-import.ts';
+import { missingInWords, type PartialImport, partialImportOf } from './partial-import.ts';
 import { PipeMedium } from './pipe-medium.ts';
 import { discardStaging, type StagingResult, stageMedium } from './stage.ts';
 
@@ -156,31 +150,8 @@ export async function importBundle(
   return { id, bundle };
 }
 
-/**
- * The release as {@link findRelease} finds it, to be installed.
- * @throws StowageError `release-unknown`; `bundle-incomplete` for one whose import is incomplete
- */
-export async function findImported(site: SiteFolder, text: string): Promise<Release> {
-  try {
-    return await findRelease(site, text);
-  } catch (error) {
-    if (!(error instanceof StowageError) || error.code !== 'release-unknown') throw error;
-    const partial = (await partialImports(site)).findLast(
-      ({ id, bundle: { name, version } }) =>
-        [name, `${name}@${version}`].includes(text) ||
-        (/^[0-9a-f]{12,128}$/.test(text) && id.startsWith(text)),
-    );
-    if (partial === undefined) throw error;
-    const { message, expected = '', defects } = incomplete(partial);
-    throw new StowageError('bundle-incomplete', message, {
-      ...{ expected, defects, cause: error },
-      found: 'an import that lacks these parts',
-      hint: 'import the remaining discs with stowage import DISC; stowage status lists what is missing',
-    });
-  }
-}
-
-function incomplete(partial: PartialImport): StowageError {
+/** The refusal to install an import that lacks parts. */
+export function incomplete(partial: PartialImport): StowageError {
   const { bundle, discs } = partial;
   const seen = discs.of === undefined ? '' : ` (${discs.seen.length} of ${discs.of} discs seen)`;
   return new StowageError(

@@ -187,3 +187,35 @@ describe('when a list for the connected side is written', () => {
     expect(readdirSync(place)).not.toContain('lists');
   });
 });
+
+describe('when store verify is not told what to verify', () => {
+  it.each([
+    ['STOWAGE_SITE names a site', {}, 'STOWAGE_SITE', { site: expect.any(String) }],
+    ['STOWAGE_ROOT names a site', {}, 'STOWAGE_ROOT', { site: expect.any(String) }],
+  ])('verifies the site if %s', async (_, more, name, json) => {
+    const { place } = await site();
+    const env = { [name]: join(place, 'site'), ...more };
+    const { result, status } = await runProgram(['store', 'verify'], place, { env });
+    expect(result?.json).toMatchObject(json);
+    expect(status).toBe(0);
+  });
+
+  it.each([
+    ['both variables are set', [], { STOWAGE_SITE: 'site', STOWAGE_STORE: 'store' }],
+    ['--store and --site are given', ['--store', 'store', '--site', 'site'], {}],
+    ['--store and --repair are given', ['--store', 'store', '--repair', 'medium'], {}],
+  ])('verifies nothing and asks if %s', async (_, options, env) => {
+    const place = scratch.fresh();
+    mkdirSync(place);
+    const { error } = await runProgram(['store', 'verify', ...options], place, { env });
+    expect(error).toMatchObject({ code: 'usage-invalid' });
+  });
+
+  it('verifies the store if --store names one, whatever the variable', async () => {
+    const { place } = await site();
+    const env = { STOWAGE_SITE: join(place, 'site') };
+    const args = ['store', 'verify', '--store', join(place, 'site/store')];
+    const { result } = await runProgram(args, place, { env });
+    expect(result?.json).toMatchObject({ store: join(place, 'site/store'), damaged: [] });
+  });
+});

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/core/limits.ts';
 import { lockHolder, withLock } from '../../../src/io/lock-file.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
-import { installImported } from '../../../src/site/applying/install.ts';
+import { install, installImported } from '../../../src/site/applying/install.ts';
+import { rollback } from '../../../src/site/applying/rollback.ts';
+import { uninstall } from '../../../src/site/applying/uninstall.ts';
 import { importMedia } from '../../../src/site/importing/import.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { siteStatus } from '../../../src/site/status.ts';
@@ -10,7 +12,7 @@ import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { smallBundle } from '../../support/small-bundle.ts';
+import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
 const scratch = scratchFolder();
 
@@ -29,6 +31,44 @@ describe('when a release is installed whose discs are not all imported', () => {
     expect(error.message).toContain(`1 of ${folders.length} discs seen`);
     expect(error.hint).toContain('stowage import DISC');
     await expectCode(() => installImported('other', opened), 'release-unknown');
+  });
+});
+
+describe('when a release is installed by its name alone', () => {
+  it('installs what was imported since, and otherwise repairs what runs', async () => {
+    const one = await smallBundle({ place: scratch.fresh() });
+    const { authority, trust } = one;
+    const later = (minor: number): Promise<SmallBundle> =>
+      smallBundle({ place: scratch.fresh(), authority, version: `1.${minor}.0`, seq: minor + 1 });
+    const [two, three] = [await later(1), await later(2)];
+    const heard = context();
+    const options = {
+      ...heard,
+      site: new SiteFolder(scratch.fresh()),
+      target: fakeTarget(),
+      trust,
+    };
+    const byName = async (): Promise<{ version?: string | undefined; said: string[] }> => {
+      heard.events.length = 0;
+      const { plan } = await installImported('chat', options);
+      const said = heard.events.flatMap((each) => (each.type === 'warning' ? [each.message] : []));
+      return { version: plan.to.releases[0]?.version, said };
+    };
+    const imported = ({ folder }: SmallBundle): Promise<unknown> =>
+      withSite(options, (ledger) => importMedia([folder], ledger, options));
+
+    await install(one.folder, options);
+    await imported(two);
+    expect(await byName()).toEqual({ version: '1.1.0', said: [] });
+    await rollback(undefined, options);
+    const kept = 'chat stays at 1.0.0; 1.1.0 was imported before the last installation of chat';
+    expect(await byName()).toEqual({ version: '1.0.0', said: [kept] });
+    await imported(three);
+    expect(await byName()).toEqual({ version: '1.2.0', said: [] });
+    await installImported('chat@1.1.0', options);
+    expect(await byName()).toMatchObject({ version: '1.1.0' });
+    await uninstall('chat', options);
+    expect(await byName()).toEqual({ version: '1.2.0', said: [] });
   });
 });
 
