@@ -1,4 +1,4 @@
-import { exactBytes } from '../core/amount.ts';
+import { counted, exactBytes } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { CRC_SPAN_BYTES, KIB, MAX_PARITY_COLUMNS, MIB } from '../core/limits.ts';
 import { type Bundle, bundleKind, dataParts } from '../format/bundle.ts';
@@ -108,7 +108,7 @@ export function columnsOfDiscs(bundle: Bundle, rows: number, discSize: number): 
   if (columns.length <= MAX_PARITY_COLUMNS) return columns;
   throw new StowageError('disc-too-small', 'too many discs for recovery discs', {
     expected: `at most ${MAX_PARITY_COLUMNS} discs`,
-    found: `${columns.length} discs`,
+    found: counted(columns.length, 'disc'),
     hint: 'use larger discs, or --parity instead of --parity-discs',
   });
 }

@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { counted } from '../core/amount.ts';
 import { type Digest, digestHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_ARCHIVE_BYTES, MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
@@ -160,7 +161,7 @@ class GitTree {
     if (this.#bytes <= MAX_ARCHIVE_BYTES && this.#paths.length <= MAX_ARCHIVE_ENTRIES) return;
     throw new StowageError('content-refused', `${url} exceeds the limits of an archive`, {
       expected: `at most ${MAX_ARCHIVE_BYTES} bytes in ${MAX_ARCHIVE_ENTRIES} files`,
-      found: `${this.#bytes} bytes in ${this.#paths.length} files`,
+      found: `${counted(this.#bytes, 'byte')} in ${counted(this.#paths.length, 'file')}`,
       hint: 'clone the repository and use a folder with the files that you need',
     });
   }

@@ -63,7 +63,7 @@ async function sizeOf(place: string, platform: string): Promise<number> {
     const status = await lstat(place);
     if (!status.isFile()) throw unfit(place, 'file-kind', 'something else');
     if (status.size > 0 && status.size <= MAX_INSTALLER_BYTES) return status.size;
-    throw unfit(place, 'io-failed', `${status.size} bytes`);
+    throw unfit(place, 'io-failed', counted(status.size, 'byte'));
   } catch (error) {
     const failure = ioError(error, place);
     if (failure instanceof StowageError && failure.code === 'file-missing')

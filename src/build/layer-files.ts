@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { quoted } from '../core/printable.ts';
 import type { OnBytes } from '../core/tally.ts';
@@ -116,7 +117,7 @@ function filesAmong(entries: readonly TarMember[]): TarMember[] {
   if (strange.length === 0) return entries.filter(({ kind }) => kind === 'file');
   throw new StowageError('file-kind', 'a layer of the model contains more than files and folders', {
     expected: 'only files and folders',
-    found: `${strange.length} links, devices or pipes`,
+    found: `${counted(strange.length, 'link')}, devices or pipes`,
     hint: 'use an artifact or image with the files themselves',
     defects: strange
       .slice(0, 50)

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exactBytes } from '../core/amount.ts';
+import { counted, exactBytes } from '../core/amount.ts';
 import { type Digest, digestFromHex, digestOfStream } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Emit } from '../core/event.ts';
@@ -210,7 +210,7 @@ function empty(path: string): StowageError {
 function oversize(path: string, size: number): StowageError {
   return new StowageError('content-refused', `the folder ${path} exceeds the limit of an archive`, {
     expected: `at most ${MAX_ARCHIVE_BYTES} bytes`,
-    found: `${size} bytes`,
+    found: counted(size, 'byte'),
     hint: 'add its large files to the manifest separately: single files have no such limit',
   });
 }

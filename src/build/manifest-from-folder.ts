@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { fieldsOf, textOf } from '../core/fields.ts';
 import { manifestHead, nameFrom, yamlValue } from './manifest-text.ts';
 
@@ -79,7 +80,7 @@ function onVllm(name: string, config: unknown): string[] {
     ...words(['--port', '8000']),
     ...(typeof context === 'number' && Number.isInteger(context) && context > 0
       ? [
-          `    # The model goes to ${context} tokens; less takes less memory.`,
+          `    # The model goes to ${counted(context, 'token')}; less takes less memory.`,
           ...words(['--max-model-len', String(Math.min(context, 32_768))]),
         ]
       : []),

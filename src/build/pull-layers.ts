@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { quoted } from '../core/printable.ts';
 import type { OnBytes } from '../core/tally.ts';
@@ -48,8 +49,8 @@ export async function pullLayer(
       );
       if (entry === undefined || entry.size !== file.size)
         throw new StowageError('source-mismatch', `the layers of model ${model.name} changed`, {
-          expected: `${quoted(file.from?.path ?? '')} of ${file.size} bytes`,
-          found: entry === undefined ? 'no such file' : `${entry.size} bytes`,
+          expected: `${quoted(file.from?.path ?? '')} of ${counted(file.size, 'byte')}`,
+          found: entry === undefined ? 'no such file' : counted(entry.size, 'byte'),
           hint: 'run stowage lock again and compare the result: a layer always has the same files',
         });
       await keep(entry, file.digest);

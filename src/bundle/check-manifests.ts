@@ -6,6 +6,7 @@ import {
   readManifest,
   type StoredManifest,
 } from '../content/manifest-claims.ts';
+import { counted } from '../core/amount.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Bundle } from '../format/bundle.ts';
@@ -53,7 +54,7 @@ async function readClaimed(
   if (size <= maxBytes) return read(claim.digest, maxBytes);
   throw new StowageError('index-mismatch', `${claim.what} (${claim.digest}) is too large`, {
     expected: `at most ${maxBytes} bytes`,
-    found: `${size} bytes`,
+    found: counted(size, 'byte'),
     hint: 'do not use this bundle; ask the release engineer for another copy',
   });
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { fromBundle } from '../content/items.ts';
+import { counted } from '../core/amount.ts';
 import { digestHex, sriHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Bundle, BundleBlob } from '../format/bundle.ts';
@@ -87,7 +88,7 @@ async function faultOfPass(error: PassError, part: Part, check: PartCheck): Prom
   switch (error.code) {
     case 'ESIZE':
     case 'ESHORT':
-      return { ...fault, error: damaged(part, check, `${part.size} bytes`, error.message) };
+      return { ...fault, error: damaged(part, check, counted(part.size, 'byte'), error.message) };
     case 'EKIND':
     case 'ELOOP':
       return { ...fault, error: wrongKind(part, check) };

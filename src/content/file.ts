@@ -1,4 +1,4 @@
-import { formatBytes, formatNumber } from '../core/amount.ts';
+import { formatAmount, formatBytes } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
 import type { BundleFile } from '../format/bundled-content.ts';
 import type { LockedFile } from '../format/locked-content.ts';
@@ -125,7 +125,10 @@ function sheet({ name, source, kind, path, size, digest }: FileForms['reported']
     name,
     facts: [
       ['Source', source],
-      [kind === 'tree' ? 'Folder, as one archive' : 'File', `${path}, ${formatNumber(size)} bytes`],
+      [
+        kind === 'tree' ? 'Folder, as one archive' : 'File',
+        `${path}, ${formatAmount(size, 'byte')}`,
+      ],
       ['SHA-256', sha256(digest)],
     ],
   };

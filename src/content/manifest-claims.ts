@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { parseJson } from '../core/canonical-json.ts';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
@@ -61,8 +62,8 @@ export function readManifest(
   for (const { digest, size } of blobs) {
     const found = sizes.get(digest);
     if (found === size || (found === undefined && !claim.complete)) continue;
-    const what = found === undefined ? 'a blob that the bundle lacks' : `${found} bytes`;
-    throw contradiction(claim, `blob ${digest} of ${size} bytes`, what);
+    const what = found === undefined ? 'a blob that the bundle lacks' : counted(found, 'byte');
+    throw contradiction(claim, `blob ${digest} of ${counted(size, 'byte')}`, what);
   }
   return {
     ...document,
@@ -146,8 +147,8 @@ function requireSame(
   const strange = found.find((digest) => !expected.includes(digest));
   throw contradiction(
     claim,
-    `the ${expected.length} files that bundle.json lists`,
-    strange === undefined ? `${found.length} layers` : `layer ${strange}`,
+    `the ${counted(expected.length, 'file')} that bundle.json lists`,
+    strange === undefined ? counted(found.length, 'layer') : `layer ${strange}`,
   );
 }
 

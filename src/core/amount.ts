@@ -19,8 +19,8 @@ export function formatAmount(value: number, noun: string): string {
 }
 
 /** A count without digit groups, for messages: `1 part`, `12 parts`. */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
+export function counted(count: number | bigint, one: string, many = `${one}s`): string {
+  return `${count} ${Number(count) === 1 ? one : many}`;
 }
 
 /** A rounded and an exact number of bytes: `1.50 GiB (1610612736 bytes)`. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, link, open, rename } from 'node:fs/promises';
+import { counted } from '../core/amount.ts';
 import { digestFromHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { interrupted } from '../core/interrupted.ts';
@@ -15,7 +16,7 @@ export async function isPlaced(path: string, size: number): Promise<boolean> {
   const found = await statusOf(path);
   if (found === undefined) return false;
   if (found.isFile() && Number(found.size) === size) return true;
-  throw inTheWay(path, `a file of ${size} bytes`);
+  throw inTheWay(path, `a file of ${counted(size, 'byte')}`);
 }
 
 /** Opens a blob of the store. @throws StowageError `blob-damaged` if there is none */
@@ -98,8 +99,8 @@ export function inTheWay(path: string, expected: string): StowageError {
 async function requireSize(blob: string, size: number): Promise<void> {
   const found = await statusOf(blob);
   if (found?.isFile() === true && Number(found.size) === size) return;
-  const what = found === undefined ? 'nothing' : `${found.size} bytes`;
-  throw damaged(blob, `a file of ${size} bytes`, what);
+  const what = found === undefined ? 'nothing' : counted(found.size, 'byte');
+  throw damaged(blob, `a file of ${counted(size, 'byte')}`, what);
 }
 
 function damaged(blob: string, expected: string, found: string): StowageError {

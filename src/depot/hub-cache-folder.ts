@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, readlink, realpath, rename, rmdir, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
+import { counted } from '../core/amount.ts';
 import { systemCode } from '../core/error.ts';
 import { MIB } from '../core/limits.ts';
 import { exists, ioError, readIfThere, remove, syncFolder, writeAtomic } from '../io/file.ts';
@@ -123,10 +124,11 @@ export class CacheFolder {
       if ((await lstat(place)).isSymbolicLink() && (await readlink(place)) === target) return;
       // Where symbolic links are not possible, clients store the file itself.
       const found = await stat(place);
-      if (!found.isFile() || found.size !== size) throw inTheWay(place, `a file of ${size} bytes`);
+      if (!found.isFile() || found.size !== size)
+        throw inTheWay(place, `a file of ${counted(size, 'byte')}`);
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw ioError(error, place);
-      if (await exists(place)) throw inTheWay(place, `a file of ${size} bytes`);
+      if (await exists(place)) throw inTheWay(place, `a file of ${counted(size, 'byte')}`);
       await symlink(target, place);
       this.#made.push({ path: place, kind: 'file' });
     }

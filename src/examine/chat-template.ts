@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { digestOf } from '../core/digest.ts';
 import type { Report } from './examine-content.ts';
 
@@ -19,7 +20,9 @@ const UNSAFE: readonly (readonly [string, RegExp])[] = [
 /** Records a chat template by its hash, and reports constructs that no chat template needs. */
 export function examineChatTemplate(label: string, template: string, report: Report): void {
   const digest = digestOf(Buffer.from(template));
-  report('chat-template', `${label}, a Jinja program of ${template.length} characters`, { digest });
+  report('chat-template', `${label}, a Jinja program of ${counted(template.length, 'character')}`, {
+    digest,
+  });
   const code = codeOf(template);
   for (const [what, pattern] of UNSAFE)
     if (pattern.test(code)) report('chat-template-unsafe', `${label} uses ${what}`, { digest });

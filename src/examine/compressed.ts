@@ -7,6 +7,7 @@ import {
   type Inflate,
   type ZstdDecompress,
 } from 'node:zlib';
+import { counted } from '../core/amount.ts';
 import { MIB } from '../core/limits.ts';
 import { type Bytes, memoryBytes } from './bytes.ts';
 import { RuleBroken } from './rule-broken.ts';
@@ -42,7 +43,7 @@ export async function decompress(bytes: Bytes, by: Compression): Promise<Bytes> 
       if (unpacked > MIB && unpacked > packed * MAX_RATIO)
         throw new RuleBroken(
           'archive-bomb',
-          `${packed} bytes that decompress to more than ${unpacked}`,
+          `${counted(packed, 'byte')} that decompress to more than ${unpacked}`,
         );
       if (unpacked > MAX_UNPACKED_BYTES)
         throw new RuleBroken(

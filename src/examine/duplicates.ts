@@ -1,4 +1,4 @@
-import { formatBytes } from '../core/amount.ts';
+import { exactBytes } from '../core/amount.ts';
 import type { LockedModelFile } from '../format/locked-content.ts';
 import type { Extra } from './examine-content.ts';
 import { exactGlob } from './glob.ts';
@@ -98,7 +98,7 @@ function tell(
   const bytes = [...extra.values()].reduce((sum, { size }) => sum + size, 0);
   const [first] = extra.values();
   if (first === undefined || bytes === 0) return;
-  report(first.path, 'weights-duplicate', `${what}: ${bytes} bytes (${formatBytes(bytes)})`, {
+  report(first.path, 'weights-duplicate', `${what}: ${exactBytes(bytes)}`, {
     offer: excludeLine(exclude),
   });
 }

@@ -1,4 +1,4 @@
-import { formatNumber } from '../core/amount.ts';
+import { counted, formatNumber } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
 import type { DerivedSetting } from '../format/derived.ts';
@@ -89,15 +89,15 @@ function requireUnpackable({ repository, layers, config }: ExaminedImage): void 
     });
   if (listed !== layers.length) {
     throw refuse(
-      `a config that lists the ${layers.length} layers of its manifest`,
-      `${listed} layers in its config`,
+      `a config that lists the ${counted(layers.length, 'layer')} of its manifest`,
+      `${counted(listed, 'layer')} in its config`,
       'use a container image; download the content of an artifact (oras pull) and add it under "files"',
     );
   }
   if (layers.length > MAX_OVERLAY_LAYERS) {
     throw refuse(
       `at most ${MAX_OVERLAY_LAYERS} layers`,
-      `${layers.length} layers`,
+      counted(layers.length, 'layer'),
       'flatten the image, for example with podman build --squash-all',
     );
   }

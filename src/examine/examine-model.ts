@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { MIB } from '../core/limits.ts';
 import type { Rule } from '../format/finding.ts';
 import type { LockedModel, LockedModelFile } from '../format/locked-content.ts';
@@ -103,7 +104,7 @@ class ModelExamination {
       report(
         '*',
         'secrets-not-searched',
-        `${this.#unsearched.length} files of weights or above 32 MiB: ${names}`,
+        `${counted(this.#unsearched.length, 'file')} of weights or above 32 MiB: ${names}`,
       );
     }
   }

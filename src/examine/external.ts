@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { counted } from '../core/amount.ts';
 import type { Rule } from '../format/finding.ts';
 
 const MAX_NAMED = 20;
@@ -22,7 +23,11 @@ export function examineExternal(
     const shown = JSON.stringify(name.slice(0, 200));
     if (size === undefined) missing.push(shown);
     else if (size < needed)
-      report(path, 'file-cut', `it refers to ${needed} bytes of ${shown}, which has ${size}`);
+      report(
+        path,
+        'file-cut',
+        `it refers to ${counted(needed, 'byte')} of ${shown}, which has ${size}`,
+      );
   }
   if (missing.length === 0) return;
   const more = missing.length > MAX_NAMED ? `, and ${missing.length - MAX_NAMED} more` : '';

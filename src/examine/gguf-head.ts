@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { MIB } from '../core/limits.ts';
 import type { Bytes } from './bytes.ts';
 import { Reader } from './reader.ts';
@@ -106,7 +107,7 @@ async function count(reader: Reader, max: number, what: string): Promise<number>
 async function readKey(reader: Reader): Promise<string> {
   const length = await reader.u64();
   if (length === 0n || length > BigInt(MAX_KEY_BYTES))
-    throw new RuleBroken('gguf-key', `a key of ${length} bytes`);
+    throw new RuleBroken('gguf-key', `a key of ${counted(length, 'byte')}`);
   const key = (await reader.take(Number(length))).toString('latin1');
   if (/^[\x21-\x7e]+$/.test(key)) return key;
   throw new RuleBroken('gguf-key', 'a key with characters that are not printable ASCII');
@@ -115,7 +116,7 @@ async function readKey(reader: Reader): Promise<string> {
 async function readText(reader: Reader, kept: boolean): Promise<string | undefined> {
   const length = await reader.u64();
   if (length > BigInt(MAX_TEXT_BYTES))
-    throw new RuleBroken('gguf-limit', `a string of ${length} bytes`);
+    throw new RuleBroken('gguf-limit', `a string of ${counted(length, 'byte')}`);
   if (kept && length <= BigInt(MAX_KEPT_BYTES))
     return (await reader.take(Number(length))).toString('utf8');
   reader.skip(Number(length));
@@ -160,7 +161,7 @@ async function readArray(reader: Reader, depth: number): Promise<void> {
 async function readTensor(reader: Reader): Promise<GgufTensor> {
   const length = await reader.u64();
   if (length === 0n || length >= BigInt(MAX_NAME_BYTES))
-    throw new RuleBroken('gguf-tensor', `a tensor with a name of ${length} bytes`);
+    throw new RuleBroken('gguf-tensor', `a tensor with a name of ${counted(length, 'byte')}`);
   const name = (await reader.take(Number(length))).toString('utf8');
   const rank = await reader.u32();
   if (rank > MAX_DIMENSIONS)

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { MIB } from '../core/limits.ts';
 import type { Rule } from '../format/finding.ts';
 import { type Bytes, boundedBytes } from './bytes.ts';
@@ -41,7 +42,10 @@ export async function examineGguf(
       throw new RuleBroken('gguf-truncated', `tensor ${shown} extends beyond the end of the file`);
   }
   if (known && start + position < BigInt(bytes.size))
-    report('gguf-trailing', `${BigInt(bytes.size) - start - position} bytes after the last tensor`);
+    report(
+      'gguf-trailing',
+      `${counted(BigInt(bytes.size) - start - position, 'byte')} after the last tensor`,
+    );
   return head;
 }
 

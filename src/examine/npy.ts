@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { KIB } from '../core/limits.ts';
 import { type Bytes, sliceBytes } from './bytes.ts';
 import { RuleBroken } from './rule-broken.ts';
@@ -15,7 +16,7 @@ export async function npyPickle(bytes: Bytes): Promise<Bytes | undefined> {
   if (head.length < 12 || major < 1 || major > 3) throw malformed('an unknown version');
   const [start, length] = major === 1 ? [10, head.readUInt16LE(8)] : [12, head.readUInt32LE(8)];
   if (length > MAX_HEADER_BYTES || start + length > bytes.size)
-    throw malformed(`a header of ${length} bytes`);
+    throw malformed(`a header of ${counted(length, 'byte')}`);
   const header = (await bytes.read(start, length)).toString('latin1');
   const [, type, shape] =
     /^\{\s*'descr':\s*('[^']*'|\[.*\]),\s*'fortran_order':\s*(?:True|False),\s*'shape':\s*\(([0-9, ]*)\),?\s*\}\s*$/s.exec(

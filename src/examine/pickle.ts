@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import type { Rule } from '../format/finding.ts';
 import type { Bytes } from './bytes.ts';
 import { type Operand, PickleMachine, PickleStopped } from './pickle-machine.ts';
@@ -63,7 +64,7 @@ class Scan {
         // Text whose beginning looks like a pickle of numbers.
         if (!pickle) return undefined;
         if (stream === 1 || found.certain) this.#add('pickle-broken', found.defect);
-        else this.#add('pickle-trailing', `${size - position} bytes after the pickle`);
+        else this.#add('pickle-trailing', `${counted(size - position, 'byte')} after the pickle`);
         break;
       }
       if (stream === 1) legacy = found.magic;

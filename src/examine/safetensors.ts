@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import type { Rule } from '../format/finding.ts';
 import type { Bytes } from './bytes.ts';
 import { MAX_SAFETENSORS_HEADER } from './content-kind.ts';
@@ -62,7 +63,8 @@ async function headerLength(bytes: Bytes): Promise<number> {
   const length = head.length < 8 ? -1n : head.readBigUInt64LE(0);
   if (length >= 2n && length <= BigInt(MAX_SAFETENSORS_HEADER) && length + 8n <= BigInt(bytes.size))
     return Number(length);
-  const said = length < 0n ? 'no header' : `a header of ${length} bytes in a file of ${bytes.size}`;
+  const said =
+    length < 0n ? 'no header' : `a header of ${counted(length, 'byte')} in a file of ${bytes.size}`;
   throw new RuleBroken('safetensors-length', `not a safetensors file: ${said}`);
 }
 
@@ -82,7 +84,7 @@ function checkTensor(tensor: TensorInfo, unknown: Set<string>): void {
   else if (total % 8n !== 0n || total / 8n !== end - begin)
     throw new RuleBroken(
       'safetensors-tensor',
-      `tensor ${shown} has ${end - begin} bytes, but its shape and type need ${total} bits`,
+      `tensor ${shown} has ${counted(end - begin, 'byte')}, but its shape and type need ${total} bits`,
     );
 }
 
@@ -101,7 +103,7 @@ function checkOffsets(tensors: readonly TensorInfo[], size: bigint): void {
   if (position === size) return;
   throw new RuleBroken(
     'safetensors-size',
-    `${size} bytes of data, but the tensors need ${position}`,
+    `${counted(size, 'byte')} of data, but the tensors need ${position}`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import type { Rule } from '../format/finding.ts';
 import type { Weights } from './examine-content.ts';
 
@@ -41,7 +42,7 @@ export function examineShardIndex(
     report(
       path,
       'shard-tensor',
-      `${absent.length} tensors are not in the listed part, for example ${JSON.stringify(absent[0])}`,
+      `${counted(absent.length, 'tensor')} missing from the listed part, for example ${JSON.stringify(absent[0])}`,
     );
   if (missing.size > 0 || absent.length > 0 || found.total === undefined) return;
   const shards = [...new Set(found.map.values())].map(
@@ -55,7 +56,7 @@ export function examineShardIndex(
     report(
       path,
       'shard-total',
-      `the index states ${found.total} bytes, but the tensors have ${total}`,
+      `the index states ${counted(found.total, 'byte')}, but the tensors have ${total}`,
     );
 }
 
@@ -67,7 +68,11 @@ export function examineNumbered(weights: ReadonlyMap<string, Weights>, report: F
     const [, stem, number = '', total = '', extension] = NUMBERED.exec(path) ?? [];
     if (stem === undefined) {
       if (split > 1)
-        report(path, 'shard-missing', `one of ${split} parts, but its name has no part number`);
+        report(
+          path,
+          'shard-missing',
+          `one of ${counted(split, 'part')}, but its name has no part number`,
+        );
       continue;
     }
     const count = Number(total);
@@ -75,7 +80,7 @@ export function examineNumbered(weights: ReadonlyMap<string, Weights>, report: F
       report(
         path,
         'shard-index',
-        `${count} parts according to its name, but ${split} according to split.count`,
+        `${counted(count, 'part')} according to its name, but ${split} according to split.count`,
       );
     const place = gguf?.numbers.get('split.no');
     if (place !== undefined && Number(place) !== Number(number) - 1)
@@ -94,7 +99,11 @@ export function examineNumbered(weights: ReadonlyMap<string, Weights>, report: F
     for (let each = 1; each <= count && missing.length < MAX_NAMED; each += 1)
       if (!weights.has(nameOf(each))) missing.push(nameOf(each));
     if (missing.length > 0)
-      report(path, 'shard-missing', `one of ${count} parts; not selected: ${missing.join(', ')}`);
+      report(
+        path,
+        'shard-missing',
+        `one of ${counted(count, 'part')}; not selected: ${missing.join(', ')}`,
+      );
     else if (extension === 'gguf') checkSplitTensors(nameOf, count, weights, report);
   }
 }
@@ -117,7 +126,7 @@ function checkSplitTensors(
     report(
       nameOf(1),
       'shard-tensor',
-      `split.tensors.count is ${said}, but the parts have ${tensors} tensors`,
+      `split.tensors.count is ${said}, but the parts have ${counted(tensors, 'tensor')}`,
     );
 }
 

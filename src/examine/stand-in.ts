@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { KIB } from '../core/limits.ts';
 import type { Bytes } from './bytes.ts';
 import { RuleBroken } from './rule-broken.ts';
@@ -70,7 +71,7 @@ export async function checkStandIn(bytes: Bytes, name: string): Promise<void> {
   if (data || OTHER_DATA.test(name)) {
     const page = PAGES.find(([, begins]) => begins.test(head))?.[0];
     if (page !== undefined)
-      throw new RuleBroken('file-error-page', `${page} of ${bytes.size} bytes`);
+      throw new RuleBroken('file-error-page', `${page} of ${counted(bytes.size, 'byte')}`);
   }
   if (WEIGHTS.test(name) && bytes.size < MAX_POINTER_BYTES && MESSAGES.test(head))
     throw new RuleBroken('file-error-page', `the error message of a server: ${line(head)}`);
@@ -84,7 +85,7 @@ function checkPointer(head: string): void {
   const pointer = POINTERS.find(({ begins }) => begins.test(head));
   if (pointer === undefined) return;
   const size = pointer.size?.exec(head)?.[1];
-  const to = size === undefined ? '' : ` to a file of ${size} bytes`;
+  const to = size === undefined ? '' : ` to a file of ${counted(BigInt(size), 'byte')}`;
   throw new RuleBroken('file-pointer', `${pointer.what}${to}, not the file itself`);
 }
 

@@ -1,4 +1,5 @@
 import { crc32, inflateRawSync } from 'node:zlib';
+import { counted } from '../core/amount.ts';
 import { KIB, MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
 import { type Bytes, memoryBytes, sliceBytes } from './bytes.ts';
 import { RuleBroken } from './rule-broken.ts';
@@ -69,7 +70,10 @@ export async function readZip(
     if (each.header < position)
       throw new RuleBroken('archive-bomb', `${shown(each.name)} overlaps another member`);
     if (each.header > position && position === 0)
-      throw new RuleBroken('zip-prefixed', `${each.header} bytes before the first member`);
+      throw new RuleBroken(
+        'zip-prefixed',
+        `${counted(each.header, 'byte')} before the first member`,
+      );
     if (skip(each.name)) {
       entries.push({ ...each, data: Number.NaN });
       position = each.header;
@@ -106,7 +110,7 @@ export async function zipMember(bytes: Bytes, entry: ZipEntry): Promise<Bytes> {
   if (entry.size > MAX_INFLATED_BYTES || entry.packed > MAX_INFLATED_BYTES)
     throw new RuleBroken(
       'archive-too-large',
-      `${shown(entry.name)} decompresses to ${entry.size} bytes`,
+      `${shown(entry.name)} decompresses to ${counted(entry.size, 'byte')}`,
     );
   const content = inflate(await stored.read(0, entry.packed), entry);
   checkCrc(entry, content);
@@ -256,7 +260,7 @@ async function checkLocal(bytes: Bytes, entry: Omit<ZipEntry, 'data'>): Promise<
 function checkRatio(entries: readonly ZipEntry[], size: number): void {
   const unpacked = entries.reduce((sum, each) => sum + each.size, 0);
   if (unpacked > MIB && unpacked > size * MAX_RATIO)
-    throw new RuleBroken('archive-bomb', `${size} bytes that decompress to ${unpacked}`);
+    throw new RuleBroken('archive-bomb', `${counted(size, 'byte')} that decompress to ${unpacked}`);
 }
 
 function shown(name: string): string {

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 /** What a receipt says about its place in the history of its site. */
 export interface HistoryPoint {
   readonly path: string;
@@ -104,7 +105,7 @@ function wentBack(points: readonly HistoryPoint[]): Alarm[] {
     if (longest !== undefined && point.entries < longest.entries && previous === longest)
       alarms.push({
         kind: 'went-back',
-        text: `the receipt of ${point.at} knows ${point.entries} entries of the site's ledger, and the earlier one of ${longest.at} knows ${longest.entries}: the clock or the ledger of the site went back`,
+        text: `the receipt of ${point.at} knows ${counted(point.entries, 'entry', 'entries')} of the site's ledger, and the earlier one of ${longest.at} knows ${longest.entries}: the clock or the ledger of the site went back`,
         first: longest.path,
         second: point.path,
       });

@@ -1,4 +1,5 @@
 import { satisfies } from 'semver';
+import { counted } from '../core/amount.ts';
 import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { readCanonical } from '../format/document.ts';
 import type { FleetSite } from '../format/fleet/fleet-site.ts';
@@ -117,7 +118,7 @@ async function forSite(
   }
   const free = receipt.holds?.free;
   if (free !== undefined && needed > free)
-    obstacles.push(`the site had ${free} bytes free, and needs ${needed}`);
+    obstacles.push(`the site had ${counted(free, 'byte')} free, and needs ${needed}`);
   for (const { name, version, bundle } of releases)
     obstacles.push(
       ...(await blobs.unmet(bundle, receipt, releases)).map((each) => `${name} ${version} ${each}`),

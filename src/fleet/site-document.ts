@@ -1,4 +1,5 @@
 import { readSignature } from '../bundle/bundle-files.ts';
+import { counted } from '../core/amount.ts';
 import { parseCanonical } from '../core/canonical-json.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
@@ -64,7 +65,7 @@ export function certificateIn(base64: string): Certificate {
   if (der.length <= MAX_CERTIFICATE_BYTES) return parseCertificate(der);
   throw new StowageError('certificate-invalid', 'a certificate is too large', {
     expected: `at most ${MAX_CERTIFICATE_BYTES} bytes`,
-    found: `${der.length} bytes`,
+    found: counted(der.length, 'byte'),
     hint: 'ask the site for the document again',
   });
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { counted } from '../core/amount.ts';
 import type { Digest, Sri } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
@@ -157,7 +158,7 @@ function* defectsOf(bundle: Bundle): Iterable<string> {
   const rendered = [...(bundle.charts ?? []), ...(bundle.objects ?? [])];
   const bytes = rendered.reduce((sum, { objects }) => sum + objects.size, 0);
   if (bytes > MAX_OBJECTS_BYTES)
-    yield `the rendered objects have ${bytes} bytes, over ${MAX_OBJECTS_BYTES}`;
+    yield `the rendered objects have ${counted(bytes, 'byte')}, over ${MAX_OBJECTS_BYTES}`;
   if (sizes.size !== bundle.blobs.length) yield 'a blob is listed twice';
   for (const need of blobsNeeded(bundle)) {
     const size = sizes.get(need.digest);

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { type Sri, sriHex, srisFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_BUNDLE_FILES, MAX_CHECKSUMS_BYTES } from '../core/limits.ts';
@@ -28,7 +29,7 @@ export function writeChecksums(files: readonly Checksum[]): Buffer {
  */
 export function readChecksums(bytes: Uint8Array): Checksum[] {
   if (bytes.byteLength > MAX_CHECKSUMS_BYTES) {
-    throw malformed(`at most ${MAX_CHECKSUMS_BYTES} bytes`, `${bytes.byteLength} bytes`);
+    throw malformed(`at most ${MAX_CHECKSUMS_BYTES} bytes`, counted(bytes.byteLength, 'byte'));
   }
   const lines = Buffer.from(bytes).toString('latin1').split('\n');
   if (lines.pop() !== '') throw malformed('a final newline', 'none');

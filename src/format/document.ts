@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { counted } from '../core/amount.ts';
 import { canonicalBytes, type Json, parseCanonical, parseJson } from '../core/canonical-json.ts';
 import { type ErrorCode, StowageError } from '../core/error.ts';
 import { MAX_JSON_DEPTH } from '../core/limits.ts';
@@ -112,7 +113,7 @@ function writable<T>({ code, name, maxBytes }: DocumentKind<T>, bytes: Buffer): 
   if (bytes.byteLength <= maxBytes) return bytes;
   throw new StowageError(code, `${name} would be too large to be read again`, {
     expected: `at most ${maxBytes} bytes`,
-    found: `${bytes.byteLength} bytes`,
+    found: counted(bytes.byteLength, 'byte'),
     hint: 'it was not written; make several smaller releases or bundles of this one',
   });
 }
@@ -212,7 +213,7 @@ export function checkSize<T>(kind: DocumentKind<T>, bytes: Uint8Array): void {
   if (bytes.byteLength <= kind.maxBytes) return;
   throw refuseDocument(kind, `${kind.name} is too large`, {
     expected: `at most ${kind.maxBytes} bytes`,
-    found: `${bytes.byteLength} bytes`,
+    found: counted(bytes.byteLength, 'byte'),
   });
 }
 

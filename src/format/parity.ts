@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { counted } from '../core/amount.ts';
 import {
   CRC_SPAN_BYTES,
   MAX_BUNDLE_FILES,
@@ -78,18 +79,20 @@ export function recoveryShape(
 export function parityDefects({ columns, rows, stripe }: Parity, parts: readonly Part[]): string[] {
   const count = columns.reduce((sum, each) => sum + each, 0);
   if (count !== parts.length)
-    return [`parity: the columns have ${count} parts, but the bundle has ${parts.length}`];
+    return [
+      `parity: the columns have ${counted(count, 'part')}, but the bundle has ${parts.length}`,
+    ];
   const length = Math.max(...columnsOf(columns, parts).map((each) => each.length));
   return rows.flatMap((row, index) => {
     // Counted before the list is made: the sizes are not trusted.
     const expected = Math.ceil(length / stripe);
     if (row.length !== expected)
-      return [`parity: row ${index + 1} has ${row.length} parts instead of ${expected}`];
+      return [`parity: row ${index + 1} has ${counted(row.length, 'part')} instead of ${expected}`];
     const shape = recoveryShape(index, stripe, length);
     return row.flatMap((each, at) => {
       const { path = '', offset, size } = shape[at] ?? {};
       if (each.path === path && each.offset === offset && each.size === size) return [];
-      return [`parity: expected ${path} of ${size} bytes at ${offset}`];
+      return [`parity: expected ${path} of ${counted(size ?? 0, 'byte')} at ${offset}`];
     });
   });
 }

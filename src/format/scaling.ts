@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { counted } from '../core/amount.ts';
 import { fieldsOf, listOf } from '../core/fields.ts';
 import { type Nodes, nodesShape, type ProgramShape } from './nodes.ts';
 
@@ -68,7 +69,7 @@ export function scalingDefects(
   if (typeof disruption === 'number' && typeof replicas === 'number' && disruption >= replicas)
     defects.push({
       path: ['disruption'],
-      message: `expected fewer than the ${replicas === 1 ? 'one replica' : `${replicas} replicas`}, so that one always answers`,
+      message: `expected fewer than the ${replicas === 1 ? 'one replica' : counted(replicas, 'replica')}, so that one always answers`,
     });
   const requests = fieldsOf(service['requests']);
   if (requests['memory'] !== undefined && service['memory'] !== undefined)

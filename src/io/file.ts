@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
 import { chmod, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { counted } from '../core/amount.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
 
 /** The status of a file, folder or link; undefined if there is none. @param absent the errors that mean so */
@@ -104,7 +105,7 @@ async function requireFile(handle: FileHandle, path: string): Promise<{ size: nu
 function oversize(path: string, size: number, maxBytes: number, code: ErrorCode): StowageError {
   return new StowageError(code, `${path} is too large`, {
     expected: `at most ${maxBytes} bytes`,
-    found: `${size} bytes`,
+    found: counted(size, 'byte'),
     hint: 'check that this is the right file',
   });
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { counted } from '../core/amount.ts';
 import { sriFromHex } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, MIB, READ_BUFFER_BYTES } from '../core/limits.ts';
 import { BufferRing } from './buffer-ring.ts';
@@ -56,7 +57,11 @@ function openSource(task: HashTask): number {
   if (status.isFile() && status.size === task.size) return source;
   closeSync(source);
   if (!status.isFile()) throw new PassError('EKIND', task.path, 'not a regular file');
-  throw new PassError('ESIZE', task.path, `${status.size} bytes instead of ${task.size}`);
+  throw new PassError(
+    'ESIZE',
+    task.path,
+    `${counted(status.size, 'byte')} instead of ${task.size}`,
+  );
 }
 
 /** An open source, and the offset of the next piece in it. */

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { counted } from '../core/amount.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_UNKNOWN_BYTES } from '../core/limits.ts';
@@ -98,8 +99,8 @@ function short(expected: Expected, found: number): StowageError {
     'source-unreachable',
     `the download of ${expected.label ?? expected.key} ended early`,
     {
-      expected: `${expected.size} bytes`,
-      found: `${found} bytes`,
+      expected: counted(expected.size ?? 0, 'byte'),
+      found: counted(found, 'byte'),
       hint: 'run the same command again: it resumes where it stopped',
     },
   );

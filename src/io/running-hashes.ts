@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { counted } from '../core/amount.ts';
 import { type Digest, digestFromHex, sriFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { CRC_SPAN_BYTES, DEFAULT_PART_BYTES, MAX_UNKNOWN_BYTES } from '../core/limits.ts';
@@ -132,7 +133,7 @@ export function checkIdentity(expected: Expected, found: Identity, bytes: number
   const { size, digest, check } = expected;
   if (bytes > (size ?? MAX_UNKNOWN_BYTES) || (size !== undefined && bytes < size)) {
     const wanted = size === undefined ? `at most ${MAX_UNKNOWN_BYTES}` : `${size}`;
-    throw mismatch(expected, `${wanted} bytes`, `${bytes} bytes or more`);
+    throw mismatch(expected, `${wanted} bytes`, `${counted(bytes, 'byte')} or more`);
   }
   const sha256 = digestFromHex(found.sha256);
   if (digest !== undefined && digest !== sha256) throw mismatch(expected, digest, sha256);

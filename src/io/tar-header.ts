@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import {
   BLOCK_BYTES,
   decodeHeader,
@@ -65,7 +66,7 @@ export function describeHeader(bytes: Buffer): string {
   const { kind, mode, owner, time } = head;
   const name = JSON.stringify(head.name.slice(0, 100));
   if (kind !== '\0' && kind !== '0') return `${KINDS[kind] ?? `an entry of type ${kind}`}, ${name}`;
-  const amount = head.size === undefined ? 'a size that is not octal' : `${head.size} bytes`;
+  const amount = head.size === undefined ? 'a size that is not octal' : counted(head.size, 'byte');
   return `a file ${name} of ${amount}, mode ${mode}, owner ${owner}, time ${time}`;
 }
 

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { interrupted } from '../core/interrupted.ts';
 import { type Asked, malformed, NoAnswer, unreachable } from './http-error.ts';
 
@@ -42,7 +43,7 @@ export async function* readBody(
       waitedMs += performance.now() - since;
       if (waitedMs >= idleTimeoutMs) {
         if (bytes - fromBytes < (waitedMs / 1000) * MIN_BYTES_PER_SECOND)
-          throw new NoAnswer(`more than ${bytes - fromBytes} bytes`, idleTimeoutMs);
+          throw new NoAnswer(`more than ${counted(bytes - fromBytes, 'byte')}`, idleTimeoutMs);
         waitedMs = 0;
         fromBytes = bytes;
       }
@@ -103,7 +104,7 @@ export function parseRemote(bytes: Uint8Array, asked: Asked): unknown {
   } catch {
     throw malformed(asked, {
       expected: 'JSON',
-      found: `${bytes.byteLength} bytes of something else`,
+      found: `${counted(bytes.byteLength, 'byte')} of something else`,
     });
   }
 }

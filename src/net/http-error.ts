@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { redactUrl } from './address.ts';
 import { LocalAddressError } from './local-address.ts';
@@ -60,7 +61,7 @@ export function isFinal(error: unknown): boolean {
 export function unreachable({ what, url }: Asked, error: unknown, bytes?: number): StowageError {
   const cause = rootOf(error);
   const { found, hint } = explain(cause, url);
-  const when = bytes === undefined ? '' : ` after ${bytes} bytes`;
+  const when = bytes === undefined ? '' : ` after ${counted(bytes, 'byte')}`;
   const denied = cause instanceof ProxyFailure && cause.status === 407;
   return new StowageError(denied ? 'source-denied' : 'source-unreachable', `cannot fetch ${what}`, {
     expected: `an answer from ${redactUrl(url)}`,

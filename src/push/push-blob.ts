@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { counted } from '../core/amount.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { HttpResponse } from '../net/http.ts';
@@ -100,8 +101,8 @@ async function upload(
     if (failures >= TRIES) {
       await blob.check();
       throw new StowageError('registry-refused', `an upload to ${repository} makes no progress`, {
-        expected: `${blob.size} bytes of ${blob.digest}`,
-        found: `${position.offset} bytes after ${TRIES} tries`,
+        expected: `${counted(blob.size, 'byte')} of ${blob.digest}`,
+        found: `${counted(position.offset, 'byte')} after ${TRIES} tries`,
         hint: 'run the same command again: the upload resumes; a smaller --chunk-size may pass a proxy',
       });
     }

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import type { Context } from '../core/event.ts';
@@ -79,7 +80,7 @@ function requireSmall(repositories: readonly PushedRepository[], limit: number |
   const large = repositories.flatMap(({ repository, blobs }) =>
     blobs
       .filter(({ size }) => size > limit)
-      .map(({ digest, size }) => `${repository}: ${digest} has ${size} bytes`),
+      .map(({ digest, size }) => `${repository}: ${digest} has ${counted(size, 'byte')}`),
   );
   if (large.length === 0) return;
   throw new StowageError('registry-refused', 'some blobs are larger than the registry accepts', {

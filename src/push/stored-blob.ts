@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import { counted } from '../core/amount.ts';
 import { type Digest, digestOf, digestOfStream } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../core/limits.ts';
@@ -77,7 +78,7 @@ async function* readFile(
   } catch (cause) {
     throw unreadable(cause, path, digest);
   }
-  if (left > 0) throw damaged(path, `${size} bytes`, `${end - left} bytes`);
+  if (left > 0) throw damaged(path, counted(size, 'byte'), counted(end - left, 'byte'));
 }
 
 async function requireIntact(blob: SizedBlob, pathOf: BlobPath): Promise<void> {

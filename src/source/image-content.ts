@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { counted } from '../core/amount.ts';
 import { canonicalBytes } from '../core/canonical-json.ts';
 import { type Digest, digestHex, digestOf, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
@@ -161,7 +162,7 @@ export async function savedContent(
   if (layers.length !== diffs.length || !diffs.every(isDigest))
     throw malformed(asked, {
       expected: 'a digest in the config for each layer',
-      found: `${diffs.length} digests and ${layers.length} layers`,
+      found: `${counted(diffs.length, 'digest')} and ${counted(layers.length, 'layer')}`,
     });
   const blobs = new Map<Digest, LocalBlob>();
   const described: { mediaType: string; digest: Digest; size: number }[] = [];

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { fieldsOf, listOf, textOf } from '../core/fields.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
 import { chartTypes } from '../format/rendered-content.ts';
@@ -41,7 +42,7 @@ export async function resolveChart(
     malformed(asked, { expected, found: seen });
   const blob = (value: unknown, max: number): LockedBlob => {
     const each = readDescriptor(fieldsOf(value), asked);
-    if (each.size > max) throw refused(`at most ${max} bytes`, `${each.size} bytes`);
+    if (each.size > max) throw refused(`at most ${max} bytes`, counted(each.size, 'byte'));
     return each;
   };
   const config = blob(fields['config'], MAX_CONFIG_BYTES);
@@ -58,7 +59,8 @@ export async function resolveChart(
   if (archive === undefined || contents.length > 1 || others.length > 1 || strange !== undefined)
     throw refused(
       'one layer with the chart, and at most one with its signature',
-      strange?.mediaType ?? `${contents.length} charts and ${others.length} signatures`,
+      strange?.mediaType ??
+        `${counted(contents.length, 'chart')} and ${counted(others.length, 'signature')}`,
     );
   return {
     repository: repositoryName(place),

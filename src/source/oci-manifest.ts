@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
@@ -223,7 +224,7 @@ export function uniqueBlobs(blobs: Iterable<LockedLayer>, asked: Asked): LockedL
     else if (seen.size !== size) {
       throw malformed(asked, {
         expected: `one size for ${digest}`,
-        found: `${seen.size} and ${size} bytes`,
+        found: `${seen.size} and ${counted(size, 'byte')}`,
       });
     }
   }

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf, textsOf } from '../core/fields.ts';
@@ -83,7 +84,7 @@ async function oneManifest(
   if (typeof digest !== 'string' || !isDigest(digest)) {
     throw new StowageError('source-unsupported', `${reference} is an index of several manifests`, {
       expected: 'one manifest, or one for linux/amd64',
-      found: `${entries.length} manifests`,
+      found: counted(entries.length, 'manifest'),
       hint: 'name the manifest of the model by its digest, after an @',
     });
   }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { counted } from '../core/amount.ts';
 import { type Digest, digestFromHex, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
@@ -71,7 +72,7 @@ export function createReader(http: Http, client: RegistryClient): Reader {
       if (size > MAX_OCI_MANIFEST_BYTES) {
         throw malformed(request, {
           expected: `at most ${MAX_OCI_MANIFEST_BYTES} bytes`,
-          found: `${size} bytes`,
+          found: counted(size, 'byte'),
         });
       }
       const { bytes } = await client.send(request, place, signal, (each) =>

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
@@ -194,8 +195,8 @@ function imageOf(
 ): { config: LockedBlob; layers: readonly LockedLayer[] } {
   if (document.kind !== 'image' || document.mediaType !== entry.mediaType || size !== entry.size) {
     throw malformed(asked, {
-      expected: `${entry.mediaType} of ${entry.size} bytes, as in its index`,
-      found: `${document.mediaType} of ${size} bytes`,
+      expected: `${entry.mediaType} of ${counted(entry.size, 'byte')}, as in its index`,
+      found: `${document.mediaType} of ${counted(size, 'byte')}`,
     });
   }
   return { config: document.config, layers: document.layers };

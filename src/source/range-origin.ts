@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import type { Http, HttpRequest, HttpResponse } from '../net/http.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
@@ -152,7 +153,7 @@ async function* exactly(
   }
   if (left !== 0) {
     throw malformed(asked, {
-      expected: `the ${bytes} bytes of its Content-Range`,
+      expected: `the ${counted(bytes, 'byte')} of its Content-Range`,
       found: left < 0 ? 'more' : 'fewer',
     });
   }
@@ -162,11 +163,12 @@ function changed(
   { what }: Asked,
   expected: number | undefined,
   found: number | undefined,
-  offset?: number,
+  offset = 0,
 ): StowageError {
   return new StowageError('source-mismatch', `${what} changed during the download`, {
-    expected: expected === undefined ? `at least ${offset} bytes` : `${expected} bytes`,
-    found: found === undefined ? 'another size' : `${found} bytes`,
+    expected:
+      expected === undefined ? `at least ${counted(offset, 'byte')}` : counted(expected, 'byte'),
+    found: found === undefined ? 'another size' : counted(found, 'byte'),
     hint: 'run the same command again; it downloads this file from the start',
   });
 }

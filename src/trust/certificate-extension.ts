@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import type { Der } from './der.ts';
 import { contextTag, derTag } from './der-build.ts';
 import type { DerReader } from './der-read.ts';
@@ -132,5 +133,5 @@ function issuer(value: Der, _critical: boolean, read: DerReader): Partial<Extens
 
 function keyId(bytes: Buffer, read: DerReader): string {
   if (bytes.length > 0 && bytes.length <= MAX_KEY_ID_BYTES) return bytes.toString('hex');
-  throw read.refuse(`a key identifier of ${bytes.length} bytes`);
+  throw read.refuse(`a key identifier of ${counted(bytes.length, 'byte')}`);
 }

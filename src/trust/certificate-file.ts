@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
 import { type Certificate, parseCertificate, refuseCertificate } from './certificate.ts';
 import { decodePem, encodePem } from './pem.ts';
@@ -17,7 +18,8 @@ export function encodeCertificate(certificate: Certificate): string {
  */
 export function decodeCertificates(pemOrDer: Uint8Array): Certificate[] {
   if (pemOrDer[0] === SEQUENCE) return [parseCertificate(pemOrDer)];
-  if (pemOrDer.length > MAX_TRUST_BYTES) throw refuse(`a file of ${pemOrDer.length} bytes`);
+  if (pemOrDer.length > MAX_TRUST_BYTES)
+    throw refuse(`a file of ${counted(pemOrDer.length, 'byte')}`);
   const blocks = decodePem(Buffer.from(pemOrDer).toString('latin1'), refuse);
   if (blocks.length === 0) throw refuse('no certificate');
   return blocks.map((block) => {

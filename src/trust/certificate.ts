@@ -1,4 +1,5 @@
 import { createHash, type KeyObject } from 'node:crypto';
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
 import { type AlgorithmName, algorithmFits, algorithmOf, verifyWith } from './algorithm.ts';
@@ -72,7 +73,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const [version, serial, inner, issuer, validity, subject, spki, extensions] = fields;
   if (version?.bytes.equals(explicit(0, integer(VERSION_3)).bytes) !== true)
     throw read.refuse('a version other than 3');
-  if (fields.length !== 8) throw read.refuse(`a body of ${fields.length} fields`);
+  if (fields.length !== 8) throw read.refuse(`a body of ${counted(fields.length, 'field')}`);
   const [list] = read.members(extensions, constructedTag(3), 'extensions', [1, 1]);
   const { notBefore, notAfter } = readValidity(validity);
   return {
@@ -113,7 +114,7 @@ function readSerial(value: Der | undefined): string {
     return content.toString('hex').replace(/^0+/, '');
   throw read.refuse(
     positive
-      ? `a serial number of ${content.length} bytes`
+      ? `a serial number of ${counted(content.length, 'byte')}`
       : 'a serial number that is not positive',
   );
 }

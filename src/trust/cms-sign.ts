@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_SIGNATURE_CERTIFICATES } from '../core/limits.ts';
 import {
@@ -84,7 +85,7 @@ export function attachSignature(prepared: PreparedSignature, signature: Uint8Arr
   throw invalid(
     'the signature is not for the prepared bytes',
     `a signature by the key of ${prepared.certificate.subject}`,
-    `${signature.length} bytes that its public key does not verify`,
+    `${counted(signature.length, 'byte')} that its public key does not verify`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { MAX_SIGNATURE_BYTES, MAX_SIGNATURE_CERTIFICATES } from '../core/limits.ts';
 import {
   type AlgorithmName,
@@ -119,7 +120,9 @@ function ownCertificate(signer: SignerInfo, certificates: readonly Certificate[]
   );
   const [certificate, another] = own;
   if (certificate !== undefined && another === undefined) return certificate;
-  throw malformed(`${own.length} certificates with the issuer and serial number of the signer`);
+  throw malformed(
+    `${counted(own.length, 'certificate')} with the issuer and serial number of the signer`,
+  );
 }
 
 function allowedAlgorithm(signer: SignerInfo, allowed: ReadonlySet<AlgorithmName>): AlgorithmName {

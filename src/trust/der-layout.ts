@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { MAX_DER_DEPTH } from '../core/limits.ts';
 
 const SEQUENCE = 16;
@@ -27,7 +28,7 @@ export function layoutDefect(bytes: Uint8Array): string | undefined {
     at = header.constructed ? header.start : header.end;
     while (ends.at(-1) === at) ends.pop();
   } while (ends.length > 0);
-  return at === bytes.length ? undefined : `${bytes.length - at} bytes after the end`;
+  return at === bytes.length ? undefined : `${counted(bytes.length - at, 'byte')} after the end`;
 }
 
 function headerAt(bytes: Uint8Array, at: number, limit: number): Header | string {
@@ -39,7 +40,7 @@ function headerAt(bytes: Uint8Array, at: number, limit: number): Header | string
   if (defect !== undefined) return defect;
   if (first === 0x80) return 'an indefinite length, which is BER and not DER';
   const more = Math.max(0, first - 0x80);
-  if (more > 4) return `a length of ${more} bytes`;
+  if (more > 4) return `a length of ${counted(more, 'byte')}`;
   const start = at + 2 + more;
   if (start > limit) return 'cut short';
   let length = more === 0 ? first : 0;

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { type Der, decodeOid, parseDer, type Refuse } from './der.ts';
 import { derTag, time } from './der-build.ts';
 
@@ -36,7 +37,7 @@ export class DerReader {
   ): readonly Der[] {
     const { children } = this.expect(value, tag, what);
     if (children.length >= fewest && children.length <= most) return children;
-    throw this.refuse(`${what} has ${children.length} members`);
+    throw this.refuse(`${what} has ${counted(children.length, 'member')}`);
   }
 
   oid(value: Der | undefined, what: string): string {

@@ -1,4 +1,5 @@
 import forge from 'node-forge';
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { layoutDefect } from './der-layout.ts';
 
@@ -33,7 +34,8 @@ const fromDer = forge.asn1.fromDer as unknown as (
  * @throws the error that `refuse` makes
  */
 export function parseDer(bytes: Uint8Array, maxBytes: number, refuse: Refuse): Der {
-  if (bytes.length > maxBytes) throw refuse(`${bytes.length} bytes, more than ${maxBytes}`);
+  if (bytes.length > maxBytes)
+    throw refuse(`${counted(bytes.length, 'byte')}, more than ${maxBytes}`);
   if (bytes.length === 0) throw refuse('no bytes');
   const defect = layoutDefect(bytes);
   if (defect !== undefined) throw refuse(defect);

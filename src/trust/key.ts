@@ -6,6 +6,7 @@ import {
   pbkdf2Sync,
   randomBytes,
 } from 'node:crypto';
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
 import { type AlgorithmName, unsupported } from './algorithm.ts';
@@ -69,7 +70,10 @@ export function decodePrivateKey(pem: string | Uint8Array, passphrase?: Uint8Arr
 
 function onlyBlock(text: string): { label: string; bytes: Buffer } {
   if (text.length > MAX_CERTIFICATE_BYTES)
-    throw refuse(`a file of ${text.length} characters`, 'give a file that contains only the key');
+    throw refuse(
+      `a file of ${counted(text.length, 'character')}`,
+      'give a file that contains only the key',
+    );
   const blocks = decodePem(text, (defect) => refuse(defect, 'restore the key from its backup'));
   const [block] = blocks;
   if (block === undefined || blocks.length > 1)

@@ -1,5 +1,6 @@
 import { createDecipheriv, createHash, createPublicKey, pbkdf2Sync } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { counted } from '../core/amount.ts';
 import { messageOf } from '../core/error.ts';
 import { type AlgorithmName, allAlgorithms, signWith, verifyWith } from './algorithm.ts';
 import { generateKey, type KeyPair } from './key.ts';
@@ -74,7 +75,7 @@ export function knownAnswers(
 ): readonly KnownAnswer[] {
   return [
     ...hashes.map(([algorithm, message, answer]) =>
-      expectText(algorithm, `published answer for ${message.length} bytes`, answer, () =>
+      expectText(algorithm, `published answer for ${counted(message.length, 'byte')}`, answer, () =>
         hash(algorithm, Buffer.from(message)),
       ),
     ),

@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_SIGNATURES } from '../core/limits.ts';
 import type { Role, RoleName, Trust } from '../format/trust.ts';
@@ -280,7 +281,7 @@ function unmet(
   if (cause !== undefined && causes.length === judged.length) return cause;
   const lacking = missing.length === 0 ? '' : `, and none by ${missing.join(' or ')}`;
   return new StowageError('threshold-unmet', `too few ${name} signatures${lacking}`, {
-    expected: `${role.threshold} keys under ${role.roots.join(' or ')}`,
+    expected: `${counted(role.threshold, 'key')} under ${role.roots.join(' or ')}`,
     found: String(judge.countedKeys.size),
     hint: `have the content signed by more ${name} signers, each with their own key`,
     defects: verdictLines(judged),

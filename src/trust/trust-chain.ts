@@ -1,3 +1,4 @@
+import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { readTrustDocument, type Trust, trustKind } from '../format/trust.ts';
 import { evaluateSignatures } from './policy.ts';
@@ -57,7 +58,7 @@ function follow(trust: Trust, link: TrustLink, now: Date): Trust {
   if (bytes.length > trustKind.maxBytes)
     throw conflict(`trust document ${version} is too large`, {
       expected: `at most ${trustKind.maxBytes} bytes`,
-      found: `${bytes.length} bytes`,
+      found: counted(bytes.length, 'byte'),
       hint: 'do not use it; ask the security officer for the right one',
     });
   // TUF 5.3.4, first half: a threshold of the keys in version N, over bytes that have not been parsed.

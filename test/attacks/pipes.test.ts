@@ -106,7 +106,7 @@ describe('when a stream is not in the format of stowage stream', () => {
     ['an absolute name (attack 81)', bendHeader(text('/etc/passwd\0', 0)), /"\/etc\/passwd"/],
     ['bytes behind the end of a name', bendHeader(text('x', 99)), /a file "blobs/],
     ['a name in the prefix field', bendHeader(text('blobs', 345)), /a file "blobs/],
-    ['another size', bendHeader(text('00000000001', 124)), /of 1 bytes/],
+    ['another size', bendHeader(text('00000000001', 124)), /of 1 byte/],
     [
       'a size in base 256',
       bendHeader((header) => void header.writeUInt8(0x80, 124)),

@@ -135,9 +135,7 @@ describe('when the same weights are selected more than once', () => {
     [
       'consolidated weights',
       { ...shards, 'consolidated.safetensors': 21 },
-      [
-        'consolidated.safetensors: the consolidated weights beside the same weights: 21 bytes (21 B)',
-      ],
+      ['consolidated.safetensors: the consolidated weights beside the same weights: 21 bytes'],
     ],
     [
       'folders and PyTorch weights, each with its bytes',
@@ -148,8 +146,8 @@ describe('when the same weights are selected more than once', () => {
         'pytorch_model.bin': 22,
       },
       [
-        'pytorch_model.bin: the PyTorch weights beside the same weights: 22 bytes (22 B)',
-        'original/consolidated.00.pth: original/ holds the same weights once more: 20 bytes (20 B)',
+        'pytorch_model.bin: the PyTorch weights beside the same weights: 22 bytes',
+        'original/consolidated.00.pth: original/ holds the same weights once more: 20 bytes',
       ],
     ],
     [
@@ -159,7 +157,7 @@ describe('when the same weights are selected more than once', () => {
         'unet/diffusion_pytorch_model.fp16.safetensors': 15,
       },
       [
-        'unet/diffusion_pytorch_model.fp16.safetensors: another precision beside the same weights: 15 bytes (15 B)',
+        'unet/diffusion_pytorch_model.fp16.safetensors: another precision beside the same weights: 15 bytes',
       ],
     ],
     [

@@ -284,7 +284,7 @@ describe('when a channel has a newer release', () => {
     const full = { ...holding(old), holds: { ...holding(old).holds, free: 1 } } as Partial<Receipt>;
     const folder = await fleetWith([receipt(1, old, full)]);
     await promote(folder, young);
-    expect((await nextOf(folder))[0]?.obstacles).toEqual([expect.stringContaining('1 bytes free')]);
+    expect((await nextOf(folder))[0]?.obstacles).toEqual([expect.stringContaining('1 byte free')]);
     const empty = await fleetWith([]);
     expect((await nextOf(empty))[0]?.obstacles).toEqual([expect.stringContaining('no receipt')]);
   });

@@ -124,7 +124,7 @@ describe('when a certificate is outside the profile', () => {
     ],
     [
       'a validity without an end',
-      'the validity has 1 members',
+      'the validity has 1 member',
       { validity: sequence(time(validity.notBefore)) },
     ],
     [
@@ -280,7 +280,7 @@ describe('when a certificate has too many or too few members', () => {
     ],
     [
       'an attribute of a name without value',
-      'the subject has 1 members',
+      'the subject has 1 member',
       named(setOf([sequence(...attribute.slice(0, 1))])),
     ],
     [
@@ -290,7 +290,7 @@ describe('when a certificate has too many or too few members', () => {
     ],
     [
       'a key without bits',
-      'the public key has 1 members',
+      'the public key has 1 member',
       { spki: sequence(sequence(oid(oids.mlDsa87))) },
     ],
     [
@@ -317,7 +317,7 @@ describe('when a certificate has too many or too few members', () => {
     ['17 extensions', 'extensions has 17 members', { extensions: Array(17).fill(constraints) }],
     [
       'an extension without a value',
-      'an extension has 1 members',
+      'an extension has 1 member',
       { extensions: [sequence(oid(oids.keyUsage))] },
     ],
     [

@@ -295,7 +295,7 @@ describe('when a forged file is correct in everything else', () => {
   const signedData = parts[1]?.children ?? [];
 
   it.each<[string, Der]>([
-    ['the message has 1 members', sequence(type)],
+    ['the message has 1 member', sequence(type)],
     ['the message has 3 members', sequence(...parts, nullValue())],
     ['the signed data has 0 members', sequence(type, explicit(0))],
     ['the signed data has 2 members', sequence(type, explicit(0, ...signedData, nullValue()))],
@@ -317,7 +317,7 @@ describe('when a forged file is correct in everything else', () => {
     ],
     [
       'an attribute without values',
-      'a signed attribute has 1 members',
+      'a signed attribute has 1 member',
       { attributes: (each) => order(each, sequence(oid('1.2.3'))) },
     ],
     [

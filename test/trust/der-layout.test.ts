@@ -53,7 +53,7 @@ describe('when tags and lengths are not those of one value', () => {
     ['a child past its parent', '30 03 04 02 00 00', past],
     ['a child whose header runs past its parent', '30 01 04 01 00', 'cut short'],
     ['a child whose length runs past its parent', '30 02 04 81 80', 'cut short'],
-    ['one byte behind', '30 00 00', '1 bytes after the end'],
+    ['one byte behind', '30 00 00', '1 byte after the end'],
     ['a second value behind', '05 00 05 00', '2 bytes after the end'],
     ['a length left open', '30 80 00 00', 'an indefinite length, which is BER and not DER'],
     ['a length of five bytes', '04 85 01 00 00 00 00', 'a length of 5 bytes'],

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { counted } from '../../core/amount.ts';
 import { fieldsOf, textOf } from '../../core/fields.ts';
 import { globMatcher } from '../../examine/glob.ts';
 import { readYamlObject } from '../../format/object-stream.ts';
@@ -37,7 +38,7 @@ async function packFolder(path: string, what: string, work: string): Promise<Buf
   const files = await localTree(path);
   const total = files.reduce((sum, { size }) => sum + size, 0);
   if (total > MAX_CHART_BYTES)
-    throw refusedChart(what, `at most ${MAX_CHART_BYTES} bytes`, `${total} bytes`);
+    throw refusedChart(what, `at most ${MAX_CHART_BYTES} bytes`, counted(total, 'byte'));
   const contents = new Map<string, Buffer>();
   for (const file of files)
     contents.set(file.path, await readBounded(file.absolute, MAX_CHART_BYTES, 'content-refused'));

@@ -1,4 +1,5 @@
 import { resolve as resolvePath } from 'node:path';
+import { counted } from '../../core/amount.ts';
 import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { digestOf } from '../../core/digest.ts';
 import type { Environment } from '../../core/environment.ts';
@@ -167,7 +168,7 @@ function requireSmall(items: readonly RenderedItem[]): void {
   if (bytes <= MAX_OBJECTS_BYTES) return;
   throw new StowageError('content-refused', 'the objects of the release are too large', {
     expected: `at most ${MAX_OBJECTS_BYTES} bytes in all charts and objects`,
-    found: `${bytes} bytes`,
+    found: counted(bytes, 'byte'),
     hint: 'leave objects out with without:, or divide them into several releases',
   });
 }

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { resolve as resolvePath } from 'node:path';
+import { counted } from '../../core/amount.ts';
 import { type Digest, digestOf } from '../../core/digest.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
 import type { SignatureRequirement, SignatureVerdict } from '../../format/upstream.ts';
@@ -60,7 +61,7 @@ function anchorsOf(bytes: Buffer, path: string): PublisherCertificate[] {
     );
   const blocks = decodePem(bytes.toString('latin1'), refused);
   if (blocks.length === 0 || blocks.length > MAX_ANCHORS)
-    throw refused(`${blocks.length} certificates`);
+    throw refused(counted(blocks.length, 'certificate'));
   return blocks.map(({ label, bytes: der }) => {
     if (label !== 'CERTIFICATE') throw refused(`a PEM block ${label}`);
     return parseCertificate(der);

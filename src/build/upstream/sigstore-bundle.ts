@@ -1,3 +1,4 @@
+import { counted } from '../../core/amount.ts';
 import { type Fields, fieldsOf, textOf } from '../../core/fields.ts';
 import { refuse } from './refusal.ts';
 import { parseStrict, strictBase64 } from './strict-json.ts';
@@ -64,7 +65,7 @@ function certificatesOf(material: Fields): Buffer[] {
   const { publicKey, x509CertificateChain, certificate } = material;
   const kinds = [publicKey, x509CertificateChain, certificate].filter((each) => each !== undefined);
   if (kinds.length !== 1)
-    throw wrong('a public key or certificates', `${kinds.length} kinds of identity`);
+    throw wrong('a public key or certificates', `${counted(kinds.length, 'kind')} of identity`);
   if (publicKey !== undefined) return [];
   const chain =
     certificate === undefined

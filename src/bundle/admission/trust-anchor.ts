@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { readTrustDocument, type Trust, trustBytes } from '../../format/trust.ts';
 import { decodeCertificates } from '../../trust/certificate-file.ts';
@@ -33,7 +34,7 @@ export function readTrust(bytes: Buffer, now: Date): GivenTrust {
       'the trust file does not contain exactly one root certificate',
       {
         expected: 'one certificate, or a trust document',
-        found: `${others.length + (root === undefined ? 0 : 1)} certificates`,
+        found: counted(others.length + (root === undefined ? 0 : 1), 'certificate'),
         hint: 'give the root certificate that the security officer gave you',
       },
     );

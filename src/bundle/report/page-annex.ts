@@ -3,7 +3,7 @@ import { kinds } from '../../content/kinds.ts';
 import { foreign, type Html, html } from '../../core/html-text.ts';
 import type { Report } from '../../format/report.ts';
 import type { ReportContents } from '../../format/report-contents.ts';
-import { digest, facts, nothing, number, table } from '../html/html-parts.ts';
+import { amount, digest, facts, nothing, table } from '../html/html-parts.ts';
 import { sheetHtml } from '../html/html-sheet.ts';
 
 /** The annex: contents with their digests, findings, and the program. */
@@ -65,5 +65,5 @@ ${facts([
 function byHand({ sha512, files }: Report['tool']): Html | undefined {
   if (sha512 === undefined) return undefined;
   if (files === undefined) return html`run <code>sha512sum</code> on the program file`;
-  return html`in the program's folder (${foreign(number(files))} files): <code>LC_ALL=C sh -c 'sha512sum *.js' | sha512sum</code>`;
+  return html`in the program's folder (${foreign(amount(files, 'file'))}): <code>LC_ALL=C sh -c 'sha512sum *.js' | sha512sum</code>`;
 }

@@ -86,7 +86,7 @@ function skipped(steps: readonly ReportStep[], readAll: boolean): Unchecked[] {
       ? [
           {
             what: 'the remaining parts',
-            why: `verification stopped after about ${failed.bytes ?? 0} bytes`,
+            why: `verification stopped after about ${counted(failed.bytes ?? 0, 'byte')}`,
           },
         ]
       : []),

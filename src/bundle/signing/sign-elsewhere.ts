@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { momentOf } from '../../format/field.ts';
 import type { SigningRequest } from '../../format/signing-request.ts';
@@ -125,7 +126,7 @@ function notSigned(
     'this is not a valid signature over the prepared bytes',
     {
       expected: `${algorithm} by the key of ${certificate.subject}, serial ${certificate.serial}`,
-      found: `${signature.length} bytes that its public key does not verify`,
+      found: `${counted(signature.length, 'byte')} that its public key does not verify`,
       hint: 'check that the token used the key of this certificate and hashed exactly once: sign the .tbs file with a mechanism that hashes, or its digest with one that does not',
       cause,
     },

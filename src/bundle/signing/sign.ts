@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_SIGNATURES } from '../../core/limits.ts';
 import type { Trust } from '../../format/trust.ts';
@@ -70,7 +71,7 @@ export async function openForSigning(place: string, name: string): Promise<Signa
   if (present.size >= MAX_SIGNATURES)
     throw new StowageError('signature-malformed', 'the bundle cannot have another signature', {
       expected: `at most ${MAX_SIGNATURES}`,
-      found: `${present.size} signatures already`,
+      found: `${counted(present.size, 'signature')} already`,
       hint: 'remove signatures that are not needed',
     });
   const path = join(folders[0] ?? '', 'signatures', file);

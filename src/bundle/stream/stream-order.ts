@@ -1,3 +1,4 @@
+import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { allParts, type Bundle } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
@@ -45,7 +46,7 @@ export function streamRefused(expected: string, found: string): StowageError {
 export function streamEnded(expected: string, offset: number): StowageError {
   return new StowageError('stream-ended', 'the stream ended too early', {
     expected,
-    found: `end of stream after ${offset} bytes`,
+    found: `end of stream after ${counted(offset, 'byte')}`,
     hint: 'find out why the sending side stopped, then stream the bundle again; finished parts are not written again',
   });
 }

@@ -118,7 +118,7 @@ async function writeFile(
   try {
     const { size } = await handle.stat();
     if (size !== (entry.size ?? size))
-      throw damaged(path, bundle, `${entry.size} bytes`, `${size} bytes`);
+      throw damaged(path, bundle, counted(entry.size ?? 0, 'byte'), counted(size, 'byte'));
     const hash = size < THREADED_FROM_BYTES ? hashHere() : pool.hash();
     const requireIntact = async (): Promise<void> => {
       const found = await hash.finish();
@@ -131,7 +131,7 @@ async function writeFile(
       const bytes = (await blocks.next()).subarray(0, Math.min(CRC_SPAN_BYTES, size - offset));
       const filled = await fill(handle, bytes, offset, place);
       if (filled < bytes.length)
-        throw damaged(path, bundle, `${size} bytes`, `${offset + filled} bytes`);
+        throw damaged(path, bundle, counted(size, 'byte'), counted(offset + filled, 'byte'));
       offset += bytes.length;
       const hashed = hash.update(bytes);
       if (offset === size) void send(requireIntact);

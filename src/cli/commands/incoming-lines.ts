@@ -1,3 +1,4 @@
+import { counted } from '../../core/amount.ts';
 import { missingInWords, type PartialImport } from '../../site/importing/partial-import.ts';
 
 /** The missing parts of an incomplete import, as lines. */
@@ -5,7 +6,9 @@ export function incomingLines(incoming: PartialImport): string[] {
   const { discs, missing } = incoming;
   const shown = missing.slice(0, 5).map(({ path }) => `    ${path}`);
   return [
-    ...(discs.of === undefined ? [] : [`  ${discs.seen.length} of ${discs.of} discs read`]),
+    ...(discs.of === undefined
+      ? []
+      : [`  ${discs.seen.length} of ${counted(discs.of, 'disc')} read`]),
     `  missing: ${missingInWords(incoming)}`,
     ...shown,
     ...(missing.length > shown.length ? [`    and ${missing.length - shown.length} more`] : []),

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { readSignatures, requireSum } from '../../bundle/bundle-files.ts';
+import { counted } from '../../core/amount.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
@@ -65,7 +66,7 @@ export async function applyPromotion(recorded: Recorded, applying: Applying): Pr
     const needed = (release?.threshold ?? 1) + (role?.threshold ?? 1);
     if (keys.size < needed)
       throw new StowageError('threshold-unmet', 'too few approvals of this promotion', {
-        expected: `${needed} keys, since one key cannot release and approve`,
+        expected: `${counted(needed, 'key')}, since one key cannot release and approve`,
         found: String(keys.size),
         hint: 'have somebody else sign it with stowage fleet sign --role approval',
       });

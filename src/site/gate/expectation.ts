@@ -1,4 +1,5 @@
 import { runInNewContext } from 'node:vm';
+import { counted as amount } from '../../core/amount.ts';
 import type { AcceptancePrompt } from '../../format/acceptance.ts';
 import { jsonSchemaMismatch } from '../../format/json-schema.ts';
 
@@ -34,7 +35,9 @@ export function describeExpectation(expect: Expectation): string {
   if ('jsonSchema' in expect)
     return `is JSON that matches the schema ${JSON.stringify(expect.jsonSchema)}`;
   const { min = 0, max } = expect.tokens;
-  return max === undefined ? `has ${min} tokens or more` : `has ${min} to ${max} tokens`;
+  return max === undefined
+    ? `has ${amount(min, 'token')} or more`
+    : `has ${min} to ${amount(max, 'token')}`;
 }
 
 function compared(expect: Exclude<Expectation, { tokens: unknown }>, text: string): true | string {
@@ -69,7 +72,9 @@ function counted(
   { text, tokens }: PromptAnswer,
 ): true | string {
   if (tokens === undefined) return 'no token count in the response';
-  return tokens >= min && tokens <= max ? true : `${tokens} tokens: ${JSON.stringify(text)}`;
+  return tokens >= min && tokens <= max
+    ? true
+    : `${amount(tokens, 'token')}: ${JSON.stringify(text)}`;
 }
 
 /**

@@ -70,7 +70,7 @@ async function served(
     for (const [digest, size] of blobs) {
       const stored = await site.store.size(digest);
       if (stored !== size)
-        return `blob ${digest} of ${repository} has ${stored ?? 'no'} bytes instead of ${size}`;
+        return `blob ${digest} of ${repository} has ${counted(stored ?? 0, 'byte')} instead of ${size}`;
       seen.set(digest, size);
     }
   }

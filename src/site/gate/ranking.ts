@@ -1,3 +1,4 @@
+import { counted } from '../../core/amount.ts';
 import { oneLine } from '../../core/printable.ts';
 import type { AcceptanceRanking } from '../../format/acceptance.ts';
 import { type Asked, askServer } from './ask-server.ts';
@@ -20,7 +21,7 @@ export function rankingCheck(test: AcceptanceRanking, asked: Asked): ServerCheck
   ].join(' and ');
   const verb = api === 'rerank' ? 'ranks' : 'embeds';
   return {
-    expected: `model ${model} ${verb} ${documents.length} documents${form === '' ? '' : ` with ${form}`}, of which ${quoted(nearest)} is nearest to ${quoted(query)}, within ${withinSeconds} s`,
+    expected: `model ${model} ${verb} ${counted(documents.length, 'document')}${form === '' ? '' : ` with ${form}`}, of which ${quoted(nearest)} is nearest to ${quoted(query)}, within ${withinSeconds} s`,
     run: api === 'rerank' ? () => rerank(test, asked) : () => embed(test, asked),
   };
 }
@@ -133,7 +134,7 @@ function scoresIn(results: unknown, count: number): Reply<number[]> {
   }
   const ordered = Array.from({ length: count }, (_, index) => scores.get(index));
   if (listed.length !== count || !ordered.every((each) => each !== undefined))
-    return `scores of ${scores.size} documents instead of ${count}`;
+    return `scores of ${counted(scores.size, 'document')} instead of ${count}`;
   return { value: ordered };
 }
 

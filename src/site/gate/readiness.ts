@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatBytes, formatDuration } from '../../core/amount.ts';
+import { counted, formatBytes, formatDuration } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Context } from '../../core/event.ts';
 import { oneLine } from '../../core/printable.ts';
@@ -187,7 +187,7 @@ export function replicasReady({
   replicas,
 }: Pick<ServiceState, 'replicas'>): true | { found: string; answer: string } {
   if (replicas === undefined || replicas.ready >= replicas.wanted) return true;
-  const found = `${replicas.ready} of ${replicas.wanted} replicas ready`;
+  const found = `${replicas.ready} of ${counted(replicas.wanted, 'replica')} ready`;
   return { found, answer: found };
 }
 

@@ -1,6 +1,7 @@
 import { admitMedium } from '../../bundle/admission/admit.ts';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { findDiscs } from '../../bundle/discs.ts';
+import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { momentOf } from '../../format/field.ts';
 import type { Trust } from '../../format/trust.ts';
@@ -153,7 +154,8 @@ export async function importBundle(
 /** The refusal to install an import that lacks parts. */
 export function incomplete(partial: PartialImport): StowageError {
   const { bundle, discs } = partial;
-  const seen = discs.of === undefined ? '' : ` (${discs.seen.length} of ${discs.of} discs seen)`;
+  const seen =
+    discs.of === undefined ? '' : ` (${discs.seen.length} of ${counted(discs.of, 'disc')} seen)`;
   return new StowageError(
     'bundle-incomplete',
     `${bundle.name} ${bundle.version} is not complete${seen}`,

@@ -7,6 +7,7 @@ import {
   streamedParts,
   streamRefused,
 } from '../../bundle/stream/stream-order.ts';
+import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import {
   CRC_SPAN_BYTES,
@@ -219,7 +220,7 @@ export class PipeMedium implements ImportMedium {
     if (entry === undefined || entry.path !== path)
       throw streamRefused(path, JSON.stringify(entry?.path));
     if (entry.size > maxBytes)
-      throw streamRefused(`${path} of at most ${maxBytes} bytes`, `${entry.size} bytes`);
+      throw streamRefused(`${path} of at most ${maxBytes} bytes`, counted(entry.size, 'byte'));
     if (!HEAD.test(path) || entry.executable)
       throw streamRefused('a control file', JSON.stringify(path));
     await this.#keep(entry);

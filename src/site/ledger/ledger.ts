@@ -228,7 +228,7 @@ function requireContains(path: string, witness: LedgerHead, digests: readonly st
     path,
     `entry ${witness.number} with digest ${witness.digest.slice(0, 16)}`,
     found === undefined
-      ? `${counted(digests.length, 'entry', 'entries')}`
+      ? counted(digests.length, 'entry', 'entries')
       : `digest ${found.slice(0, 16)}`,
   );
 }

@@ -1,4 +1,4 @@
-import { exactBytes } from '../../core/amount.ts';
+import { counted, exactBytes } from '../../core/amount.ts';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
@@ -107,7 +107,7 @@ function listObject(
   if (Buffer.byteLength(lines) > MAX_LIST_BYTES)
     throw new StowageError('site-invalid', `release ${owner.release} has too many files`, {
       expected: `a list of files of at most ${exactBytes(MAX_LIST_BYTES)}`,
-      found: `${files.length} files`,
+      found: counted(files.length, 'file'),
       hint: 'set kubernetes.weights to image-volume or local in site.yaml, or fill the claim yourself',
     });
   const data = {

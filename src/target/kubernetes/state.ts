@@ -77,7 +77,7 @@ function spanningState(pods: readonly Pod[], count: number): Omit<ServiceState, 
     ({ worker, runningSince }) => worker === true && runningSince === undefined,
   );
   const parts = [
-    `${running.length} of ${count} nodes run it`,
+    `${running.length} of ${counted(count, 'node')} run it`,
     failing === undefined ? '' : podState(failing).detail,
     state.detail,
   ];

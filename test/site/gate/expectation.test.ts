@@ -33,7 +33,7 @@ describe('when an answer is compared with the expectation', () => {
       /: city: /,
     ],
     ['tokens', { tokens: { min: 1, max: 4 } }, 'a', 4, true],
-    ['too few tokens', { tokens: { min: 2 } }, 'a', 1, /^1 tokens: "a"$/],
+    ['too few tokens', { tokens: { min: 2 } }, 'a', 1, /^1 token: "a"$/],
     ['too many tokens', { tokens: { max: 4 } }, 'a', 5, /^5 tokens/],
     ['tokens that nobody counts', { tokens: { min: 0 } }, 'a', undefined, /no token count/],
   ];

@@ -1,4 +1,5 @@
 import { coerce, satisfies } from 'semver';
+import { counted } from '../../../core/amount.ts';
 import { fieldsOf, textOf } from '../../../core/fields.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../../core/limits.ts';
 import type { Constraint } from '../../../format/plan.ts';
@@ -45,7 +46,7 @@ function unpacked(types: readonly string[], facts: EngineFacts, image: string): 
           {
             rule: 'layers',
             satisfied: most === undefined || types.length <= most,
-            needs: `an engine that stacks the ${types.length} layers of ${image}`,
+            needs: `an engine that stacks the ${counted(types.length, 'layer')} of ${image}`,
             found: most === undefined ? found : `${found}, which stacks ${most}`,
           },
         ]

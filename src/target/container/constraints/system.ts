@@ -1,4 +1,5 @@
 import { coerce, satisfies } from 'semver';
+import { counted } from '../../../core/amount.ts';
 import { type Constraint, IGNORED } from '../../../format/plan.ts';
 import { ignoredByHosts } from '../../../format/scaling.ts';
 import { arrivals, hostNeeds, releaseText } from '../../change.ts';
@@ -99,7 +100,7 @@ export function nodes({ change }: Pick<ContainerConstraintInput, 'change'>): Con
               {
                 ...{ rule: 'nodes', satisfied: false },
                 needs: `service ${name} of ${releaseText(release)} on one host`,
-                found: `it needs a cluster: it spans ${spanned.count} nodes`,
+                found: `it needs a cluster: it spans ${counted(spanned.count, 'node')}`,
               },
             ],
       ),

@@ -1,4 +1,4 @@
-import { formatBytes } from '../../../core/amount.ts';
+import { counted, formatBytes } from '../../../core/amount.ts';
 import { fieldsOf } from '../../../core/fields.ts';
 import { oneLine } from '../../../core/printable.ts';
 import type {
@@ -57,7 +57,10 @@ export async function capacity(input: ClusterConstraintInput): Promise<Constrain
     );
   return starting.map((each) => {
     const { replicas, apart } = demandOf(each.deployed.deployment);
-    const several = apart === true ? `${replicas} nodes with room` : `room for ${replicas} pods`;
+    const several =
+      apart === true
+        ? `${counted(replicas, 'node')} with room`
+        : `room for ${counted(replicas, 'pod')}`;
     const room = replicas === 1 ? 'a node with room' : several;
     return {
       rule: 'capacity',
@@ -119,7 +122,7 @@ async function roomFor(
   if (demand.apart === true && possible.length < demand.replicas)
     return {
       satisfied: false,
-      found: `${possible.length} of ${nodes.length} nodes may run it and have ${wanted}, and each of its ${demand.replicas} pods needs a node of its own`,
+      found: `${possible.length} of ${counted(nodes.length, 'node')} may run it and have ${wanted}, and each of its ${counted(demand.replicas, 'pod')} needs a node of its own`,
     };
   const missing = demand.spread.find((key) =>
     possible.every(({ labels: { [key]: value } }) => value === undefined),
@@ -127,7 +130,7 @@ async function roomFor(
   if (missing !== undefined)
     return {
       satisfied: false,
-      found: `none of ${possible.length} nodes that may run it has the label ${missing}, over which its replicas are spread`,
+      found: `none of ${counted(possible.length, 'node')} that may run it has the label ${missing}, over which its replicas are spread`,
     };
   try {
     const placed = await packing.place(demand, possible);
@@ -140,16 +143,17 @@ async function roomFor(
         found:
           alone === true
             ? 'room once its predecessor stopped'
-            : `${possible.length} of ${nodes.length} nodes may run it`,
+            : `${possible.length} of ${counted(nodes.length, 'node')} may run it`,
       };
     if (placed === 'unknown')
       return { satisfied: true, found: 'not known: there are too many nodes to count their pods' };
-    const count = demand.replicas === 1 ? 'none has' : `they do not have ${demand.replicas} times`;
+    const count =
+      demand.replicas === 1 ? 'none has' : `they do not have ${counted(demand.replicas, 'time')}`;
     return {
       satisfied: false,
       found: (await packing.hasRoomAlone(demand, possible))
         ? `it may not fit: there is room for it alone, but not beside the other services that start`
-        : `${possible.length} of ${nodes.length} nodes are large enough, but ${count} ${wanted} free`,
+        : `${possible.length} of ${counted(nodes.length, 'node')} are large enough, but ${count} ${wanted} free`,
     };
   } catch (error) {
     if (isForbidden(error))
@@ -171,7 +175,8 @@ function excludedText(deployment: KubernetesObject, nodes: readonly ClusterNode[
   const shown = reasons.slice(0, MAX_REASONS).map(([reason, count]) => `${count} ${reason}`);
   const rest = reasons.slice(MAX_REASONS).reduce((sum, [, count]) => sum + count, 0);
   const all = [...shown, ...(rest === 0 ? [] : [`${rest} for other reasons`])].join(', ');
-  const none = nodes.length === 1 ? 'the only node cannot' : `none of ${nodes.length} nodes can`;
+  const none =
+    nodes.length === 1 ? 'the only node cannot' : `none of ${counted(nodes.length, 'node')} can`;
   return oneLine(`${none} run it: ${all}`, MAX_TEXT);
 }
 

@@ -1,4 +1,4 @@
-import { formatBytes } from '../../../core/amount.ts';
+import { counted, formatBytes } from '../../../core/amount.ts';
 import { StowageError } from '../../../core/error.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { Constraint } from '../../../format/plan.ts';
@@ -24,7 +24,7 @@ export async function nodeDisk(input: ClusterConstraintInput): Promise<Constrain
     for (const { name, deployment } of clusterWorkload(release)?.services ?? []) {
       const bytes = await bytesOf(bundle, imagesOf(deployment), store);
       const { apart, replicas } = demandOf(deployment);
-      const count = apart === true ? `${replicas} nodes` : 'a node';
+      const count = apart === true ? counted(replicas, 'node') : 'a node';
       const needs = `${count} with a disk of ${formatBytes(bytes)} or more for images and models of service ${name} of release ${release.name}, as content and as snapshot`;
       const nodes = await readableNodes(input);
       constraints.push({
@@ -59,11 +59,11 @@ function judge(
   if (large.length < needed && known.length === nodes.length)
     return {
       satisfied: false,
-      found: `${needed > 1 ? `${large.length} of ${needed} nodes have it: ` : ''}the largest of ${nodes.length} nodes has ${largest}`,
+      found: `${needed > 1 ? `${large.length} of ${counted(needed, 'node')} have it: ` : ''}the largest of ${counted(nodes.length, 'node')} has ${largest}`,
     };
   return {
     satisfied: true,
-    found: `${large.length} of ${nodes.length} nodes have it, the largest ${largest}; how much is free is not known`,
+    found: `${large.length} of ${counted(nodes.length, 'node')} have it, the largest ${largest}; how much is free is not known`,
   };
 }
 

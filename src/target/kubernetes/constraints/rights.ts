@@ -1,3 +1,4 @@
+import { counted } from '../../../core/amount.ts';
 import { fieldsOf, listOf } from '../../../core/fields.ts';
 import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
@@ -245,7 +246,7 @@ export async function rights(input: ClusterConstraintInput): Promise<Constraint[
       needs: 'an account that may do what the change needs in the cluster',
       found:
         denied.length === 0
-          ? `${allowed.length} rights`
+          ? counted(allowed.length, 'right')
           : `it may not ${denied.map(rightText).join(', ')}`,
     },
   ];

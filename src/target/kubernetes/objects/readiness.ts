@@ -1,3 +1,4 @@
+import { counted } from '../../../core/amount.ts';
 import { type Fields, fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import type { ReadyWhen } from '../../../format/cluster-content.ts';
 import type { Found } from '../api/cluster.ts';
@@ -67,7 +68,8 @@ const builtin: Readonly<Record<string, Judge>> = {
     const { replicas, updatedReplicas } = fieldsOf(found['status']);
     const before = Number(replicas ?? 0) - Number(updatedReplicas ?? 0);
     // While pods of the previous version remain, the ready ones may be among them.
-    if (!isOutdated(found) && before > 0) return `${before} pods of the previous version remain`;
+    if (!isOutdated(found) && before > 0)
+      return `not yet removed: ${counted(before, 'pod')} of the previous version`;
     return countOf(found, ({ updatedReplicas: updated, readyReplicas }) =>
       Math.min(Number(updated ?? 0), Number(readyReplicas ?? 0)),
     );
@@ -90,7 +92,7 @@ const builtin: Readonly<Record<string, Judge>> = {
     const { type } = fieldsOf(fieldsOf(found['spec'])['updateStrategy']);
     const updated = type === 'OnDelete' ? wanted : Number(status['updatedNumberScheduled'] ?? 0);
     const ready = Math.min(updated, Number(status['numberReady'] ?? 0));
-    return ready >= wanted ? undefined : `${ready} of ${wanted} pods are ready`;
+    return ready >= wanted ? undefined : `${ready} of ${counted(wanted, 'pod')} ready`;
   },
   'batch/Job': (found) => {
     const end = endOfJob(found);
@@ -124,7 +126,7 @@ function countOf(found: Found, ready: (status: Fields) => number): string | unde
   if (isOutdated(found)) return 'not seen by its controller yet';
   const wanted = Number(fieldsOf(found['spec'])['replicas'] ?? 1);
   const count = ready(fieldsOf(found['status']));
-  return count >= wanted ? undefined : `${count} of ${wanted} pods are ready`;
+  return count >= wanted ? undefined : `${count} of ${counted(wanted, 'pod')} ready`;
 }
 
 function isOutdated(found: Found): boolean {

@@ -1,3 +1,4 @@
+import { counted } from '../../../core/amount.ts';
 import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
 import { oneLine } from '../../../core/printable.ts';
@@ -49,7 +50,7 @@ export async function setState(
     if (why !== undefined && placed !== undefined && !(await waitsForPod(api, found, signal)))
       reasons.push(`${placedText(placed)}: ${why}`);
   }
-  const counts = `${mine.length} of ${set.objects.length} objects`;
+  const counts = `${mine.length} of ${counted(set.objects.length, 'object')}`;
   const more = reasons.length - MAX_REASONS;
   return {
     state: reasons.length === 0 ? 'running' : 'stopped',

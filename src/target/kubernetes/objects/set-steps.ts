@@ -1,3 +1,4 @@
+import { counted } from '../../../core/amount.ts';
 import type { DeployedRelease } from '../../../format/generation.ts';
 import type { KubernetesSet } from '../../../format/kubernetes.ts';
 import type { Change } from '../../change.ts';
@@ -97,7 +98,7 @@ function leftText(set: KubernetesSet): string {
 }
 
 function objectsText({ objects }: KubernetesSet): string {
-  return objects.length === 1 ? '1 object' : `${objects.length} objects`;
+  return objects.length === 1 ? '1 object' : counted(objects.length, 'object');
 }
 
 function keyOf(

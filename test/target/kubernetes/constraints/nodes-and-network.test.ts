@@ -20,8 +20,8 @@ const node = (disk: object): object => ({
 describe('when images and models need disk on a node', () => {
   // The model has 8 bytes, which a node stores twice; the manifest of the image lists no layers.
   it.each([
-    ['one byte too small', [node({ 'ephemeral-storage': '15' })], false, /^the largest of 1 nodes/],
-    ['just large enough', [node({ 'ephemeral-storage': '16' })], true, /^1 of 1 nodes have it/],
+    ['one byte too small', [node({ 'ephemeral-storage': '15' })], false, /^the largest of 1 node/],
+    ['just large enough', [node({ 'ephemeral-storage': '16' })], true, /^1 of 1 node have it/],
     ['unknown', [node({})], true, /^not known: the nodes do not report/],
     ['of no node', [], true, /^not known: no node/],
   ] as const)('judges a disk that is %s', async (_, nodes, satisfied, text) => {

@@ -138,7 +138,7 @@ describe('when a service spans several nodes', () => {
   it.each([
     ['each of which has room', [2, 2], true, /^2 of 2 nodes may run it$/],
     ['one of which is too small', [4, 1], false, /^1 of 2 nodes .* a node of its own$/],
-    ['and there is one with room for all', [4], false, /^1 of 1 nodes .* a node of its own$/],
+    ['and there is one with room for all', [4], false, /^1 of 1 node .* a node of its own$/],
   ])('needs nodes, %s', async (_, gpus, satisfied, words) => {
     const nodes = gpus.map((count, index) => {
       const made = node({ 'nvidia.com/gpu': String(count) });
@@ -260,7 +260,7 @@ describe('when a service needs room', () => {
 
   it.each([
     ['nodes with room for all', '', [1, 1, 1], true, /^3 of 3 nodes may run it$/],
-    ['one node with room for all', '', [3], true, /^1 of 1 nodes may run it$/],
+    ['one node with room for all', '', [3], true, /^1 of 1 node may run it$/],
     ['too few GPUs', '', [1, 1], false, /do not have 3 times/],
     ['one node, where they are spread', 'kubernetes.io/hostname', [3], true, /may run it/],
     ['a full node, where they are spread', 'kubernetes.io/hostname', [3, 1], true, /may run it/],
@@ -312,7 +312,7 @@ describe('when a service needs room', () => {
         each.satisfied,
         each.found,
       ]);
-    const fits = [true, '1 of 1 nodes may run it'];
+    const fits = [true, '1 of 1 node may run it'];
     expect(await judged('3')).toEqual([fits, fits]);
     expect(await judged('2')).toEqual([
       [false, expect.stringMatching(/^it may not fit: there is room for it alone/)],

@@ -58,11 +58,11 @@ describe('when objects are judged', () => {
 
   it.each([
     [
-      '1 of 2 pods are ready',
+      '1 of 2 pods ready',
       apps('Deployment', { replicas: 2 }, { replicas: 2, updatedReplicas: 2, readyReplicas: 1 }),
     ],
     [
-      '1 pods of the previous version remain',
+      'not yet removed: 1 pod of the previous version',
       apps('Deployment', { replicas: 1 }, { replicas: 2, updatedReplicas: 1, readyReplicas: 1 }),
     ],
     [
@@ -74,11 +74,11 @@ describe('when objects are judged', () => {
       ),
     ],
     [
-      '1 of 2 pods are ready',
+      '1 of 2 pods ready',
       apps('StatefulSet', { replicas: 2 }, { updatedReplicas: 1, readyReplicas: 2 }),
     ],
     [
-      '0 of 1 pods are ready',
+      '0 of 1 pod ready',
       apps(
         'DaemonSet',
         {},
