@@ -20,6 +20,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   depot: ['core', 'format', 'content', 'io', 'trust'],
   target: ['core', 'format', 'io', 'trust'],
   push: ['core', 'format', 'io', 'net'],
+  remote: ['core', 'format', 'io', 'net', 'push', 'bundle'],
   bundle: ['core', 'format', 'content', 'io', 'trust'],
   site: ['core', 'format', 'content', 'io', 'parity', 'trust', 'depot', 'target', 'bundle'],
   fleet: ['core', 'format', 'io', 'trust', 'bundle'],
@@ -36,6 +37,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
     'build',
     'depot',
     'push',
+    'remote',
     'target',
     'bundle',
     'site',
@@ -192,7 +194,7 @@ describe('when a layer imports', () => {
     expect(cycle(source)?.join(' -> ')).toBeUndefined();
   });
 
-  it.each(['content', 'bundle', 'site', 'target', 'depot', 'trust', 'push'])(
+  it.each(['content', 'bundle', 'site', 'target', 'depot', 'trust', 'push', 'remote'])(
     'never reaches a source from %s',
     (from) => {
       const starts = files.map(({ path }) => path).filter((path) => layer(path) === from);

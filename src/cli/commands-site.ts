@@ -62,9 +62,14 @@ export function addSiteCommands(program: Command, run: Run): void {
         '--accept-age <reason>',
         'accept a bundle that fails only the age check; the reason is recorded in the ledger',
       )
+      .option('--insecure', 'allow plain HTTP for an address of a registry or depot')
+      .addOption(caFile())
       .addOption(root());
   withImportOptions(
-    command('import <bundle...>', 'import and verify a bundle or some of its discs (- for stdin)'),
+    command(
+      'import <bundle...>',
+      'import and verify a bundle or some of its discs (- for stdin; oci:// or https:// address)',
+    ),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
       (await import('./commands/import.ts')).importCommand(places, options, context),
@@ -73,7 +78,7 @@ export function addSiteCommands(program: Command, run: Run): void {
   withImportOptions(
     command(
       'install <bundle...>',
-      'install a bundle (- for stdin) or an imported release; if a check fails, the previous version is restored',
+      'install a bundle (as for import) or an imported release; if a check fails, the previous version is restored',
     )
       .alias('upgrade')
       .option('--dry-run', 'show the plan without importing or changing anything')
@@ -315,6 +320,10 @@ export function addSiteCommands(program: Command, run: Run): void {
       sizeOption,
     )
     .option('--modelcars', 'also push models and files as images (NAME-car)')
+    .option(
+      '--bundle',
+      'push the bundle itself to oci://registry/repository[:tag], for stowage import on other hosts',
+    )
     .option('--insecure', 'allow plain HTTP (always allowed for a registry on this machine)')
     .addOption(caFile())
     .addOption(root())

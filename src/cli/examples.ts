@@ -85,6 +85,8 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage import /media/stick/chat-1.0.0 --trust root.pem',
     'stowage import /media/cdrom',
     'stowage import - < /dev/nst0',
+    'stowage import https://depot.site:5443/chat@1.0.0 --ca-file site-ca.crt',
+    'stowage import oci://registry.site/bundles/chat:1.0.0',
   ],
   install: [
     'stowage install . --trust root.pem',
@@ -132,6 +134,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   push: [
     'stowage push chat registry.site:5000',
     'stowage push chat registry.site:5000 --modelcars --chunk-size 16MiB',
+    'stowage push chat@1.0.0 --bundle oci://registry.site/bundles/chat',
   ],
   'audit verify': ['stowage audit verify'],
   'audit show': ['stowage audit show --json'],

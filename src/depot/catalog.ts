@@ -86,6 +86,16 @@ export interface Installed {
   readonly releases: ReadonlyMap<string, readonly InstalledService[]>;
 }
 
+/** A file of a bundle, and where its bytes are. */
+export interface StoredFile {
+  /** Bytes. */
+  readonly size: number;
+  /** The file on disk that has them, from an offset; `size` is that of the whole file. */
+  readonly source: { readonly path: string; readonly offset: number; readonly size: number };
+  /** The blob that it is a part of. */
+  readonly blob?: Digest;
+}
+
 /** What the depot serves, independent of the layout of the store on disk. */
 export interface Catalog {
   repositories(): readonly CatalogEntry[];
@@ -95,6 +105,8 @@ export interface Catalog {
   releases(): readonly CatalogRelease[];
   /** The releases of the current generation, by id, each with its services; undefined if that cannot be read. */
   installed?(): Promise<Installed | undefined>;
+  /** The files of the bundle of a release, by path, as far as the site keeps them. */
+  bundleFiles?(id: string): Promise<ReadonlyMap<string, StoredFile>>;
   /** The absolute path of a blob or manifest. */
   blobPath(digest: Digest): string;
   /**

@@ -12,11 +12,13 @@ export interface DepotRequest {
 export type Handler = (request: DepotRequest, response: ServerResponse) => Promise<boolean>;
 
 /** The kind of a request, for metrics and the log. */
-export type Route = 'health' | 'hub' | 'metrics' | 'oci' | 'other' | 'page';
+export type Route = 'bundle' | 'file' | 'health' | 'hub' | 'metrics' | 'oci' | 'other' | 'page';
 
 export function routeOf(path: string): Route {
   if (path === '/v2' || path.startsWith('/v2/')) return 'oci';
   if (path.startsWith('/api/') || /\/(?:resolve|raw)\//.test(path)) return 'hub';
   if (path === '/') return 'page';
+  if (path.startsWith('/bundles/')) return 'bundle';
+  if (path.startsWith('/files/')) return 'file';
   return path === '/healthz' ? 'health' : path === '/metrics' ? 'metrics' : 'other';
 }

@@ -17,12 +17,19 @@ export interface ServedFile {
 /** Throws unless an open file has the content that it must have. */
 export type Intact = (handle: FileHandle) => Promise<void>;
 
+/** A file, or a range of it. */
+interface ServedRange {
+  readonly path: string;
+  /** Bytes that are sent of it. */
+  readonly size: number;
+  readonly intact: Intact;
+  /** Where the range begins, and the size that the whole file must have; absent for the whole file. */
+  readonly within?: { readonly offset: number; readonly size: number };
+}
+
 /** Consecutive bytes, some generated and some in files. */
 export interface ServedPieces {
-  readonly pieces: readonly (
-    | { readonly bytes: Buffer }
-    | { readonly path: string; readonly size: number; readonly intact: Intact }
-  )[];
+  readonly pieces: readonly ({ readonly bytes: Buffer } | ServedRange)[];
   readonly etag: string;
   readonly headers: OutgoingHttpHeaders;
 }
@@ -123,16 +130,17 @@ async function pumpIntact(
 
 async function pumpFile(
   response: ServerResponse,
-  piece: { readonly path: string; readonly size: number; readonly intact: Intact },
+  { path, size, intact, within = { offset: 0, size } }: ServedRange,
   first: number,
   last: number,
 ): Promise<void> {
-  const handle = await open(piece.path, 'r');
+  const handle = await open(path, 'r');
   try {
-    if ((await handle.stat()).size !== piece.size)
+    if ((await handle.stat()).size !== within.size)
       throw new Error('a stored blob is not a file of the expected size');
-    await piece.intact(handle);
-    await pumpIntact(handle, response, { first, last }, piece.intact);
+    await intact(handle);
+    const range = { first: within.offset + first, last: within.offset + last };
+    await pumpIntact(handle, response, range, intact);
   } finally {
     await handle.close();
   }

@@ -11,6 +11,7 @@ import { hubApi } from './hub-api.ts';
 import { openListener, type TlsFiles } from './listener.ts';
 import { type Answered, Metrics } from './metrics.ts';
 import { ociApi } from './oci-api.ts';
+import { plainFiles } from './plain-files.ts';
 import { sendBytes, sendJson } from './send.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -54,6 +55,7 @@ export async function startDepot(catalog: Catalog, options: DepotOptions): Promi
   const { address, graceMs = GRACE_MS, now = () => new Date() } = options;
   const handlers = [
     healthOf(metrics, catalog),
+    plainFiles(catalog),
     hubApi(catalog, options.hubPrefix === undefined ? {} : { prefix: options.hubPrefix }),
     ociApi(catalog),
     homePage(catalog),

@@ -128,7 +128,7 @@ export class SiteFolder {
     await removeStaleLocks(this.root, () => false);
     await remove(this.path('.current.tmp'));
     await remove(this.path('bin', '.stowage.partial'));
-    for (const each of ['.piped', '.repair']) await remove(this.path('staging', each));
+    for (const each of ['.piped', '.remote', '.repair']) await remove(this.path('staging', each));
     // A depot that is at work in `store/cars` does without its record, and calculates it again.
     for (const each of ['.', 'keys', 'generations', 'receipts', 'logs', 'store/cars'])
       await removeTemporaries(this.path(each));

@@ -9,6 +9,7 @@ import type {
   CatalogEntry,
   CatalogModel,
   CatalogRelease,
+  StoredFile,
 } from '../../src/depot/catalog.ts';
 
 export const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -19,6 +20,7 @@ export class Store implements Catalog {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'stowage-depot-'));
   readonly entries: CatalogEntry[] = [];
   readonly hubModels: CatalogModel[] = [];
+  readonly bundle: Map<string, StoredFile> = new Map();
 
   add(bytes: Uint8Array | string): Digest {
     const digest = digestFromHex(createHash('sha256').update(bytes).digest('hex'));
@@ -36,6 +38,10 @@ export class Store implements Catalog {
 
   releases(): readonly CatalogRelease[] {
     return [];
+  }
+
+  async bundleFiles(): Promise<ReadonlyMap<string, StoredFile>> {
+    return this.bundle;
   }
 
   blobPath(digest: Digest): string {

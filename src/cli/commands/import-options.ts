@@ -1,13 +1,15 @@
 import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { readId } from '../../bundle/read-index.ts';
+import { isRemoteAddress } from '../../remote/address.ts';
 import type { ImportOptions } from '../../site/importing/import.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import type { CommandContext } from '../command.ts';
 import { confirmFingerprint } from './confirm.ts';
+import type { AccessOptions } from './registry-access.ts';
 import { readTrustFile } from './trust-option.ts';
 
-export interface InstallOptions {
+export interface InstallOptions extends AccessOptions {
   readonly trust?: string;
   readonly fingerprint?: string;
   readonly acceptAge?: string;
@@ -24,7 +26,7 @@ export async function requireBundle(
   places: readonly string[],
   context: CommandContext,
 ): Promise<void> {
-  if (places.includes('-')) return;
+  if (places.includes('-') || places.some(isRemoteAddress)) return;
   for (const folder of await findDiscs(places.map((place) => context.path(place))))
     await readId(folder);
 }

@@ -15,6 +15,7 @@ import type { CommandContext, CommandResult } from '../command.ts';
 import { type InstallOptions, importOptions, requireBundle } from './import-options.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { closePiped, pipedOf } from './piped.ts';
+import { remoteOf } from './remote.ts';
 import { openNewSite, withWithdrawn } from './site.ts';
 
 const OPERATOR_FILE = 'OPERATOR.txt';
@@ -28,7 +29,10 @@ export async function importCommand(
   const opened = await openNewSite(options.root, context);
   await requireBundle(places, context);
   const importing = await importOptions(opened, options, context);
-  const given = pipedOf(places, context) ?? places.map((place) => context.path(place));
+  const given =
+    pipedOf(places, context) ??
+    (await remoteOf(places, options, context)) ??
+    places.map((place) => context.path(place));
   try {
     const imported = await withSite(opened, (ledger) => importMedia(given, ledger, importing));
     const missing = await missingFor(imported, opened);

@@ -1,5 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import { exists } from '../../io/file.ts';
+import { isRemoteAddress } from '../../remote/address.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import { install as installBundle, installImported } from '../../site/applying/install.ts';
 import type { SiteContext } from '../../site/site-context.ts';
@@ -7,6 +8,7 @@ import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { askForDisc } from './disc-prompt.ts';
 import { type InstallOptions, importOptions, requireBundle } from './import-options.ts';
 import { closePiped, pipedOf } from './piped.ts';
+import { remoteOf } from './remote.ts';
 import { changeResult, openNewSite, withWithdrawn } from './site.ts';
 
 /** `NAME` or `NAME@VERSION`: an imported release, unless a folder has that name. */
@@ -32,6 +34,8 @@ export async function install(
       closePiped(piped);
     }
   }
+  const remote = await remoteOf(places, options, context);
+  if (remote !== undefined) return await resultOf(await installBundle(remote, installing), opened);
   let folders = places.map((place) => context.path(place));
   for (;;) {
     try {
@@ -64,8 +68,13 @@ async function planInstall(
   const { plan } = await import('./plan.ts');
   const name = await importedName(places, context);
   if (name !== undefined) return plan(name, given, context);
-  if (places.includes('-'))
-    throw usage('--dry-run needs a release or a folder', 'NAME, NAME@VERSION or a folder', '-');
+  const elsewhere = places.find((each) => each === '-' || isRemoteAddress(each));
+  if (elsewhere !== undefined)
+    throw usage(
+      '--dry-run needs a release or a folder',
+      'NAME, NAME@VERSION or a folder',
+      elsewhere,
+    );
   const { planBundle } = await import('./plan-bundle.ts');
   const folders = places.map((place) => context.path(place));
   return planBundle(folders, options, context);

@@ -26,6 +26,6 @@ export function pipedOf(places: readonly string[], context: CommandContext): Pip
 }
 
 /** Closes a pipe, so that its writer does not block. */
-export function closePiped(given: Piped | readonly string[]): void {
-  if ('destroy' in given) given.destroy();
+export function closePiped(given: object): void {
+  if ('destroy' in given && typeof given.destroy === 'function') given.destroy();
 }

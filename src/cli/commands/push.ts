@@ -5,12 +5,6 @@ import { printableLines } from '../../core/printable.ts';
 import { registryFolder } from '../../core/repository-name.ts';
 import type { Catalog, CatalogEntry } from '../../depot/catalog.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import { createHostTrust } from '../../net/host-trust.ts';
-import { createHttp, waitWarning } from '../../net/http.ts';
-import { readProxies } from '../../net/proxy.ts';
-import { createRegistryClient } from '../../net/registry-client.ts';
-import { createCredentials } from '../../net/registry-credentials.ts';
-import { createTransport } from '../../net/transport.ts';
 import { type Named, repositoryBy } from '../../push/name-rule.ts';
 import { type PushedManifest, type PushedRepository, push as pushAll } from '../../push/push.ts';
 import { createRegistryWriter } from '../../push/registry-writer.ts';
@@ -19,15 +13,15 @@ import { storedBlob, storedManifest } from '../../push/stored-blob.ts';
 import { catalogOf } from '../../site/catalog/catalog.ts';
 import { findRelease } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { type AccessOptions, registryAccess } from './registry-access.ts';
 import { openFolder } from './site.ts';
 
-export interface PushCommandOptions {
+export interface PushCommandOptions extends AccessOptions {
   readonly nameRule: string;
   readonly chunkSize: number;
   readonly maxLayerSize?: number;
   readonly modelcars?: boolean;
-  readonly insecure?: boolean;
-  readonly caFile?: string;
+  readonly bundle?: boolean;
   readonly root?: string;
 }
 
@@ -40,24 +34,14 @@ export async function push(
   options: PushCommandOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
+  if (options.bundle === true)
+    return (await import('./push-bundle.ts')).pushBundle(text, registry, options, context);
   if (!REGISTRY.test(registry))
     throw usage('invalid registry', 'a host and port, such as registry.site:5000', registry);
   const site = await openFolder(options.root, context);
   const { id, bundle } = await findRelease(site, text);
   const catalog = await catalogOf(site, [id]);
-  const { env, home } = context.terminal;
-  const { caFile } = options;
-  const ca = caFile === undefined ? undefined : context.path(caFile);
-  const trust = await createHostTrust({ env, home, caFile: ca });
-  const http = createHttp({
-    transport: createTransport({ proxies: readProxies(env), trust }),
-    onWait: waitWarning(context.emit),
-  });
-  const client = createRegistryClient({
-    ...{ http, credentials: createCredentials(env, home) },
-    insecure: options.insecure === true ? [registry] : [],
-    plainOption: '--insecure',
-  });
+  const { client, http } = await registryAccess(registry, options, context);
   const named = namesOf(bundle, options.modelcars === true);
   const repositories: PushedRepository[] = [];
   for (const [repository, each] of named) {

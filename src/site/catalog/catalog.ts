@@ -11,8 +11,9 @@ import type {
   CatalogModel,
   CatalogRelease,
   Referrer,
+  StoredFile,
 } from '../../depot/catalog.ts';
-import type { Bundle } from '../../format/bundle.ts';
+import { type Bundle, dataParts } from '../../format/bundle.ts';
 import { currentGeneration } from '../generations.ts';
 import {
   listedBlob,
@@ -22,6 +23,7 @@ import {
   refusedRelease,
   uniqueBlobs,
 } from '../release/release.ts';
+import { storedFiles } from '../release/stored-files.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { carEntry, fileCar, modelCar } from './car-entry.ts';
 import { IntactBlobs } from './intact-blobs.ts';
@@ -118,9 +120,25 @@ function catalogFrom(
     repositories: () => merged,
     models: () => models,
     releases: () => releases,
+    bundleFiles: filesOf(site, releases),
     blobPath: (digest) => site.store.path(digest),
     requireIntact: (digest, handle) => intact.require(digest, handle),
     linking: (blob, work) => site.store.linking([blob], work),
+  };
+}
+
+/** Lists the files of each bundle at the first request, and again as long as some are missing. */
+function filesOf(
+  site: SiteFolder,
+  releases: readonly CatalogRelease[],
+): NonNullable<Catalog['bundleFiles']> {
+  const known = new Map<string, ReadonlyMap<string, StoredFile>>();
+  return async (id) => {
+    const release = releases.find((each) => each.id === id);
+    const listed = known.get(id) ?? (release && (await storedFiles(site, release)).files);
+    if (release !== undefined && listed !== undefined)
+      if (dataParts(release.bundle).every(({ path }) => listed.has(path))) known.set(id, listed);
+    return listed ?? new Map();
   };
 }
 

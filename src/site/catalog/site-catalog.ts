@@ -8,6 +8,7 @@ import type {
   CatalogRelease,
   Installed,
   InstalledService,
+  StoredFile,
 } from '../../depot/catalog.ts';
 import type { DeployedRelease } from '../../format/generation.ts';
 import { currentGeneration } from '../generations.ts';
@@ -70,6 +71,10 @@ export class SiteCatalog implements Catalog {
       this.#options.onError(error);
       return undefined;
     }
+  }
+
+  async bundleFiles(id: string): Promise<ReadonlyMap<string, StoredFile>> {
+    return (await this.#current.bundleFiles?.(id)) ?? new Map();
   }
 
   blobPath(digest: Digest): string {

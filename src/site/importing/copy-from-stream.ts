@@ -27,6 +27,8 @@ export interface StreamCopy {
   /** Absent for a part that is only hashed. */
   readonly destination?: PartDestination;
   readonly onBytes: (bytes: number) => void;
+  /** The host that the bytes come from; absent for a pipe. */
+  readonly from?: string;
 }
 
 /** A part that was read from a stream and may still be hashed. */
@@ -86,7 +88,7 @@ export async function copyFromStream(part: Part, copy: StreamCopy): Promise<Stre
 
 async function check(
   part: Part,
-  { bundle, destination, onBytes }: StreamCopy,
+  { bundle, destination, onBytes, from }: StreamCopy,
   sums: Promise<PieceSums>,
   target: WrittenFile | undefined,
 ): Promise<PartFault | undefined> {
@@ -95,7 +97,7 @@ async function check(
     await target?.finish();
     if (found.sha512 === part.sha512) return undefined;
     onBytes(-part.size);
-    return damagedInStream(part, found, bundle);
+    return damagedInStream(part, found, bundle, from);
   } catch (error) {
     throw ioError(
       error,
@@ -106,7 +108,12 @@ async function check(
   }
 }
 
-function damagedInStream(part: Part, found: PieceSums, bundle: Bundle): PartFault {
+function damagedInStream(
+  part: Part,
+  found: PieceSums,
+  bundle: Bundle,
+  from = 'the stream',
+): PartFault {
   const count = Math.ceil(part.size / CRC_SPAN_BYTES);
   const ranges = Array.from({ length: count }, (_, index): ByteRange[] => {
     const [at, offset] = [index * 8, index * CRC_SPAN_BYTES];
@@ -115,14 +122,17 @@ function damagedInStream(part: Part, found: PieceSums, bundle: Bundle): PartFaul
   }).flat();
   const error = new StowageError(
     'part-damaged',
-    `${part.path} is damaged in the stream: ${contentOf(bundle, part)}`,
+    `${part.path} is damaged in ${from}: ${contentOf(bundle, part)}`,
     {
       expected: sriHex(part.sha512),
       found: spotsInWords({ ranges, unreadable: 0, spans: count }),
-      hint: 'stream the bundle again; if it is damaged again, run stowage verify on the sending side',
+      hint:
+        from === 'the stream'
+          ? 'stream the bundle again; if it is damaged again, run stowage verify on the sending side'
+          : 'run the same command again; if it is damaged again, check the storage of that host',
     },
   );
-  return { part, folder: 'the stream', error, ranges, unreadable: false };
+  return { part, folder: from, error, ranges, unreadable: false };
 }
 
 function destinationOf({ path, offset, loose }: PartDestination): Destination {

@@ -68,7 +68,7 @@ class DiscCopier {
     this.#begun += 1;
     for (const { folder, files } of discs) {
       if (!files.has(part.path) || lost.has(folder)) continue;
-      if (staging.keeps(part) && !staging.isSmall(part)) await staging.allocate(part);
+      if (!staging.isSmall(part)) await staging.allocate(part);
       tally.at(partInWords(this.#begun, parts.length, discNamed(folder, discs.length).disc));
       const fault = await this.#copyFrom(folder, part);
       if (fault === undefined) return true;
@@ -83,7 +83,7 @@ class DiscCopier {
     const { admitted, staging, pool, tally } = this.#request;
     const { bundle, discs } = admitted;
     const loose = staging.isSmall(part);
-    const destination = staging.keeps(part) ? { ...staging.place(part), loose } : undefined;
+    const destination = { ...staging.place(part), loose };
     const disc = discNamed(folder, discs.length);
     return examinePart(part, { bundle, folder, ...disc, pool, onBytes: tally.add }, destination);
   }

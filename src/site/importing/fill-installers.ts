@@ -19,8 +19,8 @@ interface FillContext {
 }
 
 /**
- * Takes the installers that the media lack from what the site has: the one for this host from an earlier release, if it is
- * byte for byte the same. Those for other platforms are not kept at a site, so nothing is missing without them.
+ * Takes the installers that the media lack from what the site has: those of an earlier release, if they are byte for byte
+ * the same. Nothing is missing without those for other platforms, which a site only passes on.
  * @throws StowageError `io-failed`, `space-insufficient`, `interrupted`
  */
 export async function fillInstallers(
@@ -29,8 +29,8 @@ export async function fillInstallers(
 ): Promise<void> {
   for (const part of installerParts(admitted.bundle)) {
     if (staging.has(part) || !medium.lacks(part, admitted)) continue;
-    if (!staging.keeps(part)) await staging.keep(part);
-    else if (await copyStored(part, { site, staging, pool })) await staging.keep(part);
+    const copied = await copyStored(part, { site, staging, pool });
+    if (copied || staging.isOptional(part)) await staging.keep(part);
   }
 }
 

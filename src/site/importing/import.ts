@@ -1,6 +1,7 @@
 import { admitMedium } from '../../bundle/admission/admit.ts';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { findDiscs } from '../../bundle/discs.ts';
+import type { RemoteBundle } from '../../bundle/remote-bundle.ts';
 import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { momentOf } from '../../format/field.ts';
@@ -17,6 +18,7 @@ import type { ImportMedium } from './import-medium.ts';
 import { mediumLost } from './lost-disc.ts';
 import { missingInWords, type PartialImport, partialImportOf } from './partial-import.ts';
 import { PipeMedium } from './pipe-medium.ts';
+import { RemoteMedium } from './remote-medium.ts';
 import { discardStaging, type StagingResult, stageMedium } from './stage.ts';
 
 export interface ImportOptions extends SiteContext {
@@ -36,8 +38,8 @@ export interface Imported extends Release {
   readonly damaged: number;
 }
 
-/** Where a bundle is: folders of the bundle or of its discs, or the bytes that `stowage stream` writes. */
-type MediaPlaces = readonly string[] | AsyncIterable<Uint8Array>;
+/** Where a bundle is: folders of the bundle or of its discs, the bytes that `stowage stream` writes, or another host. */
+export type MediaPlaces = readonly string[] | AsyncIterable<Uint8Array> | RemoteBundle;
 
 /**
  * Admits a bundle, stages the parts that its media hold, and records it as accepted once it is complete; running
@@ -66,6 +68,7 @@ async function openMedium(
 ): Promise<ImportMedium> {
   if (Symbol.asyncIterator in places)
     return new PipeMedium(places, site.path('staging', '.piped'), signal);
+  if ('list' in places) return new RemoteMedium(places, site.path('staging', '.remote'), signal);
   return new DiscMedium(await findDiscs(places));
 }
 
@@ -133,7 +136,7 @@ export async function previewImport(
 }
 
 /** As {@link importMedia} takes them, or one folder. */
-export type Places = string | readonly string[] | AsyncIterable<Uint8Array>;
+export type Places = string | MediaPlaces;
 
 /**
  * Imports a bundle that must be complete on the media that were given.

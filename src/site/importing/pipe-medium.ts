@@ -168,7 +168,7 @@ export class PipeMedium implements ImportMedium {
       const next = await this.#nextPart(parts, index);
       for (const { part } of parts.slice(index, next)) {
         this.#absent.add(part.path);
-        if (needed.has(part.path) && staging.keeps(part) && !staging.has(part))
+        if (needed.has(part.path) && !staging.isOptional(part) && !staging.has(part))
           faults.push(absentFault(bundle, part));
       }
       index = next;
@@ -179,7 +179,7 @@ export class PipeMedium implements ImportMedium {
       // Recovery parts follow all others: whether they are needed must be known.
       if (recovery.has(part.path)) await unchecked.settle(0);
       const wanted = needed.has(part.path) || (recovery.has(part.path) && faults.length > 0);
-      const write = wanted && staging.keeps(part) && !staging.has(part);
+      const write = wanted && !staging.has(part);
       const loose = staging.isSmall(part);
       if (write && !loose) await staging.allocate(part);
       const { checked } = await copyFromStream(part, {

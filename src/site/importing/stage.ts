@@ -72,7 +72,7 @@ export async function stage(
  * it matched. Parts that an earlier run finished, and blobs that are in the store, are hashed and not copied again; damaged
  * ones are replaced, in the store and where services see them. What the media lack is taken from the store only after it was hashed
  * in this import, whenever it was hashed before. Missing parts are rebuilt where enough recovery
- * parts exist. The control files and this host's installer of a complete bundle end under `releases/`; those of an
+ * parts exist. The control files and the installers of a complete bundle end under `releases/`; those of an
  * incomplete one wait in staging for the other discs. The staging folder of a complete bundle stays until
  * {@link discardStaging}: until then its acceptance is not recorded.
  * @throws StowageError `space-insufficient` before the first byte or while copying, `io-failed`, `interrupted`,
@@ -214,7 +214,7 @@ async function finish(
   }
   await writeControlFiles(admitted, {
     ...{ place: releaseFolder(site, admitted.id), pool, copies: controlFolder(staging) },
-    ...(staging.installer === undefined ? {} : { installer: staging.installer }),
+    installers: await staging.installers(),
   });
   await replacePlaced(site, admitted, staging.named, emit);
 }
@@ -243,13 +243,13 @@ interface ControlFilesPlace {
   /** A folder that may have copies of them. */
   readonly copies?: string;
   /** Moved beside them. */
-  readonly installer?: string;
+  readonly installers?: readonly string[];
 }
 
 /** Writes what was signed and what describes it, so that the release can be planned without the media. */
 async function writeControlFiles(
   admitted: AdmittedBundle,
-  { place, pool, copies, installer }: ControlFilesPlace,
+  { place, pool, copies, installers = [] }: ControlFilesPlace,
 ): Promise<void> {
   const temporary = `${place}.partial`;
   await remove(temporary);
@@ -257,7 +257,7 @@ async function writeControlFiles(
     await makeFolder(dirname(join(temporary, path)));
     await file.writeTo(join(temporary, path), pool, copies && join(copies, path));
   }
-  if (installer !== undefined) {
+  for (const installer of installers) {
     await makeExecutable(installer);
     await renameIntoPlace(installer, join(temporary, basename(installer)));
   }

@@ -95,10 +95,18 @@ export class Staging {
     return own === undefined ? undefined : join(this.folder, own.path);
   }
 
-  /** Whether a part is written to the site; installers for other platforms are only hashed. */
-  keeps(part: Part): boolean {
-    const other = this.bundle.installers?.some((each) => each.path === part.path);
-    return other !== true || this.installer === join(this.folder, part.path);
+  /** The installers that are in the staging folder: this host's, and those for other platforms that it can pass on. */
+  async installers(): Promise<string[]> {
+    const paths = installerParts(this.bundle).map(({ path }) => join(this.folder, path));
+    const there: string[] = [];
+    for (const path of paths) if (await exists(path)) there.push(path);
+    return there;
+  }
+
+  /** Whether the site can do without a part: an installer for another platform. */
+  isOptional(part: Part): boolean {
+    const installs = this.bundle.installers?.some((each) => each.path === part.path);
+    return installs === true && this.installer !== join(this.folder, part.path);
   }
 
   /** Where a part's bytes are, or will be, at the site. */
@@ -157,9 +165,10 @@ export class Staging {
       this.#damaged += 1;
       emit({ type: 'warning', message: this.#damageMessage(blob, replaced(blob)) });
     }
-    const resumed = [...this.#blobOf, ...this.#others()]
-      .filter(([part, blob]) => this.#journal.has(part) && !this.#isStored(blob))
-      .flatMap(([part]) => (this.keeps(part) ? [part] : []));
+    const resumed: Part[] = [];
+    for (const [part, blob] of [...this.#blobOf, ...this.#others()])
+      if (this.#journal.has(part) && !this.#isStored(blob))
+        if (!this.isOptional(part) || (await exists(this.place(part).path))) resumed.push(part);
     const sizes = [...this.#stored, ...resumed].map(({ size }) => size);
     if (sizes.length === 0) return;
     const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -322,7 +331,7 @@ export class Staging {
         return part === undefined || this.#stored.has(blob) ? [] : [part];
       }),
       ...[...installerParts(this.bundle), ...(this.bundle.parity?.rows.flat() ?? [])].filter(
-        (part) => this.#journal.has(part) && this.keeps(part),
+        (part) => this.#journal.has(part) && !this.isOptional(part),
       ),
     ];
     for (const part of journalled) {
