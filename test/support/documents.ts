@@ -26,6 +26,7 @@ export const typedPages = [
   'manifests/README.md',
   'manifests/MEDIA.md',
   'manifests/FLEET.md',
+  'manifests/HOPS.md',
   'CONTRIBUTING.md',
 ] as const;
 

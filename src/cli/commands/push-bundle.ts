@@ -14,9 +14,16 @@ import { findRelease } from '../../site/release/release.ts';
 import { storedFiles } from '../../site/release/stored-files.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { openBundle } from './open-bundle.ts';
-import type { PushCommandOptions } from './push.ts';
-import { registryAccess } from './registry-access.ts';
+import { type AccessOptions, registryAccess } from './registry-access.ts';
 import { openFolder } from './site.ts';
+
+export interface PushBundleOptions extends AccessOptions {
+  /** Bytes of one upload request. */
+  readonly chunkSize: number;
+  /** Bytes. */
+  readonly maxLayerSize?: number;
+  readonly root?: string;
+}
 
 /** A bundle to push, and where its files are. */
 interface Source {
@@ -34,7 +41,7 @@ interface Source {
 export async function pushBundle(
   text: string,
   to: string,
-  options: PushCommandOptions,
+  options: PushBundleOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   const place = parseRemoteAddress(to);
@@ -85,7 +92,7 @@ function tagFor(version: string): string {
 /** A folder with a bundle, or else an imported release. */
 async function sourceOf(
   text: string,
-  options: PushCommandOptions,
+  options: PushBundleOptions,
   context: CommandContext,
 ): Promise<Source> {
   const folder = context.path(text);

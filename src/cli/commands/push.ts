@@ -13,16 +13,14 @@ import { storedBlob, storedManifest } from '../../push/stored-blob.ts';
 import { catalogOf } from '../../site/catalog/catalog.ts';
 import { findRelease } from '../../site/release/release.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { type AccessOptions, registryAccess } from './registry-access.ts';
+import type { PushBundleOptions } from './push-bundle.ts';
+import { registryAccess } from './registry-access.ts';
 import { openFolder } from './site.ts';
 
-export interface PushCommandOptions extends AccessOptions {
+export interface PushCommandOptions extends PushBundleOptions {
   readonly nameRule: string;
-  readonly chunkSize: number;
-  readonly maxLayerSize?: number;
   readonly modelcars?: boolean;
   readonly bundle?: boolean;
-  readonly root?: string;
 }
 
 const REGISTRY = /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?$/;

@@ -74,16 +74,16 @@ export class RemoteMedium implements ImportMedium {
     await remove(this.#folder);
     await makeFolder(this.#folder, 0o700);
     this.#files = await this.#bundle.list(this.#signal);
-    await this.#fetch('SHA512SUMS', MAX_CHECKSUMS_BYTES);
-    await this.#fetchFolder('signatures/', MAX_SIGNATURES, MAX_SIGNATURE_BYTES);
+    await this.#download('SHA512SUMS', MAX_CHECKSUMS_BYTES);
+    await this.#downloadFolder('signatures/', MAX_SIGNATURES, MAX_SIGNATURE_BYTES);
     // A document and its signatures.
     const files = MAX_TRUST_LINKS * (1 + MAX_SIGNATURES);
-    await this.#fetchFolder('trust/', files, MAX_TRUST_BYTES, MAX_TRUST_FOLDER_BYTES);
+    await this.#downloadFolder('trust/', files, MAX_TRUST_BYTES, MAX_TRUST_FOLDER_BYTES);
   }
 
   /** @throws StowageError `stream-refused`, `part-damaged`, and as the other host does */
   async readIndex(): Promise<void> {
-    await this.#fetch('bundle.json', MAX_INDEX_BYTES);
+    await this.#download('bundle.json', MAX_INDEX_BYTES);
   }
 
   /** @throws StowageError `file-unexpected`, `stream-refused`, `part-damaged`, and as the other host does */
@@ -96,7 +96,7 @@ export class RemoteMedium implements ImportMedium {
       if (listed !== size) throw this.#refused(`${path} of ${listed} bytes`, `${size} bytes`);
     }
     for (const { path } of bundle.control)
-      if (!isTrustFile(path)) await this.#fetch(path, MAX_CONTROL_FILE_BYTES);
+      if (!isTrustFile(path)) await this.#download(path, MAX_CONTROL_FILE_BYTES);
   }
 
   available(parts: readonly Part[], _admitted: AdmittedBundle): Part[] {
@@ -168,7 +168,7 @@ export class RemoteMedium implements ImportMedium {
     return { part, folder: this.#bundle.address, error, ranges: [], unreadable: false };
   }
 
-  async #fetchFolder(
+  async #downloadFolder(
     prefix: string,
     most: number,
     maxBytes: number,
@@ -180,12 +180,12 @@ export class RemoteMedium implements ImportMedium {
       throw this.#refused(`at most ${maxTotal} bytes in ${prefix}`, 'more');
     for (const { path } of files) {
       if (!SIGNED.test(path)) throw this.#refused('a control file', JSON.stringify(path));
-      await this.#fetch(path, maxBytes);
+      await this.#download(path, maxBytes);
     }
   }
 
   /** A file that the host does not have is reported where it is read. */
-  async #fetch(path: string, maxBytes: number): Promise<void> {
+  async #download(path: string, maxBytes: number): Promise<void> {
     const file = this.#files.get(path);
     if (file === undefined) return;
     if (file.size > maxBytes)
