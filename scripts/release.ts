@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { componentsPath } from '../src/format/installer-components.ts';
+import { componentsPath } from '../src/format/installer.ts';
 import { buildDist } from './build/dist.ts';
 import { installerCode } from './installer/code.ts';
 import { NODE_VERSION, platforms } from './installer/platforms.ts';

@@ -17,7 +17,7 @@ import { siteNamed } from '../src/fleet/sites.ts';
 import { fleetStatus } from '../src/fleet/status.ts';
 import { takeDocuments } from '../src/fleet/take.ts';
 import { writeCanonical } from '../src/format/document.ts';
-import { type FleetSite, fleetSiteKind } from '../src/format/fleet/fleet-site.ts';
+import { type FleetSite, fleetSiteKind } from '../src/format/fleet.ts';
 import { throwawayAuthority } from '../src/trust/throwaway.ts';
 import { trustFromRoot } from '../src/trust/trust-root.ts';
 import {

@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { counted } from '../src/core/amount.ts';
+import { counted } from '../src/core/text.ts';
 
 /** Nouns that messages count. */
 const NOUNS =

@@ -3,9 +3,11 @@ import {
   type ErrorEntry,
   errorCodes,
   errorTable,
+  exitStatus,
+  type StatusName,
   type StowageError,
+  statusMeanings,
 } from '../../src/core/error.ts';
-import { exitStatus, type StatusName, statusMeanings } from '../../src/core/exit-status.ts';
 import { Findings } from '../../src/examine/findings.ts';
 import { examineLicense } from '../../src/examine/license.ts';
 

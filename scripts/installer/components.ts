@@ -11,7 +11,7 @@ import {
   type InstallerPackage,
   type InstallerPart,
   installerComponentsKind,
-} from '../../src/format/installer-components.ts';
+} from '../../src/format/installer.ts';
 import { packagesOf } from '../build/notices.ts';
 import { NODE_VERSION, type Platform, platforms } from './platforms.ts';
 import { runtime } from './runtime.ts';

@@ -2,11 +2,10 @@ import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import type { SizedBlob } from '../content/content-kind.ts';
 import { type Common, incrementOf } from '../content/increment.ts';
 import { bundleBlobs, describeAll } from '../content/items.ts';
-import { counted } from '../core/amount.ts';
+import { type Context, Tally } from '../core/context.ts';
 import { type Digest, sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { Context } from '../core/event.ts';
-import { Tally } from '../core/tally.ts';
+import { counted } from '../core/text.ts';
 import {
   type Bundle,
   type BundleBlob,
@@ -18,7 +17,7 @@ import {
 import { writeChecksums } from '../format/checksums.ts';
 import { writeCanonical } from '../format/document.ts';
 import type { Lock } from '../format/lock.ts';
-import type { Parity } from '../format/parity.ts';
+import type { Parity } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { exists, ioError, remove, renameIntoPlace, syncFolder, writeNew } from '../io/file.ts';
 import { makeFolder, makeNewFolder, withParents } from '../io/folder.ts';

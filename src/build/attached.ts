@@ -1,5 +1,5 @@
 import { isSourceError, type StowageError } from '../core/error.ts';
-import { cutTo, printable } from '../core/printable.ts';
+import { cutTo, printable } from '../core/text.ts';
 import type { Finding } from '../format/finding.ts';
 import type { LockedAttachment, LockedBlob, LockedLayer } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';

@@ -1,10 +1,10 @@
 import type { Described } from '../content/artifact.ts';
 import type { BlobFacts } from '../content/bill-entry.ts';
 import { copiedFirst, fromLock } from '../content/items.ts';
-import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { digestHex, sriHex } from '../core/digest.ts';
+import { canonicalBytes, type Json } from '../core/json.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
-import type { DescribedInstaller } from '../format/installer-components.ts';
+import type { DescribedInstaller } from '../format/installer.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedAttachment } from '../format/locked-content.ts';
 import { verifyText } from '../format/verify-text.ts';

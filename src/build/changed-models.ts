@@ -1,13 +1,12 @@
 import { resolve as resolvePath } from 'node:path';
-import { exactBytes } from '../core/amount.ts';
 import { type Digest, digestOf, digestOfStream } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_LICENSE_BYTES } from '../core/limits.ts';
-import { printable } from '../core/printable.ts';
+import { exactBytes, printable } from '../core/text.ts';
 import type { Lock } from '../format/lock.ts';
 import { type LockedModelFile, sourceRead } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
-import { isPathSource } from '../format/model-source.ts';
+import { isPathSource } from '../format/source.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { readIfThere } from '../io/file.ts';
 import type { FoundFile } from '../source/found-model.ts';

@@ -1,9 +1,9 @@
-import { formatBytes } from '../core/amount.ts';
 import { GIB } from '../core/limits.ts';
+import { formatBytes } from '../core/text.ts';
 import type { DerivedSetting } from '../format/derived.ts';
 import type { LockedModel } from '../format/locked-content.ts';
 import type { Manifest } from '../format/manifest.ts';
-import { programsOf } from '../format/nodes.ts';
+import { programsOf } from '../format/placement.ts';
 import type { Service } from '../format/service.ts';
 
 /** Servers whose worker processes exchange tensors through `/dev/shm`, for which the 64 MB of engines are too little. */

@@ -1,6 +1,6 @@
-import { counted, exactBytes } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { CRC_SPAN_BYTES, KIB, MAX_PARITY_COLUMNS, MIB } from '../core/limits.ts';
+import { counted, exactBytes } from '../core/text.ts';
 import { type Bundle, bundleKind, dataParts } from '../format/bundle.ts';
 import { writeCanonical } from '../format/document.ts';
 import type { Part } from '../format/part.ts';

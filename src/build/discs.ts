@@ -1,12 +1,10 @@
 import { chmod, link, lstat, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { type Context, type OnBytes, Tally } from '../core/context.ts';
 import type { Sri } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
-import type { Context } from '../core/event.ts';
-import { type OnBytes, Tally } from '../core/tally.ts';
 import { allParts, type Bundle, dataParts } from '../format/bundle.ts';
-import { discName } from '../format/disc-name.ts';
-import type { Part } from '../format/part.ts';
+import { discName, type Part } from '../format/part.ts';
 import { ioError, remove, renameIntoPlace, syncFolder } from '../io/file.ts';
 import { makeFolder, withParents } from '../io/folder.ts';
 import type { HashTask } from '../io/hash-task.ts';

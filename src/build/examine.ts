@@ -1,7 +1,6 @@
+import { type Emit, Tally } from '../core/context.ts';
 import { digestHex, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { Emit } from '../core/event.ts';
-import { Tally } from '../core/tally.ts';
 import { type Bytes, withFile } from '../examine/bytes.ts';
 import { type Examined, examineLock } from '../examine/examine-lock.ts';
 import {

@@ -1,8 +1,7 @@
+import type { OnBytes } from '../core/context.ts';
 import type { Digest } from '../core/digest.ts';
-import { StowageError } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted, StowageError } from '../core/error.ts';
 import { MIB } from '../core/limits.ts';
-import type { OnBytes } from '../core/tally.ts';
 import type { Incoming, SizedExpected } from '../io/incoming.ts';
 import type { Span } from '../io/spans.ts';
 import { release } from '../net/buffer-pool.ts';

@@ -1,5 +1,5 @@
+import type { OnBytes } from '../core/context.ts';
 import type { Digest } from '../core/digest.ts';
-import type { OnBytes } from '../core/tally.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Origin } from '../source/origin.ts';
 import { fetchInParts, MIN_PARTS_BYTES } from './fetch-parts.ts';

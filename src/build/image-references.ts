@@ -1,8 +1,7 @@
 import { StowageError } from '../core/error.ts';
-import { fieldsOf, listOf } from '../core/fields.ts';
+import { fieldsOf, listOf } from '../core/json.ts';
 import type { Defect } from '../format/defect.ts';
-import { localImageOf } from '../format/image-source.ts';
-import { isRegistrySource } from '../format/model-source.ts';
+import { isRegistrySource, localImageOf } from '../format/source.ts';
 import { referenceIn } from '../source/oci-model.ts';
 import { parseReference } from '../source/reference.ts';
 import { sourcesIn } from './local-paths.ts';

@@ -1,17 +1,17 @@
 import { chmod, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { counted } from '../core/amount.ts';
+import type { Context } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
-import type { Context } from '../core/event.ts';
 import { MAX_INSTALLER_BYTES, MAX_INSTALLER_COMPONENTS_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { readJson } from '../format/document.ts';
-import { installerPath } from '../format/installer.ts';
 import {
   componentsPath,
   type DescribedInstaller,
   type InstallerComponents,
   installerComponentsKind,
-} from '../format/installer-components.ts';
+  installerPath,
+} from '../format/installer.ts';
 import { ioError, readIfThere } from '../io/file.ts';
 import { wholeSums } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';

@@ -1,8 +1,7 @@
 import { posix } from 'node:path';
-import { counted } from '../core/amount.ts';
+import type { OnBytes } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
-import { quoted } from '../core/printable.ts';
-import type { OnBytes } from '../core/tally.ts';
+import { counted, quoted } from '../core/text.ts';
 import type { TarMember } from '../io/tar-members.ts';
 import type { FoundFile, ModelLayer } from '../source/found-model.ts';
 import type { Origin } from '../source/origin.ts';

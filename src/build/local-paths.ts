@@ -1,11 +1,10 @@
 import { realpath } from 'node:fs/promises';
 import { resolve as resolvePath } from 'node:path';
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, listOf } from '../core/fields.ts';
-import { quoted } from '../core/printable.ts';
+import { type Fields, fieldsOf, listOf } from '../core/json.ts';
+import { quoted } from '../core/text.ts';
 import type { Defect } from '../format/defect.ts';
-import { localImageOf } from '../format/image-source.ts';
-import { isPathSource } from '../format/model-source.ts';
+import { isPathSource, localImageOf } from '../format/source.ts';
 import { ioError } from '../io/file.ts';
 
 /**

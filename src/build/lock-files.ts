@@ -1,6 +1,6 @@
+import { Tally } from '../core/context.ts';
 import { type Digest, digestHex } from '../core/digest.ts';
 import { parseSafePath } from '../core/safe-path.ts';
-import { Tally } from '../core/tally.ts';
 import type { LockedModelFile } from '../format/locked-content.ts';
 import { makeFolder } from '../io/folder.ts';
 import { forEachBounded } from '../io/queue.ts';

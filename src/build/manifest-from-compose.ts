@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf, textOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../core/json.ts';
 import { manifestHead, nameFrom, yamlComment, yamlValue } from './manifest-text.ts';
 
 /** Servers by what the name of their image contains, with the port that they listen on. */

@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
-import { fieldsOf, textOf } from '../core/fields.ts';
+import { fieldsOf, textOf } from '../core/json.ts';
+import { counted } from '../core/text.ts';
 import { manifestHead, nameFrom, yamlValue } from './manifest-text.ts';
 
 /** What is known of a model in a local folder. */

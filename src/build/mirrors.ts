@@ -1,6 +1,6 @@
+import type { Emit } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
-import type { Emit } from '../core/event.ts';
-import { quoted } from '../core/printable.ts';
+import { quoted } from '../core/text.ts';
 
 /** Failures of one source that say nothing about the next: it does not answer, lacks the content, or has other content. */
 const OF_ONE_SOURCE: ReadonlySet<string> = new Set([

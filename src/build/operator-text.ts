@@ -1,5 +1,5 @@
-import { exitStatus, type StatusName, statusMeanings } from '../core/exit-status.ts';
-import { fill } from '../core/wrap.ts';
+import { exitStatus, type StatusName, statusMeanings } from '../core/error.ts';
+import { fill } from '../core/text.ts';
 import type { Installer } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
 import { siteText } from '../format/site-text.ts';

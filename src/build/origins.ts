@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { resolve as resolvePath } from 'node:path';
+import type { Environment } from '../core/context.ts';
 import { type Digest, digestHex } from '../core/digest.ts';
-import type { Environment } from '../core/environment.ts';
-import { isStored, localImageOf } from '../format/image-source.ts';
 import type { Lock } from '../format/lock.ts';
 import {
   type LockedBlob,
@@ -12,8 +11,8 @@ import {
   type LockedModelFile,
   sourceRead,
 } from '../format/locked-content.ts';
-import { isPathSource } from '../format/model-source.ts';
 import type { LockedChart } from '../format/rendered-content.ts';
+import { isPathSource, isStored, localImageOf } from '../format/source.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Http } from '../net/http.ts';
 import { foreignLayerOrigin } from '../source/foreign-layer.ts';

@@ -1,11 +1,11 @@
+import type { OnBytes } from '../core/context.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { printable } from '../core/printable.ts';
-import type { OnBytes } from '../core/tally.ts';
-import { isStored, localImageOf } from '../format/image-source.ts';
+import { printable } from '../core/text.ts';
 import type { Lock } from '../format/lock.ts';
 import { type LockedImage, type LockedModel, sourceRead } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
+import { isStored, localImageOf } from '../format/source.ts';
 import type { FileOwner, FoundModel, ModelSourceKind } from '../source/found-model.ts';
 import { openImage } from '../source/local-images.ts';
 import { modelSourceOf } from '../source/model-sources.ts';

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { DEFAULT_PART_BYTES } from '../core/limits.ts';
-import { type Column, columnsOf, type Parity, recoveryShape } from '../format/parity.ts';
-import type { Part } from '../format/part.ts';
+import { type Column, columnsOf, type Parity, type Part, recoveryShape } from '../format/part.ts';
 import type { CodingInput } from '../io/coding-task.ts';
 import { ioError, syncFolder } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';

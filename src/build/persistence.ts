@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StowageError } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted, StowageError } from '../core/error.ts';
 
 const MAX_FAILURES = 4;
 const FIRST_WAIT_MS = 500;

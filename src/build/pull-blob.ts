@@ -1,6 +1,5 @@
+import type { Emit, OnBytes } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
-import type { Emit } from '../core/event.ts';
-import type { OnBytes } from '../core/tally.ts';
 import { sourceRead } from '../format/locked-content.ts';
 import { isMismatch } from '../io/receive-in-order.ts';
 import { fetchBlob } from './fetch.ts';

@@ -1,7 +1,6 @@
-import { counted } from '../core/amount.ts';
+import type { OnBytes } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
-import { quoted } from '../core/printable.ts';
-import type { OnBytes } from '../core/tally.ts';
+import { counted, quoted } from '../core/text.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedModel, LockedModelFile } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';

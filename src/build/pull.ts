@@ -1,9 +1,7 @@
 import { resolve as resolvePath } from 'node:path';
-import { counted, exactBytes } from '../core/amount.ts';
+import { type Context, Tally } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
-import type { Context } from '../core/event.ts';
-import { Tally } from '../core/tally.ts';
-import { isStored, localImageOf } from '../format/image-source.ts';
+import { counted, exactBytes } from '../core/text.ts';
 import type { Lock } from '../format/lock.ts';
 import {
   type LockedFile,
@@ -11,6 +9,7 @@ import {
   type LockedImage,
   sourceRead,
 } from '../format/locked-content.ts';
+import { isStored, localImageOf } from '../format/source.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { makeFolder } from '../io/folder.ts';
 import { forEachBounded } from '../io/queue.ts';

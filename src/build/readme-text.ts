@@ -1,4 +1,4 @@
-import { fill } from '../core/wrap.ts';
+import { fill } from '../core/text.ts';
 import type { Installer } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
 

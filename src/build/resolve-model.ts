@@ -1,12 +1,11 @@
 import { basename, resolve as resolvePath } from 'node:path';
-import { exactBytes } from '../core/amount.ts';
-import { canonicalBytes } from '../core/canonical-json.ts';
+import { Tally } from '../core/context.ts';
 import { type Digest, digestHex, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { fieldsOf, textsOf } from '../core/fields.ts';
+import { canonicalBytes, fieldsOf, textsOf } from '../core/json.ts';
 import { MAX_LICENSE_BYTES, MIB } from '../core/limits.ts';
 import { parseSafePath } from '../core/safe-path.ts';
-import { Tally } from '../core/tally.ts';
+import { exactBytes } from '../core/text.ts';
 import { cardLicenses } from '../examine/license.ts';
 import type { Lock } from '../format/lock.ts';
 import { type LockedModel, type LockedModelFile, sourceRead } from '../format/locked-content.ts';

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { bundleBlobs, describeAll, lockBlobs } from '../content/items.ts';
-import { exactBytes } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { KIB, MIB } from '../core/limits.ts';
+import { exactBytes } from '../core/text.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedFile } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';

@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
-import { quoted } from '../core/printable.ts';
 import { pathCollision, pathDefect } from '../core/safe-path.ts';
+import { quoted } from '../core/text.ts';
 import { hubMatcher } from '../examine/glob.ts';
 import type { ModelSource } from '../format/manifest.ts';
 

@@ -1,4 +1,4 @@
-import type { Emit } from '../core/event.ts';
+import type { Emit } from '../core/context.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { FollowPool } from '../io/follow-pool.ts';
 import { Slots } from '../io/queue.ts';

@@ -5,7 +5,7 @@ import { fromLock } from '../content/items.ts';
 import { digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
-import { oneLine, printable } from '../core/printable.ts';
+import { oneLine, printable } from '../core/text.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedFile } from '../format/locked-content.ts';
 import type { Manifest } from '../format/manifest.ts';

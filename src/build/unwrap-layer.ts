@@ -1,10 +1,9 @@
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { OnBytes } from '../core/context.ts';
 import { type Digest, digestHex } from '../core/digest.ts';
-import { messageOf, StowageError, systemCode } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
-import type { OnBytes } from '../core/tally.ts';
+import { interrupted, messageOf, StowageError, systemCode } from '../core/error.ts';
 import { withFile } from '../examine/bytes.ts';
 import { exists, ioError, remove, writeAtomic } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';

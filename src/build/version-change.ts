@@ -1,5 +1,5 @@
-import { canonicalJson, type Json } from '../core/canonical-json.ts';
 import { StowageError } from '../core/error.ts';
+import { canonicalJson, type Json } from '../core/json.ts';
 import type { Finding } from '../format/finding.ts';
 import { type Lock, sealLock } from '../format/lock.ts';
 

@@ -6,9 +6,9 @@ import {
   readManifest,
   type StoredManifest,
 } from '../content/manifest-claims.ts';
-import { counted } from '../core/amount.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import type { Bundle } from '../format/bundle.ts';
 import { readBounded } from '../io/file.ts';
 

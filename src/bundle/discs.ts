@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { systemCode } from '../core/error.ts';
-import { type DiscNumber, parseDiscName } from '../format/disc-name.ts';
+import { type DiscNumber, parseDiscName } from '../format/part.ts';
 import { exists, ioError } from '../io/file.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { fromBundle } from '../content/items.ts';
-import { counted } from '../core/amount.ts';
 import { digestHex, sriHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import type { Bundle, BundleBlob } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 import { ioError } from '../io/file.ts';

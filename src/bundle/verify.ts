@@ -1,6 +1,5 @@
-import { counted } from '../core/amount.ts';
-import type { Context } from '../core/event.ts';
-import { partInWords, Tally } from '../core/tally.ts';
+import { type Context, partInWords, Tally } from '../core/context.ts';
+import { counted } from '../core/text.ts';
 import { allParts } from '../format/bundle.ts';
 import type { Part } from '../format/part.ts';
 import { HashPool } from '../io/hashing.ts';

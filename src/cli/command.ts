@@ -1,8 +1,7 @@
 import { join, resolve } from 'node:path';
-import { StowageError } from '../core/error.ts';
-import type { Context } from '../core/event.ts';
-import type { ExitStatus } from '../core/exit-status.ts';
-import { oneLine } from '../core/printable.ts';
+import type { Context } from '../core/context.ts';
+import { type ExitStatus, StowageError } from '../core/error.ts';
+import { oneLine } from '../core/text.ts';
 import type { LedgerUser } from '../format/ledger.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,6 +1,6 @@
 import { Argument, type Command, Help } from 'commander';
-import { nearest } from '../core/nearest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
+import { nearest } from '../core/text.ts';
 import { type CommandContext, type CommandResult, usage } from './command.ts';
 import { aliasesOf, pathOf, visibleCommands } from './command-tree.ts';
 import type { Shell } from './commands/completion.ts';

@@ -1,4 +1,4 @@
-import { counted } from '../core/amount.ts';
+import { counted } from '../core/text.ts';
 import { explanations } from '../examine/explain.ts';
 import type { Finding, Severity } from '../format/finding.ts';
 

@@ -1,4 +1,4 @@
-import { printableJson } from '../core/printable.ts';
+import { printableJson } from '../core/text.ts';
 import type { Progress } from './progress-words.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,6 +1,5 @@
-import { formatBytes } from '../core/amount.ts';
-import type { StowageEvent } from '../core/event.ts';
-import { printableLines } from '../core/printable.ts';
+import type { StowageEvent } from '../core/context.ts';
+import { formatBytes, printableLines } from '../core/text.ts';
 import { formatSeconds } from './units.ts';
 
 export type ProgressEvent = Extract<StowageEvent, { type: 'progress' }>;

@@ -1,5 +1,6 @@
-import ora, { type Ora } from 'ora';
-import { printableLines } from '../core/printable.ts';
+import type { Ora } from 'ora';
+import ora from 'ora';
+import { printableLines } from '../core/text.ts';
 import type { Meter, Reading } from './meter.ts';
 import { type Progress, stepText, warn } from './progress-words.ts';
 import type { Screen, Terminal } from './terminal.ts';

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../core/fingerprint.ts';
+import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../core/text.ts';
 import type { AlgorithmName } from '../format/trust.ts';
 import type { CommandContext, CommandResult } from './command.ts';
 import { visibleCommands } from './command-tree.ts';

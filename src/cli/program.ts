@@ -1,7 +1,6 @@
 import { type Argument, Command, CommanderError, Help, Option } from 'commander';
-import { nearest } from '../core/nearest.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
-import { wrap } from '../core/wrap.ts';
+import { nearest, wrap } from '../core/text.ts';
 import { usage } from './command.ts';
 import { pathOf, visibleCommands } from './command-tree.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';

@@ -1,5 +1,5 @@
-import type { Emit, StowageEvent } from '../core/event.ts';
-import { printableLines } from '../core/printable.ts';
+import type { Emit, StowageEvent } from '../core/context.ts';
+import { printableLines } from '../core/text.ts';
 import { columnsOf, type Screen } from './terminal.ts';
 import { wrapLines } from './wrap.ts';
 

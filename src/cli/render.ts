@@ -1,6 +1,5 @@
-import { StowageError, systemCode } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
-import { printableJson, printableLines } from '../core/printable.ts';
+import { interrupted, StowageError, systemCode } from '../core/error.ts';
+import { printableJson, printableLines } from '../core/text.ts';
 import type { CommandResult } from './command.ts';
 import { jsonProgress } from './json-progress.ts';
 import { Meter } from './meter.ts';

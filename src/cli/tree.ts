@@ -1,5 +1,5 @@
 import type { Branch } from '../content/branches.ts';
-import { formatBytes, formatNumber } from '../core/amount.ts';
+import { formatBytes, formatNumber } from '../core/text.ts';
 
 /** Lines shown of a list that is cut. */
 const SHOWN = 16;

@@ -1,4 +1,4 @@
-import { wrap } from '../core/wrap.ts';
+import { wrap } from '../core/text.ts';
 
 /** Starts of lines whose further lines are indented below their text. */
 const LABEL = /^(?: *(?:expected: |found: {4}|hint: |- )| +)/;

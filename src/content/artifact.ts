@@ -1,5 +1,5 @@
-import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
+import { canonicalBytes, type Json } from '../core/json.ts';
 import type { LockedAttachment, LockedBlob } from '../format/locked-content.ts';
 
 /** The OCI manifest of an item, and the small blobs that Stowage generates for it. */

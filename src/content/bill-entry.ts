@@ -1,5 +1,5 @@
-import type { Json } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
+import type { Json } from '../core/json.ts';
 import type { OperatingSystem, Package } from './package.ts';
 
 /** A package of an image with its purl, and the files that list it. */

@@ -1,5 +1,5 @@
-import { formatBytes } from '../core/amount.ts';
-import { canonicalJson, type Json } from '../core/canonical-json.ts';
+import { canonicalJson, type Json } from '../core/json.ts';
+import { formatBytes } from '../core/text.ts';
 import type { SignatureVerdict } from '../format/upstream.ts';
 import type { Change, Named, NamedChange } from './changes.ts';
 

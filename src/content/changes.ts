@@ -1,4 +1,4 @@
-import { canonicalJson, type Json } from '../core/canonical-json.ts';
+import { canonicalJson, type Json } from '../core/json.ts';
 
 /** A member that differs; `from` or `to` is absent if that side does not have it. */
 export interface Change {

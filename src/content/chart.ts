@@ -1,5 +1,5 @@
-import { formatBytes } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
+import { formatBytes } from '../core/text.ts';
 import type { ChartSource } from '../format/cluster-content.ts';
 import type { LockedAttachment } from '../format/locked-content.ts';
 import { type BundleChart, chartTypes, type LockedChart } from '../format/rendered-content.ts';

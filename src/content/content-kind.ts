@@ -1,5 +1,5 @@
-import type { Json } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
+import type { Json } from '../core/json.ts';
 import type { BundleModel } from '../format/bundled-content.ts';
 import type { LockedAttachment, LockedBlob } from '../format/locked-content.ts';
 import type {

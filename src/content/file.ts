@@ -1,5 +1,5 @@
-import { formatAmount, formatBytes } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
+import { formatAmount, formatBytes } from '../core/text.ts';
 import type { BundleFile } from '../format/bundled-content.ts';
 import type { LockedFile } from '../format/locked-content.ts';
 import type { FileSource } from '../format/manifest.ts';

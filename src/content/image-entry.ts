@@ -1,8 +1,8 @@
-import type { Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
-import { cutTo, printable } from '../core/printable.ts';
-import { localImageOf } from '../format/image-source.ts';
+import type { Json } from '../core/json.ts';
+import { cutTo, printable } from '../core/text.ts';
 import { type LockedImage, sourceRead } from '../format/locked-content.ts';
+import { localImageOf } from '../format/source.ts';
 import type { BillEntry, BlobFacts, FoundPackage } from './bill-entry.ts';
 import { licensesOf } from './licenses.ts';
 

@@ -1,6 +1,6 @@
-import { formatAmount, formatBytes, formatNumber } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
 import { includedTag, isRepositoryName, isTag, registryFolder } from '../core/repository-name.ts';
+import { formatAmount, formatBytes, formatNumber } from '../core/text.ts';
 import type { BundleImage } from '../format/bundled-content.ts';
 import type { LockedImage } from '../format/locked-content.ts';
 import type { ImageSource } from '../format/manifest.ts';

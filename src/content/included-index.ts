@@ -1,5 +1,5 @@
-import { canonicalBytes } from '../core/canonical-json.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
+import { canonicalBytes } from '../core/json.ts';
 import { includedTag, isTag } from '../core/repository-name.ts';
 import type { Served } from './content-kind.ts';
 import type { StoredManifest } from './manifest-claims.ts';

@@ -1,7 +1,7 @@
 import type { Digest, Sri } from '../core/digest.ts';
 import { type Bundle, bundleFiles, totalSize } from '../format/bundle.ts';
 import type { Installer } from '../format/installer.ts';
-import { columnsOf } from '../format/parity.ts';
+import { columnsOf } from '../format/part.ts';
 
 /** A site to which a bundle travels, and what it stores. */
 export interface Receiver {

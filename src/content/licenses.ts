@@ -1,4 +1,4 @@
-import type { Json } from '../core/canonical-json.ts';
+import type { Json } from '../core/json.ts';
 import { word } from './package.ts';
 
 /** SPDX identifiers that are common among models and packages. Other licenses are recorded by name. */

@@ -1,9 +1,8 @@
-import { counted } from '../core/amount.ts';
-import { parseJson } from '../core/canonical-json.ts';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, parseJson, sizeOf, textOf } from '../core/json.ts';
 import { KIB, MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { ManifestClaim } from './content-kind.ts';
 import { fromBundle } from './items.ts';

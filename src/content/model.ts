@@ -1,6 +1,6 @@
-import { counted, formatAmount, formatBytes } from '../core/amount.ts';
-import type { Json } from '../core/canonical-json.ts';
 import { digestHex } from '../core/digest.ts';
+import type { Json } from '../core/json.ts';
+import { counted, formatAmount, formatBytes } from '../core/text.ts';
 import type { BundleModel } from '../format/bundled-content.ts';
 import type { LockedModel } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';

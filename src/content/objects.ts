@@ -1,5 +1,5 @@
-import { formatBytes } from '../core/amount.ts';
 import { digestHex } from '../core/digest.ts';
+import { formatBytes } from '../core/text.ts';
 import type { ObjectsSource } from '../format/cluster-content.ts';
 import type { BundleObjects, LockedObjects } from '../format/rendered-content.ts';
 import type { ReportedObjects } from '../format/report-contents.ts';

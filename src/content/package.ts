@@ -1,4 +1,4 @@
-import { oneLine } from '../core/printable.ts';
+import { oneLine } from '../core/text.ts';
 
 /** A package that a package manager or a build installed in an image. */
 export interface Package {

@@ -1,9 +1,8 @@
-import { formatBytes } from '../core/amount.ts';
-import { fieldsOf } from '../core/fields.ts';
+import { fieldsOf } from '../core/json.ts';
+import { formatBytes } from '../core/text.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
-import { powersOf } from '../format/object-powers.ts';
 import type { Sized } from '../format/rendered-content.ts';
-import type { RenderedObject, RenderedObjects } from '../format/rendered-objects.ts';
+import { powersOf, type RenderedObject, type RenderedObjects } from '../format/rendered-objects.ts';
 import { type Described, describeArtifact, TITLE } from './artifact.ts';
 import { type Branch, differenceBranches, namedChangeBranch } from './branches.ts';
 import {

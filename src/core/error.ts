@@ -1,6 +1,36 @@
-import { type ExitStatus, exitStatus, type StatusName } from './exit-status.ts';
 import { failures } from './failure-table.ts';
 import { refusals } from './refusal-table.ts';
+
+/** Exit statuses of the program: 0 done, and these. */
+export const exitStatus = {
+  failed: 1,
+  usage: 2,
+  rolledBack: 3,
+  blocked: 4,
+  attention: 5,
+  failing: 6,
+  untrusted: 10,
+  locked: 11,
+  unfit: 12,
+  interrupted: 130,
+} as const;
+
+export type StatusName = keyof typeof exitStatus;
+export type ExitStatus = (typeof exitStatus)[StatusName];
+
+/** What each exit status means. */
+export const statusMeanings: Readonly<Record<StatusName, string>> = {
+  failed: 'the command failed',
+  usage: 'an unknown command or option, or an invalid value',
+  rolledBack: 'the new generation failed; the previous one was restored',
+  blocked: 'a check failed: a plan cannot be applied, or a release not promoted',
+  attention: 'stowage status --check: the site, or a site of the fleet, needs attention',
+  failing: 'stowage status --check: a failing or recalled service, or damaged ledger',
+  untrusted: 'the bundle is not trusted: its signatures, content, version or age',
+  locked: 'another command is running',
+  unfit: 'the host does not meet a requirement',
+  interrupted: 'interrupted',
+};
 
 export interface ErrorDetails {
   /** What was expected. */
@@ -97,7 +127,7 @@ const unfit = {
   },
 } as const;
 
-const interrupted = {
+const interruptions = {
   interrupted: {
     cause: 'Ctrl-C or another signal stopped the command',
     remedy: 'run the same command again: it resumes, or undoes what it had begun',
@@ -112,7 +142,7 @@ export type ErrorCode =
   | keyof typeof refusals
   | keyof typeof locked
   | keyof typeof unfit
-  | keyof typeof interrupted;
+  | keyof typeof interruptions;
 
 /** What led to an error, and what to do about it; lower case, no full stop. */
 export interface Explained {
@@ -138,7 +168,7 @@ const byStatus: Readonly<Record<StatusName, Readonly<Partial<Record<ErrorCode, E
   untrusted: refusals,
   locked,
   unfit,
-  interrupted,
+  interrupted: interruptions,
 };
 
 /** The codes of each exit status. */
@@ -175,4 +205,24 @@ export function errorTable(): ErrorEntry[] {
       remedy,
     })),
   );
+}
+
+/** Overrides the default message and hint. */
+export interface Interruption {
+  readonly message?: string;
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** The error for interrupted work: the reason of the signal if that is a StowageError. */
+export function interrupted(
+  signal?: AbortSignal,
+  {
+    message = 'interrupted',
+    hint = 'run the same command again: finished work is kept',
+    cause,
+  }: Interruption = {},
+): StowageError {
+  if (signal?.reason instanceof StowageError) return signal.reason;
+  return new StowageError('interrupted', message, { hint, cause });
 }

@@ -1,4 +1,4 @@
-import { codePoint, INVISIBLE } from './printable.ts';
+import { codePoint, INVISIBLE } from './text.ts';
 
 declare const brand: unique symbol;
 

@@ -1,6 +1,6 @@
 import { StowageError } from './error.ts';
 import { MAX_PATH_BYTES, MAX_PATH_DEPTH, MAX_SEGMENT_BYTES } from './limits.ts';
-import { codePoint, printable, quoted } from './printable.ts';
+import { codePoint, printable, quoted } from './text.ts';
 
 declare const brand: unique symbol;
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DepotAddress, Offer } from '../content/content-kind.ts';
 import { fromBundle } from '../content/items.ts';
-import { formatAmount, formatBytes } from '../core/amount.ts';
 import { foreign, type Html, html } from '../core/html-text.ts';
+import { formatAmount, formatBytes } from '../core/text.ts';
 import type { Catalog, CatalogRelease, Installed } from './catalog.ts';
 import type { Handler } from './handler.ts';
 import { PAGE_STYLE } from './page-style.ts';

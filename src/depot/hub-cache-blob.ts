@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, link, open, rename } from 'node:fs/promises';
-import { counted } from '../core/amount.ts';
 import { digestFromHex } from '../core/digest.ts';
-import { StowageError, systemCode } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted, StowageError, systemCode } from '../core/error.ts';
 import { READ_BUFFER_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { ioError, makeReadOnly, remove, statusOf } from '../io/file.ts';
 import type { HubFile } from './hub-file.ts';
 

@@ -1,5 +1,5 @@
-import { canonicalJson, type Json } from '../core/canonical-json.ts';
 import { StowageError } from '../core/error.ts';
+import { canonicalJson, type Json } from '../core/json.ts';
 import { pathDefect } from '../core/safe-path.ts';
 import type { HubFile, HubRepository, HubRevision } from './hub-file.ts';
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { lstat, readlink, realpath, rename, rmdir, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
-import { counted } from '../core/amount.ts';
 import { systemCode } from '../core/error.ts';
 import { MIB } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { exists, ioError, readIfThere, remove, syncFolder, writeAtomic } from '../io/file.ts';
 import { makeFolder, makeNewFolder } from '../io/folder.ts';
 import { inTheWay, isPlaced } from './hub-cache-blob.ts';

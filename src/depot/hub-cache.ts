@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Context } from '../core/event.ts';
-import { interrupted } from '../core/interrupted.ts';
+import type { Context } from '../core/context.ts';
+import { interrupted } from '../core/error.ts';
 import { exists, writeAtomic } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';
 import { inTurn } from '../io/lock-file.ts';

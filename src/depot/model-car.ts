@@ -1,5 +1,5 @@
-import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
+import { canonicalBytes, type Json } from '../core/json.ts';
 import { MIB } from '../core/limits.ts';
 import { BLOCK_BYTES, encodeHeader, padding, type UstarStyle } from '../io/ustar.ts';
 import type { CatalogEntry, Segment } from './catalog.ts';

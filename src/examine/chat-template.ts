@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
 import { digestOf } from '../core/digest.ts';
+import { counted } from '../core/text.ts';
 import type { Report } from './examine-content.ts';
 
 /** Constructs that have been used to escape template sandboxes: names that give access to the interpreter. */

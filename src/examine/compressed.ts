@@ -7,8 +7,8 @@ import {
   type Inflate,
   type ZstdDecompress,
 } from 'node:zlib';
-import { counted } from '../core/amount.ts';
 import { MIB } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { type Bytes, memoryBytes } from './bytes.ts';
 import { RuleBroken } from './rule-broken.ts';
 

@@ -1,4 +1,4 @@
-import { exactBytes } from '../core/amount.ts';
+import { exactBytes } from '../core/text.ts';
 import type { LockedModelFile } from '../format/locked-content.ts';
 import type { Extra } from './examine-content.ts';
 import { exactGlob } from './glob.ts';

@@ -1,11 +1,10 @@
-import { counted, formatNumber } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, textOf } from '../core/json.ts';
+import { counted, formatNumber } from '../core/text.ts';
 import type { DerivedSetting } from '../format/derived.ts';
-import type { Finding, Rule } from '../format/finding.ts';
-import { severityOf } from '../format/finding.ts';
+import { type Finding, type Rule, severityOf } from '../format/finding.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
-import { programsOf } from '../format/nodes.ts';
+import { programsOf } from '../format/placement.ts';
 import type { Service } from '../format/service.ts';
 
 /** Layers that every engine unpacks: docker stacks 125, podman 128. */

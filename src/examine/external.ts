@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { counted } from '../core/amount.ts';
+import { counted } from '../core/text.ts';
 import type { Rule } from '../format/finding.ts';
 
 const MAX_NAMED = 20;

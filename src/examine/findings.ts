@@ -1,5 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import { cutTo, printable } from '../core/printable.ts';
+import { cutTo, printable } from '../core/text.ts';
 import {
   type Allowance,
   type Finding,

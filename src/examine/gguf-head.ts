@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
 import { MIB } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import type { Bytes } from './bytes.ts';
 import { Reader } from './reader.ts';
 import { RuleBroken } from './rule-broken.ts';

@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
 import { MIB } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import type { Rule } from '../format/finding.ts';
 import { type Bytes, boundedBytes } from './bytes.ts';
 import { type GgufHead, type GgufTensor, readGgufHead } from './gguf-head.ts';

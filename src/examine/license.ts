@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
+import { modelCardKind } from '../format/foreign.ts';
 import type { ModelSource } from '../format/manifest.ts';
-import { modelCardKind } from '../format/model-card.ts';
 import { readYaml } from '../format/yaml-document.ts';
 import type { Report } from './examine-content.ts';
 import { isLicenseAllowed } from './license-expression.ts';

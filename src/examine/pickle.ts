@@ -1,4 +1,4 @@
-import { counted } from '../core/amount.ts';
+import { counted } from '../core/text.ts';
 import type { Rule } from '../format/finding.ts';
 import type { Bytes } from './bytes.ts';
 import { type Operand, PickleMachine, PickleStopped } from './pickle-machine.ts';

@@ -1,6 +1,6 @@
 import type { Rule } from '../format/finding.ts';
 import type { Manifest } from '../format/manifest.ts';
-import { programsOf } from '../format/nodes.ts';
+import { programsOf } from '../format/placement.ts';
 import type { Service } from '../format/service.ts';
 import { isHubId, offerModel, repositoryOf } from './hub-id.ts';
 

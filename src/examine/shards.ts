@@ -1,4 +1,4 @@
-import { counted } from '../core/amount.ts';
+import { counted } from '../core/text.ts';
 import type { Rule } from '../format/finding.ts';
 import type { Weights } from './examine-content.ts';
 

@@ -1,6 +1,6 @@
 import { crc32, inflateRawSync } from 'node:zlib';
-import { counted } from '../core/amount.ts';
 import { KIB, MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { type Bytes, memoryBytes, sliceBytes } from './bytes.ts';
 import { RuleBroken } from './rule-broken.ts';
 

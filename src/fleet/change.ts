@@ -1,5 +1,5 @@
-import type { Context } from '../core/event.ts';
-import type { FleetAction } from '../format/fleet/fleet-entry.ts';
+import type { Context } from '../core/context.ts';
+import type { FleetAction } from '../format/fleet.ts';
 import type { LedgerUser } from '../format/ledger.ts';
 import type { FleetFolder } from './fleet-folder.ts';
 import { bringUpToDate, headsOf, type IndexedFleet, withIndex } from './index/fleet-index.ts';

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { relative } from 'node:path';
-import type { Context } from '../core/event.ts';
+import type { Context } from '../core/context.ts';
 import { ioError } from '../io/file.ts';
 import type { FleetFolder } from './fleet-folder.ts';
 import { readRecorded } from './index/applying.ts';

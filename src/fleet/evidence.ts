@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
-import type { Fleet } from '../format/fleet/fleet.ts';
+import { counted } from '../core/text.ts';
+import type { Fleet } from '../format/fleet.ts';
 import type { Database } from './index/database.ts';
 import { type Catalog, type FleetRelease, recallOf } from './releases.ts';
 import { runningSince } from './site-report.ts';

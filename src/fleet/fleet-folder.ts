@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readChain, trustFileName, trustFileVersion } from '../bundle/admission/trust-files.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
-import { type Fleet, fleetKind } from '../format/fleet/fleet.ts';
+import { type Fleet, fleetKind } from '../format/fleet.ts';
 import { readTrustDocument, type Trust } from '../format/trust.ts';
 import { readYaml } from '../format/yaml-document.ts';
 import { exists, namesIn, readBounded } from '../io/file.ts';

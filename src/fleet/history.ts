@@ -1,4 +1,5 @@
-import { counted } from '../core/amount.ts';
+import { counted } from '../core/text.ts';
+
 /** What a receipt says about its place in the history of its site. */
 export interface HistoryPoint {
   readonly path: string;

@@ -1,8 +1,8 @@
 import { satisfies } from 'semver';
-import { counted } from '../core/amount.ts';
+import { counted } from '../core/text.ts';
 import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { readCanonical } from '../format/document.ts';
-import type { FleetSite } from '../format/fleet/fleet-site.ts';
+import type { FleetSite } from '../format/fleet.ts';
 import { type Receipt, receiptKind } from '../format/receipt.ts';
 import { readBounded } from '../io/file.ts';
 import type { IndexedFleet } from './index/fleet-index.ts';

@@ -1,9 +1,13 @@
 import { StowageError } from '../core/error.ts';
 import { writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
-import type { Fleet } from '../format/fleet/fleet.ts';
-import { type Promotion, promotionKind } from '../format/fleet/promotion.ts';
-import { type RecallOrder, recallOrderKind } from '../format/fleet/recall-order.ts';
+import type { Fleet } from '../format/fleet.ts';
+import {
+  type Promotion,
+  promotionKind,
+  type RecallOrder,
+  recallOrderKind,
+} from '../format/fleet-orders.ts';
 import type { ChangingFleet } from './change.ts';
 import { type PromotionCheck, promotionChecks } from './evidence.ts';
 import { type FactSigner, signedFact } from './record-site.ts';

@@ -1,6 +1,6 @@
 import { writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
-import { type FleetSite, fleetSiteKind } from '../format/fleet/fleet-site.ts';
+import { type FleetSite, fleetSiteKind } from '../format/fleet.ts';
 import type { Trust } from '../format/trust.ts';
 import { type Signer, signDetached } from '../trust/cms-sign.ts';
 import { requireCounted } from '../trust/policy.ts';

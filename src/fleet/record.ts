@@ -1,13 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Json } from '../core/canonical-json.ts';
-import { canonicalBytes } from '../core/canonical-json.ts';
 import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
+import { canonicalBytes, type Json } from '../core/json.ts';
 import { MIB } from '../core/limits.ts';
 import { writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
-import { type FleetEntry, fleetEntryKind } from '../format/fleet/fleet-entry.ts';
+import { type FleetEntry, fleetEntryKind } from '../format/fleet.ts';
 import type { LedgerUser } from '../format/ledger.ts';
 import {
   exists,

@@ -1,6 +1,6 @@
 import { satisfies } from 'semver';
 import { StowageError } from '../core/error.ts';
-import { nearest } from '../core/nearest.ts';
+import { nearest } from '../core/text.ts';
 import type { Database } from './index/database.ts';
 
 /** A release that the fleet knows by its bundle. */

@@ -1,11 +1,10 @@
 import { readSignature } from '../bundle/bundle-files.ts';
-import { counted } from '../core/amount.ts';
-import { parseCanonical } from '../core/canonical-json.ts';
 import { StowageError } from '../core/error.ts';
+import { parseCanonical } from '../core/json.ts';
 import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { readCanonical, readValue } from '../format/document.ts';
-import { type KeyHandover, keyHandoverKind } from '../format/fleet/key-handover.ts';
-import { type Receipt, receiptKind } from '../format/receipt.ts';
+import { type KeyHandover, keyHandoverKind, type Receipt, receiptKind } from '../format/receipt.ts';
 import { readBounded } from '../io/file.ts';
 import { allAlgorithms } from '../trust/algorithm.ts';
 import { type Certificate, parseCertificate } from '../trust/certificate.ts';

@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
-import { nearest } from '../core/nearest.ts';
-import type { FleetSite } from '../format/fleet/fleet-site.ts';
+import { nearest } from '../core/text.ts';
+import type { FleetSite } from '../format/fleet.ts';
 import type { Database } from './index/database.ts';
 
 /** The sites of a fleet as they are in force, by name. */

@@ -1,6 +1,5 @@
-import { counted } from '../core/amount.ts';
-import type { Fleet } from '../format/fleet/fleet.ts';
-import type { FleetSite } from '../format/fleet/fleet-site.ts';
+import { counted } from '../core/text.ts';
+import type { Fleet, FleetSite } from '../format/fleet.ts';
 import type { Alarm, AlarmKind } from './history.ts';
 import type { Database } from './index/database.ts';
 import type { ReceiptState } from './receipt-state.ts';

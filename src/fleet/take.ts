@@ -1,9 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { counted } from '../core/amount.ts';
 import { sriHex, sriOf } from '../core/digest.ts';
-import { type ErrorCode, StowageError } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
+import { type ErrorCode, interrupted, StowageError } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import { ioError, namesIn } from '../io/file.ts';
 import { type ChangeOptions, type ChangingFleet, changeFleet } from './change.ts';
 import type { FleetFolder } from './fleet-folder.ts';

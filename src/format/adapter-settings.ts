@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf, textsOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textsOf } from '../core/json.ts';
 
 /** The kinds of servers that support adapters, and the argument or variable for them. */
 export const adapterSettings: Readonly<Record<string, string>> = {

@@ -1,9 +1,8 @@
 import * as z from 'zod';
-import { counted } from '../core/amount.ts';
 import type { Digest, Sri } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
-import { usesRankings } from './acceptance.ts';
+import { counted } from '../core/text.ts';
 import {
   type BundleFile,
   type BundleImage,
@@ -13,20 +12,17 @@ import {
   bundledModel,
 } from './bundled-content.ts';
 import { clusterNeeds, usesCluster } from './cluster-content.ts';
-import { type Deployment, deploymentShape, recalls } from './deployment.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
+import { type Deployment, deploymentShape, recalls, usesRankings } from './deployment.ts';
+import { type DocumentKind, newerHints, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import { type Installer, installer } from './installer.ts';
 import { usesIsolation } from './isolation.ts';
 import { takeLongLists } from './long-lists.ts';
-import { type Parity, parity, parityDefects } from './parity.ts';
-import { type Part, part, partPath } from './part.ts';
+import { type Parity, type Part, parity, parityDefects, part, partPath } from './part.ts';
+import { scalingVersion } from './placement.ts';
 import { checkReferences } from './references.ts';
 import { type BundleCluster, bundledCluster } from './rendered-content.ts';
 import { MAX_OBJECTS_BYTES } from './rendered-objects.ts';
-import { scalingVersion } from './scaling.ts';
-import { newerHints, schemaMember } from './version.ts';
 
 const schemas = ['stowage/bundle/v1', 'stowage/bundle/v2', 'stowage/bundle/v3'] as const;
 export type BundleSchema = (typeof schemas)[number];
@@ -72,7 +68,7 @@ export interface Bundle extends Deployment, BundleCluster {
   readonly parity?: Parity;
 }
 
-const bundleBlob: z.ZodType<BundleBlob> = exact(
+const bundleBlob: z.ZodType<BundleBlob> = field.exact(
   z
     .strictObject({ digest: field.digest, size: field.bytes, parts: z.array(part).min(1) })
     .superRefine((value, context) => {
@@ -106,7 +102,7 @@ const bundleBlob: z.ZodType<BundleBlob> = exact(
     }),
 );
 
-const fields: z.ZodType<Bundle> = exact(
+const fields: z.ZodType<Bundle> = field.exact(
   z.strictObject({
     schema: z.literal(schemas),
     name: field.name,
@@ -135,7 +131,7 @@ const fields: z.ZodType<Bundle> = exact(
   }),
 );
 
-const schema: z.ZodType<Bundle> = exact(
+const schema: z.ZodType<Bundle> = field.exact(
   fields.superRefine((bundle, context) => {
     checkReferences(bundle, context);
     for (const message of defectsOf(bundle)) context.addIssue({ code: 'custom', message });

@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 import {
   attachment,
@@ -59,7 +58,7 @@ export interface BundleFile {
   readonly size: number;
 }
 
-export const bundledModel: z.ZodType<BundleModel> = exact(
+export const bundledModel: z.ZodType<BundleModel> = field.exact(
   z.strictObject({
     name: field.name,
     source: field.line(512),
@@ -80,7 +79,7 @@ export const bundledModel: z.ZodType<BundleModel> = exact(
   }),
 );
 
-export const bundledImage: z.ZodType<BundleImage> = exact(
+export const bundledImage: z.ZodType<BundleImage> = field.exact(
   z.strictObject({
     name: field.name,
     source: field.line(512),
@@ -93,7 +92,7 @@ export const bundledImage: z.ZodType<BundleImage> = exact(
   }),
 );
 
-export const bundledFile: z.ZodType<BundleFile> = exact(
+export const bundledFile: z.ZodType<BundleFile> = field.exact(
   z.strictObject({
     name: field.name,
     source: field.line(2048),

@@ -1,8 +1,8 @@
-import { counted } from '../core/amount.ts';
 import { type Sri, sriHex, srisFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_BUNDLE_FILES, MAX_CHECKSUMS_BYTES } from '../core/limits.ts';
 import { isMediaPath } from '../core/safe-path.ts';
+import { counted } from '../core/text.ts';
 
 /** The file that signatures cover, as `sha512sum` reads it. */
 export interface Checksum {

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import type { Json } from '../core/canonical-json.ts';
-import { exact } from './exact.ts';
+import type { Json } from '../core/json.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
 
@@ -84,7 +83,7 @@ const group = z
   .max(253)
   .regex(/^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)?$/, 'expected an API group such as apps');
 
-export const readyWhen: z.ZodType<ReadyWhen[]> = exact(
+export const readyWhen: z.ZodType<ReadyWhen[]> = field.exact(
   z
     .array(
       z.strictObject({
@@ -98,7 +97,7 @@ export const readyWhen: z.ZodType<ReadyWhen[]> = exact(
     .max(256),
 );
 
-export const objectEndpoint: z.ZodType<ObjectEndpoint> = exact(
+export const objectEndpoint: z.ZodType<ObjectEndpoint> = field.exact(
   z.strictObject({
     service: z
       .string()
@@ -134,7 +133,7 @@ const settingsShape = {
   allow: z.array(allowance).min(1).max(256).exactOptional(),
 };
 
-const chartSource: z.ZodType<ChartSource> = exact(
+const chartSource: z.ZodType<ChartSource> = field.exact(
   z.strictObject({
     name: field.name,
     source: field.line(2048),
@@ -147,11 +146,11 @@ const chartSource: z.ZodType<ChartSource> = exact(
   }),
 );
 
-const objectsSource: z.ZodType<ObjectsSource> = exact(
+const objectsSource: z.ZodType<ObjectsSource> = field.exact(
   z.strictObject({ name: field.name, source: field.line(2048), ...settingsShape }),
 );
 
-export const clusterNeeds: z.ZodType<ClusterNeeds> = exact(
+export const clusterNeeds: z.ZodType<ClusterNeeds> = field.exact(
   z.strictObject({
     kubeVersion: z
       .string()

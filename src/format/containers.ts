@@ -2,7 +2,6 @@ import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Isolation, isolationShape } from './isolation.ts';
 import { type Adapter, adapter, type Health, health } from './service.ts';
@@ -88,7 +87,7 @@ export interface RenderedPort {
   readonly container: number;
 }
 
-const mount: z.ZodType<RenderedMount> = exact(
+const mount: z.ZodType<RenderedMount> = field.exact(
   z.union([
     z.strictObject({ source: z.string().startsWith('/'), path: field.containerPath }),
     z.strictObject({ memory: field.bytes, path: field.containerPath }),
@@ -103,7 +102,7 @@ const engineName: z.ZodType<string> = z
 
 const isolation = isolationShape(field.bytes);
 
-const service: z.ZodType<RenderedService> = exact(
+const service: z.ZodType<RenderedService> = field.exact(
   z.strictObject({
     release: field.name,
     name: field.name,
@@ -146,7 +145,7 @@ const service: z.ZodType<RenderedService> = exact(
   }),
 );
 
-const schema: z.ZodType<ContainerWorkload> = exact(
+const schema: z.ZodType<ContainerWorkload> = field.exact(
   z.strictObject({
     kind: z.literal('containers'),
     networks: z

@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 import type { Service } from './service.ts';
 
@@ -22,7 +21,7 @@ export type DerivedSetting =
 
 const common = { service: field.name, reason: field.line(500) };
 
-export const derivedSettings: z.ZodType<readonly DerivedSetting[]> = exact(
+export const derivedSettings: z.ZodType<readonly DerivedSetting[]> = field.exact(
   z
     .array(
       z.union([

@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 
 /** `refusal` stops the lock unless the manifest allows it; an officer should assess a `warning`; `note` is only recorded. */
@@ -172,7 +171,7 @@ export interface Finding {
   readonly allowed?: string;
 }
 
-export const allowance: z.ZodType<Allowance> = exact(
+export const allowance: z.ZodType<Allowance> = field.exact(
   z.strictObject({
     rule: z.enum(rules.unlessAllowed),
     file: z.string().min(1).max(1024),
@@ -180,7 +179,7 @@ export const allowance: z.ZodType<Allowance> = exact(
   }),
 );
 
-export const finding: z.ZodType<Finding> = exact(
+export const finding: z.ZodType<Finding> = field.exact(
   z
     .strictObject({
       source: field.name,

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { listOf } from '../core/fields.ts';
+import { listOf } from '../core/json.ts';
 
 /** Limits of each process of a service, soft and hard alike. Absent members are the engine's. */
 export interface Ulimits {

@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import { isRegistryHost, isRepositoryName } from '../core/repository-name.ts';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type SecretReference, secretReference } from './secret-reference.ts';
 
@@ -96,7 +95,7 @@ const labelValue: z.ZodType<string> = z
   .max(63)
   .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?$/, 'expected the value of a label');
 
-const toleration: z.ZodType<Toleration> = exact(
+const toleration: z.ZodType<Toleration> = field.exact(
   z.strictObject({
     key: labelKey.exactOptional(),
     operator: z.enum(['Equal', 'Exists']).default('Equal'),
@@ -105,11 +104,11 @@ const toleration: z.ZodType<Toleration> = exact(
   }),
 );
 
-const volumeFill: z.ZodType<VolumeFill> = exact(
+const volumeFill: z.ZodType<VolumeFill> = field.exact(
   z.strictObject({ image: field.name.exactOptional(), keep: z.boolean().default(false) }),
 );
 
-const images: z.ZodType<KubernetesSite['images']> = exact(
+const images: z.ZodType<KubernetesSite['images']> = field.exact(
   z
     .strictObject({
       from: z.enum(imageWays).default('direct'),
@@ -141,7 +140,7 @@ const images: z.ZodType<KubernetesSite['images']> = exact(
     }),
 );
 
-export const kubernetesSite: z.ZodType<KubernetesSite> = exact(
+export const kubernetesSite: z.ZodType<KubernetesSite> = field.exact(
   z
     .strictObject({
       kubeconfig: field

@@ -7,7 +7,6 @@ import {
   readyWhen,
 } from './cluster-content.ts';
 import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type Hook, hook, MAX_OBJECTS } from './rendered-objects.ts';
 import { type Adapter, adapter, type Health, health } from './service.ts';
@@ -95,7 +94,7 @@ export interface KubernetesService {
   readonly peers: Readonly<Record<string, string>>;
 }
 
-const object: z.ZodType<KubernetesObject> = exact(
+const object: z.ZodType<KubernetesObject> = field.exact(
   z.looseObject({
     apiVersion: z.string().max(253),
     kind: z.string().max(63),
@@ -108,7 +107,7 @@ const object: z.ZodType<KubernetesObject> = exact(
   }),
 );
 
-const service: z.ZodType<KubernetesService> = exact(
+const service: z.ZodType<KubernetesService> = field.exact(
   z.strictObject({
     name: field.name,
     dependsOn: z.array(field.name),
@@ -121,7 +120,7 @@ const service: z.ZodType<KubernetesService> = exact(
   }),
 );
 
-const fill: z.ZodType<KubernetesFill> = exact(
+const fill: z.ZodType<KubernetesFill> = field.exact(
   z.strictObject({
     claim: z.string().max(253),
     folder: z.string().max(255),
@@ -143,7 +142,7 @@ const setObject = z.looseObject({
   }),
 }) as unknown as z.ZodType<KubernetesObject>;
 
-const set: z.ZodType<KubernetesSet> = exact(
+const set: z.ZodType<KubernetesSet> = field.exact(
   z.strictObject({
     name: field.name,
     objects: z.array(setObject).max(MAX_OBJECTS),
@@ -159,7 +158,7 @@ const set: z.ZodType<KubernetesSet> = exact(
   }),
 );
 
-const schema: z.ZodType<KubernetesWorkload> = exact(
+const schema: z.ZodType<KubernetesWorkload> = field.exact(
   z
     .strictObject({
       kind: z.literal('kubernetes'),

@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { MIB } from '../core/limits.ts';
 import type { Recall } from './deployment.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
+import { type DocumentKind, newerHints, olderVersion, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import {
   type Intent,
@@ -13,7 +12,6 @@ import {
 } from './override.ts';
 import { seqFloor } from './trust.ts';
 import { type LedgerEntryV1, ledgerEntryV1Schema } from './v1/ledger-entry.ts';
-import { newerHints, olderVersion, schemaMember } from './version.ts';
 
 /** An event in the permanent record of a site. */
 export type LedgerEvent =
@@ -107,7 +105,7 @@ export interface LedgerHead {
   readonly digest: string;
 }
 
-const event: z.ZodType<LedgerEvent> = exact(
+const event: z.ZodType<LedgerEvent> = field.exact(
   z.discriminatedUnion('kind', [
     z.strictObject({
       kind: z.literal('accepted'),
@@ -173,7 +171,7 @@ export const ledgerEntryKind: DocumentKind<LedgerEntry> = {
   versionIn: schemaMember('ledger-entry', 2),
   older: [olderVersion(ledgerEntryV1Schema, convertV1)],
   code: 'state-damaged',
-  schema: exact(
+  schema: field.exact(
     z.strictObject({
       schema: z.literal('stowage/ledger-entry/v2'),
       number: field.sequence,
@@ -195,7 +193,7 @@ function convertV1(entry: LedgerEntryV1): LedgerEntry {
   return { schema: 'stowage/ledger-entry/v2', ...entry };
 }
 
-export const ledgerHead: z.ZodType<LedgerHead> = exact(
+export const ledgerHead: z.ZodType<LedgerHead> = field.exact(
   z.strictObject({
     number: z.int().min(0),
     digest: field.hex(128),

@@ -1,12 +1,11 @@
 import * as z from 'zod';
-import { canonicalBytes, type Json } from '../core/canonical-json.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
+import { canonicalBytes, type Json } from '../core/json.ts';
 import { MAX_LOCK_BYTES } from '../core/limits.ts';
-import { usesRankings } from './acceptance.ts';
 import { usesCluster } from './cluster-content.ts';
+import { usesRankings } from './deployment.ts';
 import { type DerivedSetting, derivedSettings } from './derived.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
+import { type DocumentKind, olderVersion, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import { type Finding, finding } from './finding.ts';
 import { usesIsolation } from './isolation.ts';
@@ -22,7 +21,6 @@ import {
 import { hasNewerSources, lockedManifest, type Manifest } from './manifest.ts';
 import { type LockedCluster, lockedCluster } from './rendered-content.ts';
 import { lockV1Schema } from './v1/lock.ts';
-import { olderVersion, schemaMember } from './version.ts';
 
 const schemas = ['stowage/lock/v2', 'stowage/lock/v3'] as const;
 
@@ -86,7 +84,7 @@ const fields = z.strictObject({
   derived: derivedSettings.exactOptional(),
 });
 
-const schema: z.ZodType<Lock> = exact(
+const schema: z.ZodType<Lock> = field.exact(
   fields.superRefine((lock, context) => {
     const needed = schemaOf(lock);
     if (schemas.indexOf(lock.schema) < schemas.indexOf(needed))
@@ -109,4 +107,4 @@ export const lockKind: DocumentKind<Lock> = {
 };
 
 /** A lock whose digest may be wrong: its sequence tells the next one, and nothing else of it can be relied on. */
-export const editedLockKind: DocumentKind<Lock> = { ...lockKind, schema: exact(fields) };
+export const editedLockKind: DocumentKind<Lock> = { ...lockKind, schema: field.exact(fields) };

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { pathCollision } from '../core/safe-path.ts';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { type SignatureVerdict, verdict } from './upstream.ts';
 
@@ -147,7 +146,7 @@ const mediaType: z.ZodType<string> = z
   .regex(/^[a-z0-9.+-]+\/[A-Za-z0-9.+_-]+$/, 'expected a media type')
   .max(255);
 
-export const blob: z.ZodType<LockedBlob> = exact(
+export const blob: z.ZodType<LockedBlob> = field.exact(
   z.strictObject({
     digest: field.digest,
     size: field.bytes,
@@ -155,7 +154,7 @@ export const blob: z.ZodType<LockedBlob> = exact(
   }),
 );
 
-export const attachment: z.ZodType<LockedAttachment> = exact(
+export const attachment: z.ZodType<LockedAttachment> = field.exact(
   z.strictObject({
     digest: field.digest,
     size: field.bytes,
@@ -183,9 +182,9 @@ export function folder<F extends { readonly path: string }>(file: z.ZodType<F>):
 }
 
 /** The tags of a model on the Hub. */
-export const modelTags: z.ZodType<string[]> = exact(z.array(field.line(256)).max(1000));
+export const modelTags: z.ZodType<string[]> = field.exact(z.array(field.line(256)).max(1000));
 
-const layer: z.ZodType<LockedLayer> = exact(
+const layer: z.ZodType<LockedLayer> = field.exact(
   z.strictObject({
     digest: field.digest,
     size: field.bytes,
@@ -194,14 +193,14 @@ const layer: z.ZodType<LockedLayer> = exact(
   }),
 );
 
-const fileOrigin: z.ZodType<FileOrigin> = exact(
+const fileOrigin: z.ZodType<FileOrigin> = field.exact(
   z.strictObject({
     path: field.line(2048),
     layer: z.strictObject({ digest: field.digest, size: field.bytes }).exactOptional(),
   }),
 );
 
-const modelOrigin: z.ZodType<ModelOrigin> = exact(
+const modelOrigin: z.ZodType<ModelOrigin> = field.exact(
   z.strictObject({
     kind: z.enum(['folder', 'hub-cache', 'registry', 'https', 's3']),
     uri: field.line(2048),
@@ -209,7 +208,7 @@ const modelOrigin: z.ZodType<ModelOrigin> = exact(
   }),
 );
 
-const modelFields: z.ZodType<LockedModel> = exact(
+const modelFields: z.ZodType<LockedModel> = field.exact(
   z.strictObject({
     name: field.name,
     source: field.line(512),
@@ -237,7 +236,7 @@ const modelFields: z.ZodType<LockedModel> = exact(
   }),
 );
 
-export const model: z.ZodType<LockedModel> = exact(
+export const model: z.ZodType<LockedModel> = field.exact(
   modelFields.refine(
     ({ endpoint, origin }) => (endpoint === undefined) !== (origin === undefined),
     'expected either the endpoint of a Hub or an origin',
@@ -249,7 +248,7 @@ export function isNewerModel({ origin, files }: Pick<LockedModel, 'origin' | 'fi
   return origin !== undefined || files.some(({ from }) => from !== undefined);
 }
 
-export const imagePlatforms: z.ZodType<ImagePlatform[]> = exact(
+export const imagePlatforms: z.ZodType<ImagePlatform[]> = field.exact(
   z
     .array(
       z.strictObject({ platform: field.platform, manifest: field.digest, config: field.digest }),
@@ -258,7 +257,7 @@ export const imagePlatforms: z.ZodType<ImagePlatform[]> = exact(
     .max(8),
 );
 
-export const image: z.ZodType<LockedImage> = exact(
+export const image: z.ZodType<LockedImage> = field.exact(
   z.strictObject({
     name: field.name,
     source: field.line(512),
@@ -272,7 +271,7 @@ export const image: z.ZodType<LockedImage> = exact(
   }),
 );
 
-const git: z.ZodType<LockedGit> = exact(
+const git: z.ZodType<LockedGit> = field.exact(
   z.strictObject({
     url: field.line(2048),
     commit: field.commit,
@@ -285,7 +284,7 @@ const git: z.ZodType<LockedGit> = exact(
   }),
 );
 
-export const file: z.ZodType<LockedFile> = exact(
+export const file: z.ZodType<LockedFile> = field.exact(
   z.strictObject({
     name: field.name,
     source: field.line(2048),

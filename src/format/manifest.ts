@@ -4,27 +4,25 @@ import { MAX_MANIFEST_BYTES } from '../core/limits.ts';
 import { type ClusterManifest, clusterManifestShape, clusterNeeds } from './cluster-content.ts';
 import { always } from './defect.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
+import { apiVersionMember, type DocumentKind, newerHints } from './document.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
-import { localImageOf } from './image-source.ts';
+import { checkHostPorts, checkReferences } from './references.ts';
 import {
   isHubSource,
   isListSource,
   isPathSource,
+  localImageOf,
   modelSource,
   type StatedLicense,
   statedLicense,
-} from './model-source.ts';
-import { checkHostPorts, checkReferences } from './references.ts';
+} from './source.ts';
 import {
   imageSignature,
   type ModelSignatureRequirement,
   modelSignature,
   type SignatureRequirement,
 } from './upstream.ts';
-import { apiVersionMember, newerHints } from './version.ts';
 
 export interface ModelSource {
   readonly name: string;
@@ -125,7 +123,7 @@ const modelFields = z.strictObject({
   allow: z.array(allowance).min(1).max(256).exactOptional(),
 });
 
-const model: z.ZodType<ModelSource> = exact(
+const model: z.ZodType<ModelSource> = field.exact(
   modelFields
     .refine((model) => !sourcesOf(model).some(isList) || model.digest !== undefined, {
       ...always,
@@ -158,7 +156,7 @@ const imageSource = field
     'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
   );
 
-const image: z.ZodType<ImageSource> = exact(
+const image: z.ZodType<ImageSource> = field.exact(
   z
     .strictObject({
       name: field.name,
@@ -178,7 +176,7 @@ const image: z.ZodType<ImageSource> = exact(
 /** git over http is only for this machine and hosts declared insecure, which the reader checks. */
 const REMOTE = /^(?:https:\/\/|git\+https?:\/\/[^@\s?#]+@[A-Za-z0-9_][A-Za-z0-9._/+-]*$)/;
 
-const file: z.ZodType<FileSource> = exact(
+const file: z.ZodType<FileSource> = field.exact(
   z
     .strictObject({
       name: field.name,
@@ -282,9 +280,9 @@ const fields = z
   });
 
 /** A manifest inside a lock. Whether its ports collide was not checked when old locks were made. */
-export const lockedManifest: z.ZodType<Manifest> = exact(fields);
+export const lockedManifest: z.ZodType<Manifest> = field.exact(fields);
 
-const schema: z.ZodType<Manifest> = exact(fields.superRefine(checkHostPorts, always));
+const schema: z.ZodType<Manifest> = field.exact(fields.superRefine(checkHostPorts, always));
 
 export const manifestKind: DocumentKind<Manifest> = {
   name: 'manifest',

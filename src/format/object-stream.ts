@@ -6,7 +6,7 @@ import {
   type ScalarTag,
   type Tags,
 } from 'yaml';
-import type { Json } from '../core/canonical-json.ts';
+import type { Json } from '../core/json.ts';
 
 /** An object in a stream of YAML documents. */
 export interface StreamedObject {

@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 
 export const intents = ['install', 'rollback', 'uninstall'] as const;
@@ -17,7 +16,7 @@ export interface Override {
   readonly until: string;
 }
 
-export const override: z.ZodType<Override> = exact(
+export const override: z.ZodType<Override> = field.exact(
   z.strictObject({
     rule: field.name,
     by: field.line(200),

@@ -1,12 +1,16 @@
 import * as z from 'zod';
-import { MAX_CONTROL_FILE_BYTES } from '../core/limits.ts';
+import type { Sri } from '../core/digest.ts';
+import {
+  MAX_CERTIFICATE_BYTES,
+  MAX_CONTROL_FILE_BYTES,
+  MAX_RECEIPT_BUNDLES,
+  MIB,
+} from '../core/limits.ts';
 import { type ClusterRecord, clusterRecord } from './cluster-record.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
+import { type DocumentKind, olderVersion, schemaMember } from './document.ts';
 import * as field from './field.ts';
-import { type Holdings, holdings } from './holdings.ts';
+import { installerPath } from './installer.ts';
 import { type LedgerHead, ledgerHead } from './ledger.ts';
-import { MAX_POWERS } from './object-powers.ts';
 import {
   type Intent,
   intents,
@@ -15,8 +19,61 @@ import {
   type ServiceCommand,
   serviceCommands,
 } from './override.ts';
+import { MAX_POWERS } from './rendered-objects.ts';
 import { type ReceiptV1, receiptV1Schema } from './v1/receipt.ts';
-import { olderVersion, schemaMember } from './version.ts';
+
+/** A bundle of which a site stores every blob. */
+export interface HeldBundle {
+  readonly name: string;
+  readonly version: string;
+  readonly seq: number;
+  /** SHA-512 of its `SHA512SUMS`, 128 hex digits. */
+  readonly bundle: string;
+  /** `running` in the current generation, `kept` for a rollback, or `imported` only. */
+  readonly use: 'running' | 'kept' | 'imported';
+}
+
+/** What a site stores, as far as it decides what must travel to it. The blobs follow from the bundles. */
+export interface Holdings {
+  /** Those that run first, then those that are kept, then by sequence, newest first. */
+  readonly bundles: readonly HeldBundle[];
+  /** How many more complete bundles are not listed; absent if none. */
+  readonly unlisted?: number;
+  readonly installers: readonly { readonly platform: string; readonly sha512: Sri }[];
+  /** Free bytes on the file system of the store. */
+  readonly free: number;
+  /** Until when `gc` keeps the listed bundles; absent if that was not promised. */
+  readonly heldUntil?: string;
+}
+
+export const holdings: z.ZodType<Holdings> = field.exact(
+  z.strictObject({
+    bundles: z
+      .array(
+        z.strictObject({
+          name: field.name,
+          version: field.version,
+          seq: field.sequence,
+          bundle: field.hex(128),
+          use: z.enum(['running', 'kept', 'imported']),
+        }),
+      )
+      .max(MAX_RECEIPT_BUNDLES),
+    unlisted: z.int().min(1).exactOptional(),
+    installers: z
+      .array(
+        z.strictObject({
+          platform: z
+            .string()
+            .refine((value) => installerPath(value) !== undefined, 'expected a platform'),
+          sha512: field.sri,
+        }),
+      )
+      .max(MAX_RECEIPT_BUNDLES),
+    free: field.bytes,
+    heldUntil: field.moment.exactOptional(),
+  }),
+);
 
 export interface GateResult {
   readonly service: string;
@@ -85,7 +142,7 @@ export interface Receipt {
   readonly ledger: LedgerHead;
 }
 
-const schema: z.ZodType<Receipt> = exact(
+const schema: z.ZodType<Receipt> = field.exact(
   z.strictObject({
     schema: z.literal(schemas),
     site: field.name,
@@ -162,3 +219,30 @@ export function receiptSchema({
 function convertV1({ schema: _, ...rest }: ReceiptV1): Receipt {
   return { schema: 'stowage/receipt/v2', ...rest };
 }
+
+/** A site's statement, signed with its old key, that another key signs its receipts from now on. */
+export interface KeyHandover {
+  readonly schema: 'stowage/key-handover/v1';
+  readonly site: string;
+  readonly at: string;
+  /** The certificate of the new key: its DER in base64. */
+  readonly certificate: string;
+}
+
+const handoverSchema: z.ZodType<KeyHandover> = field.exact(
+  z.strictObject({
+    schema: z.literal('stowage/key-handover/v1'),
+    site: field.name,
+    at: field.moment,
+    certificate: z.base64().max(MAX_CERTIFICATE_BYTES * 2),
+  }),
+);
+
+export const keyHandoverKind: DocumentKind<KeyHandover> = {
+  name: 'key handover',
+  versionIn: schemaMember('key-handover'),
+  code: 'document-invalid',
+  schema: handoverSchema,
+  maxBytes: MIB,
+  hint: 'ask the site for the key handover again',
+};

@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../core/fields.ts';
-import { apiDefect } from './acceptance.ts';
-import { type Cause, follows } from './consequences.ts';
-import { programTexts } from './nodes.ts';
+import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../core/json.ts';
+import { type Cause, follows } from './defect.ts';
+import { apiDefect } from './deployment.ts';
+import { programTexts } from './placement.ts';
 import { inOrder } from './service.ts';
 
 type Context = Pick<z.core.$RefinementCtx, 'addIssue'>;

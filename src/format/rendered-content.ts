@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import type { Json } from '../core/canonical-json.ts';
 import type { Digest } from '../core/digest.ts';
+import type { Json } from '../core/json.ts';
 import {
   MAX_OBJECT_ITEMS,
   type ObjectEndpoint,
@@ -8,10 +8,9 @@ import {
   type ReadyWhen,
   readyWhen,
 } from './cluster-content.ts';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 import { attachment, blob, type LockedAttachment, type LockedBlob } from './locked-content.ts';
-import { MAX_POWERS } from './object-powers.ts';
+import { MAX_POWERS } from './rendered-objects.ts';
 
 /** A blob without a media type. */
 export interface Sized {
@@ -96,7 +95,9 @@ export interface BundleObjects extends Rendered {
 
 const MAX_INPUT_FILES = 10_000;
 
-const sized: z.ZodType<Sized> = exact(z.strictObject({ digest: field.digest, size: field.bytes }));
+const sized: z.ZodType<Sized> = field.exact(
+  z.strictObject({ digest: field.digest, size: field.bytes }),
+);
 
 const renderedShape = {
   name: field.name,
@@ -131,7 +132,7 @@ const chartShape = {
   archive: sized,
 };
 
-const lockedChart: z.ZodType<LockedChart> = exact(
+const lockedChart: z.ZodType<LockedChart> = field.exact(
   z.strictObject({
     ...lockedShape,
     ...chartShape,
@@ -149,11 +150,11 @@ const lockedChart: z.ZodType<LockedChart> = exact(
   }),
 );
 
-const lockedObjects: z.ZodType<LockedObjects> = exact(z.strictObject(lockedShape));
+const lockedObjects: z.ZodType<LockedObjects> = field.exact(z.strictObject(lockedShape));
 
 const bundledShape = { ...renderedShape, manifest: field.digest };
 
-const bundledChart: z.ZodType<BundleChart> = exact(
+const bundledChart: z.ZodType<BundleChart> = field.exact(
   z.strictObject({
     ...bundledShape,
     ...chartShape,
@@ -162,7 +163,7 @@ const bundledChart: z.ZodType<BundleChart> = exact(
   }),
 );
 
-const bundledObjects: z.ZodType<BundleObjects> = exact(z.strictObject(bundledShape));
+const bundledObjects: z.ZodType<BundleObjects> = field.exact(z.strictObject(bundledShape));
 
 /** Charts and objects in a lock. */
 export interface LockedCluster {

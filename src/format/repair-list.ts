@@ -1,10 +1,8 @@
 import * as z from 'zod';
 import type { Sri } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
+import { type DocumentKind, schemaMember } from './document.ts';
 import * as field from './field.ts';
-import { schemaMember } from './version.ts';
 
 /** A part that a site needs. */
 export interface NeededPart {
@@ -27,7 +25,7 @@ export interface RepairList {
   readonly parts: readonly NeededPart[];
 }
 
-const schema: z.ZodType<RepairList> = exact(
+const schema: z.ZodType<RepairList> = field.exact(
   z.strictObject({
     schema: z.literal('stowage/repair-list/v1'),
     name: field.name,

@@ -1,9 +1,8 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { type Recall, recalls } from './deployment.ts';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
-import { MAX_POWERS } from './object-powers.ts';
+import { MAX_POWERS } from './rendered-objects.ts';
 
 /** Rendered objects, with what they may do. */
 export interface ReportedObjects {
@@ -62,7 +61,7 @@ const objectsShape = {
   powers: z.array(field.line(1024)).max(MAX_POWERS),
 };
 
-export const contents: z.ZodType<ReportContents> = exact(
+export const contents: z.ZodType<ReportContents> = field.exact(
   z.strictObject({
     models: z.array(
       z.strictObject({

@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { MAX_BUNDLE_FILES, MAX_CONTROL_FILE_BYTES, MAX_SIGNATURES } from '../core/limits.ts';
 import { usesCluster } from './cluster-content.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
+import { type DocumentKind, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import { type Finding, finding } from './finding.ts';
 import { contents, type ReportContents } from './report-contents.ts';
@@ -13,7 +12,6 @@ import {
   type RoleName,
   roleNames,
 } from './trust.ts';
-import { schemaMember } from './version.ts';
 
 export type { ReportContents } from './report-contents.ts';
 
@@ -162,7 +160,7 @@ const words = field.line(4000);
 const fingerprint = field.hex(64);
 const algorithm = z.enum(algorithmNames);
 const serial = z.string().regex(/^[1-9a-f][0-9a-f]{0,39}$/);
-const step: z.ZodType<ReportStep> = exact(
+const step: z.ZodType<ReportStep> = field.exact(
   z.strictObject({
     name: field.name,
     checks: words,
@@ -174,7 +172,7 @@ const step: z.ZodType<ReportStep> = exact(
   }),
 );
 
-const failure: z.ZodType<ReportFailure> = exact(
+const failure: z.ZodType<ReportFailure> = field.exact(
   z.strictObject({
     code: field.name,
     exitStatus: z.int().min(1).max(255),
@@ -186,7 +184,7 @@ const failure: z.ZodType<ReportFailure> = exact(
   }),
 );
 
-const signature: z.ZodType<ReportSignature> = exact(
+const signature: z.ZodType<ReportSignature> = field.exact(
   z.strictObject({
     file: field.mediaPath,
     counted: z.boolean(),
@@ -206,7 +204,7 @@ const signature: z.ZodType<ReportSignature> = exact(
   }),
 );
 
-const bundle: z.ZodType<ReportBundle> = exact(
+const bundle: z.ZodType<ReportBundle> = field.exact(
   z.strictObject({
     name: field.name,
     version: field.version,
@@ -220,7 +218,7 @@ const bundle: z.ZodType<ReportBundle> = exact(
   }),
 );
 
-const trust: z.ZodType<ReportTrust> = exact(
+const trust: z.ZodType<ReportTrust> = field.exact(
   z.strictObject({
     subject: words,
     fingerprint,
@@ -255,7 +253,7 @@ const trust: z.ZodType<ReportTrust> = exact(
   }),
 );
 
-const tool: z.ZodType<ReportTool> = exact(
+const tool: z.ZodType<ReportTool> = field.exact(
   z.strictObject({
     name: field.name,
     version: field.version,
@@ -264,7 +262,7 @@ const tool: z.ZodType<ReportTool> = exact(
   }),
 );
 
-const schema: z.ZodType<Report> = exact(
+const schema: z.ZodType<Report> = field.exact(
   z
     .strictObject({
       schema: z.literal(schemas),

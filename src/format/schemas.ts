@@ -1,22 +1,18 @@
 import * as z from 'zod';
 import { bundleKind } from './bundle.ts';
 import type { DocumentKind } from './document.ts';
-import { fleetKind } from './fleet/fleet.ts';
-import { fleetEntryKind } from './fleet/fleet-entry.ts';
-import { fleetSiteKind } from './fleet/fleet-site.ts';
-import { keyHandoverKind } from './fleet/key-handover.ts';
-import { promotionKind } from './fleet/promotion.ts';
-import { recallOrderKind } from './fleet/recall-order.ts';
+import { fleetEntryKind, fleetKind, fleetSiteKind } from './fleet.ts';
+import { promotionKind, recallOrderKind } from './fleet-orders.ts';
 import { lockKind } from './lock.ts';
 import { manifestKind } from './manifest.ts';
 import { planKind } from './plan.ts';
-import { receiptKind } from './receipt.ts';
+import { keyHandoverKind, receiptKind } from './receipt.ts';
 import { renderedObjectsKind } from './rendered-objects.ts';
 import { repairListKind } from './repair-list.ts';
 import { reportKind } from './report.ts';
 import { signingRequestKind } from './signing-request.ts';
 import { siteKind } from './site.ts';
-import { siteFormatKind } from './site-format.ts';
+import { siteFormatKind } from './site-state.ts';
 import { trustKind } from './trust.ts';
 
 const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {

@@ -1,11 +1,10 @@
 import * as z from 'zod';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 
 /** The location of a secret's value; one line feed at its end is removed. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 
-export const secretReference: z.ZodType<SecretReference> = exact(
+export const secretReference: z.ZodType<SecretReference> = field.exact(
   z.union([
     z.strictObject({
       file: field.line(4096).refine((path) => path.startsWith('/'), 'expected an absolute path'),

@@ -1,14 +1,17 @@
 import * as z from 'zod';
-import { fieldsOf, listOf } from '../core/fields.ts';
+import { fieldsOf, listOf } from '../core/json.ts';
 import { GIB, KIB, MIB } from '../core/limits.ts';
 import { adapterDefect } from './adapter-settings.ts';
-import { type Cause, follows } from './consequences.ts';
-import { always } from './defect.ts';
-import { exact } from './exact.ts';
+import { always, type Cause, follows } from './defect.ts';
 import * as field from './field.ts';
 import { type Isolation, isolationShape } from './isolation.ts';
-import { nodesDefects, type ProgramShape } from './nodes.ts';
-import { type Scaling, scalingDefects, scalingShape } from './scaling.ts';
+import {
+  nodesDefects,
+  type ProgramShape,
+  type Scaling,
+  scalingDefects,
+  scalingShape,
+} from './placement.ts';
 
 /** How a server reports that it is ready; the paths are in `server-kind.ts`. */
 export const serverKinds = [
@@ -113,7 +116,7 @@ const UNITS: Readonly<Record<string, number>> = { B: 1, KiB: KIB, MiB: MIB, GiB:
 const SIZE =
   'expected a number of bytes, or a whole number with B, KiB, MiB or GiB, such as 512MiB';
 
-export const size: z.ZodType<Size> = exact(
+export const size: z.ZodType<Size> = field.exact(
   z.union(
     [
       field.bytes,
@@ -132,7 +135,7 @@ export const size: z.ZodType<Size> = exact(
 /** Text in which `${parameters.NAME}` is replaced by a site's value. */
 const template = field.text(32_768);
 
-const mount: z.ZodType<Mount> = exact(
+const mount: z.ZodType<Mount> = field.exact(
   z.union([
     z.strictObject({ model: field.name, path: field.containerPath }),
     z.strictObject({ files: field.name, path: field.containerPath }),
@@ -148,7 +151,7 @@ const hostPort = z.union(
   { error: unlessMissing(HOST_PORT) },
 );
 
-export const health: z.ZodType<Health> = exact(
+export const health: z.ZodType<Health> = field.exact(
   z
     .strictObject({
       server: z.enum(serverKinds),
@@ -185,7 +188,7 @@ export const health: z.ZodType<Health> = exact(
 );
 
 /** Names are used in arguments as NAME=PATH, and in comma-separated lists. */
-export const adapter: z.ZodType<Adapter> = exact(
+export const adapter: z.ZodType<Adapter> = field.exact(
   z.strictObject({
     model: field.name,
     name: z
@@ -207,7 +210,7 @@ const program: ProgramShape = {
 const scaling = scalingShape(size, program);
 const isolation = isolationShape(size);
 
-export const service: z.ZodType<Service> = exact(
+export const service: z.ZodType<Service> = field.exact(
   z
     .strictObject({
       name: field.name,

@@ -1,10 +1,8 @@
 import * as z from 'zod';
 import { KIB } from '../core/limits.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
+import { type DocumentKind, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import { type AlgorithmName, algorithmNames } from './trust.ts';
-import { schemaMember } from './version.ts';
 
 /** The output of `sign --prepare` for an external key: a signature without the value that the key calculates. */
 export interface SigningRequest {
@@ -38,7 +36,7 @@ const base64 = z
   .min(4)
   .refine((text) => Buffer.from(text, 'base64').toString('base64') === text, 'expected base64');
 
-const schema: z.ZodType<SigningRequest> = exact(
+const schema: z.ZodType<SigningRequest> = field.exact(
   z.strictObject({
     schema: z.literal('stowage/signing-request/v1'),
     bundle: field.hex(128),

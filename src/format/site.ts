@@ -2,14 +2,12 @@ import { isIP } from 'node:net';
 import * as z from 'zod';
 import { canonicalIpv6, isLinkLocal, mappedIpv4 } from '../core/host-address.ts';
 import { MAX_SITE_BYTES } from '../core/limits.ts';
-import { follows } from './consequences.ts';
-import type { DocumentKind } from './document.ts';
-import { exact } from './exact.ts';
+import { follows } from './defect.ts';
+import { apiVersionMember, type DocumentKind, newerHints } from './document.ts';
 import * as field from './field.ts';
 import { type KubernetesSite, kubernetesSite } from './kubernetes-site.ts';
 import { type SecretReference, secretReference } from './secret-reference.ts';
 import { type TargetName, targetNames } from './target-name.ts';
-import { apiVersionMember, newerHints } from './version.ts';
 
 export type ParameterValue = string | number | boolean;
 
@@ -65,7 +63,7 @@ const timeOfDay = z
   .string()
   .regex(/^(?:[01][0-9]|2[0-3]):[0-5][0-9]$/, 'expected a time of day such as 22:00');
 
-const window: z.ZodType<Window> = exact(
+const window: z.ZodType<Window> = field.exact(
   z.strictObject({
     days: z
       .array(z.enum(weekdays))
@@ -98,7 +96,7 @@ const address: z.ZodType<string> = z.string(NO_ADDRESS).superRefine((value, cont
   if (message !== undefined) context.addIssue({ code: 'custom', message, input: value });
 });
 
-const schema: z.ZodType<Site> = exact(
+const schema: z.ZodType<Site> = field.exact(
   z
     .strictObject({
       apiVersion: z.literal('stowage/v1'),

@@ -1,9 +1,7 @@
 import * as z from 'zod';
 import { MAX_CERTIFICATE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
-import { type DocumentKind, readCanonical, writeCanonical } from './document.ts';
-import { exact } from './exact.ts';
+import { type DocumentKind, readCanonical, schemaMember, writeCanonical } from './document.ts';
 import * as field from './field.ts';
-import { schemaMember } from './version.ts';
 
 /** The signature algorithms a trust document can allow. */
 export const algorithmNames = [
@@ -63,9 +61,9 @@ export interface Trust {
   readonly maxAgeDays?: number;
 }
 
-export const algorithmName: z.ZodType<AlgorithmName> = exact(z.enum(algorithmNames));
+export const algorithmName: z.ZodType<AlgorithmName> = field.exact(z.enum(algorithmNames));
 
-const role: z.ZodType<Role> = exact(
+const role: z.ZodType<Role> = field.exact(
   z.strictObject({
     threshold: z.int().min(1).max(16),
     roots: z.array(field.name).min(1).max(16),
@@ -76,11 +74,11 @@ const role: z.ZodType<Role> = exact(
 const PRODUCT_AND_CHANNEL = /^[a-z0-9]+(?:-[a-z0-9]+)*\/[a-z0-9]+(?:-[a-z0-9]+)*$/;
 
 /** Sequence numbers by `product/channel`. */
-export const seqFloor: z.ZodType<Readonly<Record<string, number>>> = exact(
+export const seqFloor: z.ZodType<Readonly<Record<string, number>>> = field.exact(
   z.record(z.string(), field.sequence),
 );
 
-const schema: z.ZodType<Trust> = exact(
+const schema: z.ZodType<Trust> = field.exact(
   z
     .strictObject({
       schema: z.literal('stowage/trust/v1'),

@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
-import { exact } from './exact.ts';
 import * as field from './field.ts';
 
 /** Which signature over a model or an image the manifest requires. Paths are relative to the manifest. */
@@ -85,19 +84,19 @@ function consistent(requirement: SignatureRequirement, context: z.core.$Refineme
 }
 
 /** The member `signature` of an image. */
-export const imageSignature: z.ZodType<SignatureRequirement> = exact(
+export const imageSignature: z.ZodType<SignatureRequirement> = field.exact(
   z.strictObject(requirementShape).superRefine(consistent),
 );
 
 /** The member `signature` of a model. */
-export const modelSignature: z.ZodType<ModelSignatureRequirement> = exact(
+export const modelSignature: z.ZodType<ModelSignatureRequirement> = field.exact(
   z
     .strictObject({ ...requirementShape, file: field.safePath.default('model.sig') })
     .superRefine(consistent),
 );
 
 /** The verdict, as a lock and a bundle record it. */
-export const verdict: z.ZodType<SignatureVerdict> = exact(
+export const verdict: z.ZodType<SignatureVerdict> = field.exact(
   z.strictObject({
     result: z.enum(['passed', 'failed', 'absent']),
     reason: field.line(1000).exactOptional(),

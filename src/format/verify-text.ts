@@ -1,4 +1,4 @@
-import { fill } from '../core/wrap.ts';
+import { fill } from '../core/text.ts';
 import type { Manifest } from './manifest.ts';
 
 const COLUMNS = 80;

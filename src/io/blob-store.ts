@@ -1,8 +1,8 @@
 import { lstat, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { OnBytes } from '../core/context.ts';
 import { type Digest, digestHex, digestOf, parseDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { OnBytes } from '../core/tally.ts';
 import {
   ioError,
   makeReadOnly,

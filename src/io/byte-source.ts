@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted } from '../core/error.ts';
 import { READ_BUFFER_BYTES } from '../core/limits.ts';
 
 /** Sequential bytes, such as those of a pipe, read in amounts of any size; holds at most one chunk. */

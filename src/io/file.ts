@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
 import { chmod, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { counted } from '../core/amount.ts';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 
 /** The status of a file, folder or link; undefined if there is none. @param absent the errors that mean so */
 export async function statusOf(

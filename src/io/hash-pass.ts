@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { counted } from '../core/amount.ts';
 import { sriFromHex } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, MIB, READ_BUFFER_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { BufferRing } from './buffer-ring.ts';
 import type { HashResult, HashTask, Piece, PieceSums } from './hash-task.ts';
 import { attempt, fill, PassError } from './positioned.ts';

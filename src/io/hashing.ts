@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { getAsset, isSea } from 'node:sea';
 import { Worker } from 'node:worker_threads';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted } from '../core/error.ts';
 import type { CodedSums, CodingTask } from './coding-task.ts';
 import type { HashResult, HashTask, WorkerMessage } from './hash-task.ts';
 import { PassError } from './positioned.ts';

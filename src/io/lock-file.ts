@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, readlink, rename, rmdir, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StowageError, systemCode } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted, StowageError, systemCode } from '../core/error.ts';
 import { ioError, namesIn, readBounded, remove, writeNew } from './file.ts';
 
 const WAIT_MS = 100;

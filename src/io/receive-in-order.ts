@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { counted } from '../core/amount.ts';
+import type { OnBytes } from '../core/context.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_UNKNOWN_BYTES } from '../core/limits.ts';
-import type { OnBytes } from '../core/tally.ts';
+import { counted } from '../core/text.ts';
 import { ioError, remove, setMode } from './file.ts';
 import type { BlobSums } from './hash-task.ts';
 import { incomingPaths, removeIncoming } from './incoming.ts';

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { counted } from '../core/amount.ts';
 import { type Digest, digestFromHex, sriFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { CRC_SPAN_BYTES, DEFAULT_PART_BYTES, MAX_UNKNOWN_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import type { BlobSums, Identity, OtherHash, PieceSums } from './hash-task.ts';
 
 /** What is known of a blob before it is received. */

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
-import { exactBytes } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
+import { exactBytes } from '../core/text.ts';
 
 /** Free bytes for an unprivileged user on the file system of an existing path. */
 export async function freeBytes(path: string): Promise<number> {

@@ -1,5 +1,5 @@
 import { homedir, userInfo } from 'node:os';
-import type { Environment } from '../core/environment.ts';
+import type { Environment } from '../core/context.ts';
 
 /**
  * The home folder of the user of this process; `/` for a user whom no database knows, such as the `DynamicUser` of a unit

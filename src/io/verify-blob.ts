@@ -1,5 +1,5 @@
+import type { OnBytes } from '../core/context.ts';
 import type { Digest, Sri } from '../core/digest.ts';
-import type { OnBytes } from '../core/tally.ts';
 import type { BlobStore } from './blob-store.ts';
 import { ioError } from './file.ts';
 import type { BlobSums } from './hash-task.ts';

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 
-export { oneLine } from '../core/printable.ts';
+export { oneLine } from '../core/text.ts';
 
 /** An address as messages may show it: no user, no password, no query, no fragment. */
 export function redactUrl(url: URL): string {

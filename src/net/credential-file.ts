@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { StowageError, systemCode } from '../core/error.ts';
-import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, textOf } from '../core/json.ts';
 import { MIB } from '../core/limits.ts';
 import { Secret } from './secret.ts';
 

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
-import type { Environment } from '../core/environment.ts';
-import { StowageError } from '../core/error.ts';
-import { fieldsOf, textOf } from '../core/fields.ts';
-import { interrupted } from '../core/interrupted.ts';
+import type { Environment } from '../core/context.ts';
+import { interrupted, StowageError } from '../core/error.ts';
+import { fieldsOf, textOf } from '../core/json.ts';
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 const TIMEOUT_MS = 30_000;

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getCACertificates, type SecureContextOptions } from 'node:tls';
-import type { Environment } from '../core/environment.ts';
+import type { Environment } from '../core/context.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 
 /** The CAs and the client certificate for a host; undefined for the defaults. */

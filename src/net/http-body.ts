@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import { type Asked, malformed, NoAnswer, unreachable } from './http-error.ts';
 
 /** A slower server holds the connection open on purpose. */

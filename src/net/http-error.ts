@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
 import { StowageError, systemCode } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import { redactUrl } from './address.ts';
 import { LocalAddressError } from './local-address.ts';
 import { explainProxy, ProxyFailure } from './proxy-failure.ts';

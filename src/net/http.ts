@@ -1,6 +1,5 @@
-import { StowageError } from '../core/error.ts';
-import type { Emit } from '../core/event.ts';
-import { interrupted } from '../core/interrupted.ts';
+import type { Emit } from '../core/context.ts';
+import { interrupted, StowageError } from '../core/error.ts';
 import { oneLine } from './address.ts';
 import { MAX_TRIES, pauseMs, rateLimitMs, retryAfterMs, type Sleep, sleep } from './backoff.ts';
 import type { ExchangeResponse, Transport, Upload } from './exchange.ts';

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
-import type { Environment } from '../core/environment.ts';
+import type { Environment } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
 import { isLoopback } from './address.ts';
 

@@ -1,5 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import { fieldsOf, textOf } from '../core/fields.ts';
+import { fieldsOf, textOf } from '../core/json.ts';
 import { MIB } from '../core/limits.ts';
 import { isLoopback } from './address.ts';
 import type { Credential } from './credential-file.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Environment } from '../core/environment.ts';
+import type { Environment } from '../core/context.ts';
 import { type Credential, readCredentialFile } from './credential-file.ts';
 import { askHelper, type HelperAnswer } from './credential-helper.ts';
 import { Secret } from './secret.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { counted } from '../core/amount.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import type { HttpResponse } from '../net/http.ts';
 import { type RegistryWriter, refused, unlessRefused } from './registry-writer.ts';
 

@@ -1,8 +1,8 @@
-import { counted } from '../core/amount.ts';
+import type { Context } from '../core/context.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { Context } from '../core/event.ts';
 import { isIncludedTag } from '../core/repository-name.ts';
+import { counted } from '../core/text.ts';
 import { oneLine } from '../net/address.ts';
 import type { HttpResponse } from '../net/http.ts';
 import { type PushedBlob, pushBlob, type Sessions } from './push-blob.ts';

@@ -1,5 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import { fieldsOf, textOf } from '../core/fields.ts';
+import { fieldsOf, textOf } from '../core/json.ts';
 import { MIB } from '../core/limits.ts';
 import type { Upload } from '../net/exchange.ts';
 import type { Http, HttpRequest, HttpResponse } from '../net/http.ts';

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { StowageError } from '../core/error.ts';
-import { fieldsOf, textOf } from '../core/fields.ts';
+import { fieldsOf, textOf } from '../core/json.ts';
 import { MIB } from '../core/limits.ts';
 import { readBounded, writeAtomic } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';

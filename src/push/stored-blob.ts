@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import { counted } from '../core/amount.ts';
 import { type Digest, digestOf, digestOfStream } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { ioError, readBounded } from '../io/file.ts';
 import type { PushedBlob } from './push-blob.ts';
 

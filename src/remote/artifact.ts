@@ -1,5 +1,5 @@
 import { type Digest, digestOf, isDigest } from '../core/digest.ts';
-import { fieldsOf, listOf, sizeOf, textOf } from '../core/fields.ts';
+import { fieldsOf, listOf, sizeOf, textOf } from '../core/json.ts';
 import { MAX_PATH_BYTES } from '../core/limits.ts';
 import { pathDefect } from '../core/safe-path.ts';
 

@@ -1,9 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { type Context, Tally } from '../core/context.ts';
 import { type Digest, digestFromHex, digestOf, digestOfStream } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import type { Context } from '../core/event.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../core/limits.ts';
-import { Tally } from '../core/tally.ts';
 import { ioError } from '../io/file.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';

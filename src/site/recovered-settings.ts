@@ -1,6 +1,6 @@
 import { readReceipt } from '../bundle/receipt.ts';
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf } from '../core/fields.ts';
+import { type Fields, fieldsOf } from '../core/json.ts';
 import { MAX_SITE_BYTES } from '../core/limits.ts';
 import { checkDocument } from '../format/document.ts';
 import type { Receipt } from '../format/receipt.ts';

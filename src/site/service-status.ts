@@ -1,4 +1,4 @@
-import type { DeployedRelease } from '../format/generation.ts';
+import type { DeployedRelease } from '../format/plan.ts';
 import type { DeployedService, Drift, ServiceState, Target } from '../target/target.ts';
 import { openEndpoint } from './gate/gate-service.ts';
 import { readinessCheck, replicasReady } from './gate/readiness.ts';

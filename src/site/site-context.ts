@@ -1,5 +1,5 @@
+import type { Context } from '../core/context.ts';
 import type { StowageError } from '../core/error.ts';
-import type { Context } from '../core/event.ts';
 import type { LedgerUser } from '../format/ledger.ts';
 import type { HostProbe } from '../target/host/host-probe.ts';
 import type { Target } from '../target/target.ts';

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
-import { oneLine } from '../core/printable.ts';
+import { oneLine } from '../core/text.ts';
 import { checkDocument, type Locate, readValue } from '../format/document.ts';
 import { type Site, siteKind } from '../format/site.ts';
 import { readTrustDocument, type Trust, trustBytes } from '../format/trust.ts';

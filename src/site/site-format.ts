@@ -1,15 +1,23 @@
 import { StowageError } from '../core/error.ts';
-import { type DocumentKind, readCanonical, writeCanonical } from '../format/document.ts';
-import { generationKind } from '../format/generation.ts';
-import { journalKind } from '../format/journal.ts';
+import {
+  currentVersion,
+  type DocumentKind,
+  newerHints,
+  readCanonical,
+  type Versions,
+  writeCanonical,
+} from '../format/document.ts';
 import { ledgerEntryKind, ledgerHeadKind } from '../format/ledger.ts';
-import { planKind } from '../format/plan.ts';
+import { generationKind, planKind } from '../format/plan.ts';
 import { receiptKind } from '../format/receipt.ts';
-import { type SiteFormat, siteFormatKind } from '../format/site-format.ts';
-import { stoppedServicesKind } from '../format/stopped.ts';
-import { storeDamageKind } from '../format/store-damage.ts';
+import {
+  journalKind,
+  type SiteFormat,
+  siteFormatKind,
+  stoppedServicesKind,
+  storeDamageKind,
+} from '../format/site-state.ts';
 import { trustKind } from '../format/trust.ts';
-import { currentVersion, newerHints, type Versions } from '../format/version.ts';
 import { writeAtomic } from '../io/file.ts';
 import { convertGenerations } from './generations.ts';
 import type { SiteFolder } from './site-folder.ts';

@@ -1,8 +1,8 @@
 import { StowageError } from '../core/error.ts';
 import { momentOf } from '../format/field.ts';
-import type { Generation } from '../format/generation.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
 import type { Override } from '../format/override.ts';
+import type { Generation } from '../format/plan.ts';
 import { exists } from '../io/file.ts';
 import { lockHolder } from '../io/lock-file.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';

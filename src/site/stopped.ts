@@ -1,6 +1,6 @@
 import { readCanonical, writeCanonical } from '../format/document.ts';
-import type { Generation } from '../format/generation.ts';
-import { type StoppedService, stoppedServicesKind } from '../format/stopped.ts';
+import type { Generation } from '../format/plan.ts';
+import { type StoppedService, stoppedServicesKind } from '../format/site-state.ts';
 import { remove, writeAtomic } from '../io/file.ts';
 import type { ServiceName } from '../target/change.ts';
 import type { Target } from '../target/target.ts';

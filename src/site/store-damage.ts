@@ -1,5 +1,5 @@
 import { relative } from 'node:path';
-import { cutTo } from '../core/printable.ts';
+import { cutTo } from '../core/text.ts';
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import {
@@ -8,7 +8,7 @@ import {
   MAX_DAMAGED_FILES,
   type StoreDamage,
   storeDamageKind,
-} from '../format/store-damage.ts';
+} from '../format/site-state.ts';
 import { remove, statusOf, writeAtomic } from '../io/file.ts';
 import type { SiteFolder } from './site-folder.ts';
 import { readStateIfThere } from './state-file.ts';

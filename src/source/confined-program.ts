@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import type { Environment } from '../core/environment.ts';
-import { StowageError } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
+import type { Environment } from '../core/context.ts';
+import { interrupted, StowageError } from '../core/error.ts';
 import { MIB } from '../core/limits.ts';
 
 const MAX_SAID_CHARACTERS = 16_384;

@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Environment } from '../core/environment.ts';
-import { StowageError } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
+import type { Environment } from '../core/context.ts';
+import { interrupted, StowageError } from '../core/error.ts';
 import type { Proxies } from '../net/proxy.ts';
 
 const MAX_SAID_CHARACTERS = 8192;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Environment } from '../core/environment.ts';
+import type { Environment } from '../core/context.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { Secret } from '../net/secret.ts';
 

@@ -1,6 +1,6 @@
 import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, textOf } from '../core/json.ts';
 import { isLoopback, oneLine, redactUrl } from '../net/address.ts';
 import type { Authorization, Http, HttpRequest } from '../net/http.ts';
 import { parseRemote } from '../net/http-body.ts';

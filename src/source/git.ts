@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Environment } from '../core/context.ts';
 import type { Digest } from '../core/digest.ts';
-import type { Environment } from '../core/environment.ts';
 import { StowageError } from '../core/error.ts';
 import { GIB, MIB } from '../core/limits.ts';
 import { isLoopback, oneLine } from '../net/address.ts';

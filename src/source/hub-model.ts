@@ -1,5 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, sizeOf, textOf } from '../core/json.ts';
 import { oneLine } from '../net/address.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 

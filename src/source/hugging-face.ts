@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
-import { quoted } from '../core/printable.ts';
 import { isHubRepository } from '../core/repository-name.ts';
+import { quoted } from '../core/text.ts';
 import type { Authorization, Http, HttpRequest } from '../net/http.ts';
 import type { CredentialStore } from '../net/registry-credentials.ts';
 import type { Secret } from '../net/secret.ts';

@@ -1,12 +1,10 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { counted } from '../core/amount.ts';
-import { canonicalBytes } from '../core/canonical-json.ts';
 import { type Digest, digestHex, digestOf, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../core/fields.ts';
+import { canonicalBytes, type Fields, fieldsOf, listOf, textOf, textsOf } from '../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
-import { quoted } from '../core/printable.ts';
+import { counted, quoted } from '../core/text.ts';
 import { listMembers, type TarMember } from '../io/tar-members.ts';
 import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';

@@ -1,8 +1,8 @@
 import { digestFromHex, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
-import { quoted } from '../core/printable.ts';
-import { isListSource } from '../format/model-source.ts';
+import { quoted } from '../core/text.ts';
+import { isListSource } from '../format/source.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { Http } from '../net/http.ts';
 import { type Asked, malformed } from '../net/http-error.ts';

@@ -2,9 +2,9 @@ import { resolve as resolvePath } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Digest, digestOf, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { fieldsOf } from '../core/fields.ts';
+import { fieldsOf } from '../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
-import type { LocalImage } from '../format/image-source.ts';
+import type { LocalImage } from '../format/source.ts';
 import { parseRemote } from '../net/http-body.ts';
 import type { Asked } from '../net/http-error.ts';
 import {

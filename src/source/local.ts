@@ -1,11 +1,10 @@
 import { constants, type Dirent, type Stats } from 'node:fs';
 import { access, open, readdir, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StowageError, systemCode } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted, StowageError, systemCode } from '../core/error.ts';
 import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
-import { quoted } from '../core/printable.ts';
 import { pathCollision, pathDefect, type SafePath } from '../core/safe-path.ts';
+import { quoted } from '../core/text.ts';
 import type { Origin } from './origin.ts';
 
 export interface LocalFile {

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import { digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { isHubRepository } from '../core/repository-name.ts';
-import { isPathSource } from '../format/model-source.ts';
+import { isPathSource } from '../format/source.ts';
 import type { FoundFile, FoundModel, ModelSourceKind } from './found-model.ts';
 import { localFailure, localTree } from './local.ts';
 import { stableOrigin, stateOf } from './stable-file.ts';

@@ -1,6 +1,6 @@
 import { digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { isHubSource } from '../format/model-source.ts';
+import { isHubSource } from '../format/source.ts';
 import type { Http } from '../net/http.ts';
 import type { FoundFile, ModelSourceKind } from './found-model.ts';
 import type { Hub, HubFile } from './hugging-face.ts';

@@ -1,6 +1,6 @@
 import { type Digest, digestHex, isDigest } from '../core/digest.ts';
 import { isSourceError, StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, sizeOf, textOf } from '../core/json.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
 import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';

@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
-import { fieldsOf, listOf, textOf } from '../core/fields.ts';
+import { fieldsOf, listOf, textOf } from '../core/json.ts';
+import { counted } from '../core/text.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
 import { chartTypes } from '../format/rendered-content.ts';
 import { parseRemote } from '../net/http-body.ts';

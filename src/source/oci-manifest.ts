@@ -1,7 +1,7 @@
-import { counted } from '../core/amount.ts';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, sizeOf, textOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, sizeOf, textOf } from '../core/json.ts';
+import { counted } from '../core/text.ts';
 import type { LockedBlob, LockedLayer } from '../format/locked-content.ts';
 import { oneLine } from '../net/address.ts';
 import { parseRemote } from '../net/http-body.ts';

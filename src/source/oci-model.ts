@@ -1,10 +1,8 @@
-import { counted } from '../core/amount.ts';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, sizeOf, textOf, textsOf } from '../core/fields.ts';
-
-import { quoted } from '../core/printable.ts';
-import { isRegistrySource } from '../format/model-source.ts';
+import { type Fields, fieldsOf, sizeOf, textOf, textsOf } from '../core/json.ts';
+import { counted, quoted } from '../core/text.ts';
+import { isRegistrySource } from '../format/source.ts';
 import { oneLine } from '../net/address.ts';
 import { parseRemote } from '../net/http-body.ts';
 import { malformed } from '../net/http-error.ts';

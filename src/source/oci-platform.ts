@@ -1,5 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import { fieldsOf, textOf } from '../core/fields.ts';
+import { fieldsOf, textOf } from '../core/json.ts';
 import { oneLine } from '../net/address.ts';
 import type { Asked } from '../net/http-error.ts';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { counted } from '../core/amount.ts';
 import { type Digest, digestFromHex, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
 import type { Http, HttpRefusal, HttpRequest } from '../net/http.ts';
 import { type Asked, malformed } from '../net/http-error.ts';

@@ -1,7 +1,7 @@
-import { counted } from '../core/amount.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { type Fields, fieldsOf, textOf } from '../core/fields.ts';
+import { type Fields, fieldsOf, textOf } from '../core/json.ts';
+import { counted } from '../core/text.ts';
 import type { LockedBlob, LockedImage, LockedLayer } from '../format/locked-content.ts';
 import { parseRemote } from '../net/http-body.ts';
 import { type Asked, malformed } from '../net/http-error.ts';

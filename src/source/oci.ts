@@ -1,5 +1,5 @@
 import type { Digest } from '../core/digest.ts';
-import { fieldsOf, textOf } from '../core/fields.ts';
+import { fieldsOf, textOf } from '../core/json.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
 import type { Http } from '../net/http.ts';
 import { parseRemote } from '../net/http-body.ts';

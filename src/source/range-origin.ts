@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import type { Http, HttpRequest, HttpResponse } from '../net/http.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import { isLocal } from '../net/local-address.ts';

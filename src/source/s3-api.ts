@@ -1,6 +1,6 @@
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import { StowageError } from '../core/error.ts';
-import { quoted } from '../core/printable.ts';
+import { quoted } from '../core/text.ts';
 import type { Authorization, HttpRefusal, HttpRequest } from '../net/http.ts';
 import { Secret } from '../net/secret.ts';
 import { s3Refusal } from './s3-refusal.ts';

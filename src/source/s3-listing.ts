@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
-import { fieldsOf, listOf, textOf } from '../core/fields.ts';
+import { fieldsOf, listOf, textOf } from '../core/json.ts';
 import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
-import { quoted } from '../core/printable.ts';
+import { quoted } from '../core/text.ts';
 import type { Http } from '../net/http.ts';
 import { type Asked, malformed } from '../net/http-error.ts';
 import { signedRequest } from './s3-api.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { isS3Source } from '../format/model-source.ts';
+import { isS3Source } from '../format/source.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { Http } from '../net/http.ts';
 import { malformed } from '../net/http-error.ts';

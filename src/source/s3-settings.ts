@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Environment } from '../core/environment.ts';
+import type { Environment } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
 import { Secret } from '../net/secret.ts';
 import { readEndpoint } from './endpoint.ts';

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { StowageError } from '../core/error.ts';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted, StowageError } from '../core/error.ts';
 import { retain, seal, takeBuffer } from '../net/buffer-pool.ts';
 import type { FileState } from './found-model.ts';
 import { localFailure, wrongKind } from './local.ts';

@@ -1,8 +1,8 @@
-import { canonicalJson, type Json } from '../core/canonical-json.ts';
+import { canonicalJson, type Json } from '../core/json.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { HostNeeds } from '../format/deployment.ts';
-import type { DeployedRelease, Generation } from '../format/generation.ts';
 import type { Intent } from '../format/override.ts';
+import type { DeployedRelease, Generation } from '../format/plan.ts';
 
 /** A transition from the current generation to the next one. */
 export interface Change {

@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { interrupted } from '../core/interrupted.ts';
+import { interrupted } from '../core/error.ts';
 import { MAX_ANSWER_BYTES } from '../core/limits.ts';
 
 /** Where a service listens on this host. */

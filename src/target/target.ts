@@ -2,8 +2,14 @@ import type { Digest } from '../core/digest.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { BundleModel } from '../format/bundled-content.ts';
 import type { ClusterRecord } from '../format/cluster-record.ts';
-import type { DeployedRelease, Generation, RenderedText, Workload } from '../format/generation.ts';
-import type { Constraint, Operation } from '../format/plan.ts';
+import type {
+  Constraint,
+  DeployedRelease,
+  Generation,
+  Operation,
+  RenderedText,
+  Workload,
+} from '../format/plan.ts';
 import type { RenderedObjects } from '../format/rendered-objects.ts';
 import type { SecretReference } from '../format/secret-reference.ts';
 import type { Adapter, Health } from '../format/service.ts';

@@ -1,4 +1,4 @@
-import { counted } from '../core/amount.ts';
+import { counted } from '../core/text.ts';
 import type { Der } from './der.ts';
 import { contextTag, derTag } from './der-build.ts';
 import type { DerReader } from './der-read.ts';

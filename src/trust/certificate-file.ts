@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { type Certificate, parseCertificate, refuseCertificate } from './certificate.ts';
 import { decodePem, encodePem } from './pem.ts';
 

@@ -1,7 +1,7 @@
 import { createHash, type KeyObject } from 'node:crypto';
-import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { type AlgorithmName, algorithmFits, algorithmOf, verifyWith } from './algorithm.ts';
 import { type Extensions, readExtensions } from './certificate-extension.ts';
 import type { Der } from './der.ts';

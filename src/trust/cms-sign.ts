@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_SIGNATURE_CERTIFICATES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import {
   type AlgorithmName,
   algorithmFits,

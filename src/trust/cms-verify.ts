@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
 import { MAX_SIGNATURE_BYTES, MAX_SIGNATURE_CERTIFICATES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import {
   type AlgorithmName,
   algorithmOf,

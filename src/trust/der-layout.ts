@@ -1,5 +1,5 @@
-import { counted } from '../core/amount.ts';
 import { MAX_DER_DEPTH } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 
 const SEQUENCE = 16;
 const SET = 17;

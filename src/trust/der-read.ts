@@ -1,4 +1,4 @@
-import { counted } from '../core/amount.ts';
+import { counted } from '../core/text.ts';
 import { type Der, decodeOid, parseDer, type Refuse } from './der.ts';
 import { derTag, time } from './der-build.ts';
 

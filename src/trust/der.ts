@@ -1,6 +1,6 @@
 import forge from 'node-forge';
-import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import { layoutDefect } from './der-layout.ts';
 
 /** One DER value (X.690). Values are immutable. */

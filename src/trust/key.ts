@@ -6,9 +6,9 @@ import {
   pbkdf2Sync,
   randomBytes,
 } from 'node:crypto';
-import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { type AlgorithmName, unsupported } from './algorithm.ts';
 import { integer, nullValue, octetString, oid, sequence } from './der-build.ts';
 import { acceptedKeys, keyDescription, keyKind, MIN_RSA_BITS } from './key-kind.ts';

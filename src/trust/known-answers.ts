@@ -1,7 +1,7 @@
 import { createDecipheriv, createHash, createPublicKey, pbkdf2Sync } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { counted } from '../core/amount.ts';
 import { messageOf } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import { type AlgorithmName, allAlgorithms, signWith, verifyWith } from './algorithm.ts';
 import { generateKey, type KeyPair } from './key.ts';
 import { type SignatureVector, signatureVectors } from './known-answer-vectors.ts';

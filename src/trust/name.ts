@@ -1,5 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import { printable } from '../core/printable.ts';
+import { printable } from '../core/text.ts';
 import { constructed, type Der } from './der.ts';
 import { derTag, oid, sequence, utf8String } from './der-build.ts';
 import type { DerReader } from './der-read.ts';

@@ -1,6 +1,6 @@
-import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_SIGNATURES } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import type { Role, RoleName, Trust } from '../format/trust.ts';
 import { type AlgorithmName, allAlgorithms } from './algorithm.ts';
 import { anchorOf, requireSigner, revocation } from './chain.ts';

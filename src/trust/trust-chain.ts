@@ -1,9 +1,8 @@
-import { counted } from '../core/amount.ts';
 import { StowageError } from '../core/error.ts';
+import { counted } from '../core/text.ts';
 import { readTrustDocument, type Trust, trustKind } from '../format/trust.ts';
 import { evaluateSignatures } from './policy.ts';
-import type { SignatureFile } from './signature-file.ts';
-import { prefixing } from './signature-file.ts';
+import { prefixing, type SignatureFile } from './signature-file.ts';
 
 /** A trust document on the media, `N.trust.json` with its signatures; not verified yet. */
 export interface TrustLink {

@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { StowageEvent } from '../../src/core/context.ts';
 import { type Digest, digestOf } from '../../src/core/digest.ts';
 import type { ErrorCode } from '../../src/core/error.ts';
-import type { StowageEvent } from '../../src/core/event.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { namesIn } from '../../src/io/file.ts';
 import { withSite } from '../../src/site/applying/change.ts';

@@ -4,8 +4,8 @@ import { chmod, cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'no
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { assemble } from '../../src/build/assemble.ts';
-import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { type Digest, digestHex, digestOf } from '../../src/core/digest.ts';
+import { canonicalBytes, type Json } from '../../src/core/json.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { bundleFiles, bundleKind } from '../../src/format/bundle.ts';
 import { readChecksums } from '../../src/format/checksums.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { formatBytes } from '../../src/core/amount.ts';
+import { formatBytes } from '../../src/core/text.ts';
 import { runProgram } from '../support/fake-terminal.ts';
 import { scratchFolder } from '../support/scratch.ts';
 

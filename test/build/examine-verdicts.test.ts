@@ -5,7 +5,7 @@ import { examinePulled } from '../../src/build/examine.ts';
 import type { Sources } from '../../src/build/origins.ts';
 import { pull } from '../../src/build/pull.ts';
 import { resolve } from '../../src/build/resolve.ts';
-import type { StowageEvent } from '../../src/core/event.ts';
+import type { StowageEvent } from '../../src/core/context.ts';
 import { RULES_VERSION } from '../../src/examine/verdict.ts';
 import { checkDocument } from '../../src/format/document.ts';
 import type { Lock } from '../../src/format/lock.ts';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { operatorText } from '../../src/build/operator-text.ts';
-import { exitStatus } from '../../src/core/exit-status.ts';
+import { exitStatus } from '../../src/core/error.ts';
 import { checkDocument } from '../../src/format/document.ts';
 import { type Manifest, manifestKind } from '../../src/format/manifest.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';

@@ -1,6 +1,6 @@
-import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
+import type { Context, StowageEvent } from '../../src/core/context.ts';
 import { type Digest, digestHex, digestOf } from '../../src/core/digest.ts';
-import type { Context, StowageEvent } from '../../src/core/event.ts';
+import { canonicalBytes, type Json } from '../../src/core/json.ts';
 import { readValue } from '../../src/format/document.ts';
 import { type Lock, lockKind } from '../../src/format/lock.ts';
 import type { LockedBlob } from '../../src/format/locked-content.ts';

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Meter } from '../../src/cli/meter.ts';
 import { createProgress } from '../../src/cli/render.ts';
-import type { StowageEvent } from '../../src/core/event.ts';
-import { Tally } from '../../src/core/tally.ts';
+import { type StowageEvent, Tally } from '../../src/core/context.ts';
 import { fakeTerminal } from '../support/fake-terminal.ts';
 
 type ProgressEvent = Extract<StowageEvent, { type: 'progress' }>;

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createProgress } from '../../src/cli/render.ts';
-import type { StowageEvent } from '../../src/core/event.ts';
+import type { StowageEvent } from '../../src/core/context.ts';
 import { fakeTerminal, personScreen } from '../support/fake-terminal.ts';
 import { screenText } from '../support/screen-text.ts';
 

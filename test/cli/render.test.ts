@@ -7,8 +7,8 @@ import {
   errorText,
   toStowageError,
 } from '../../src/cli/render.ts';
+import type { StowageEvent } from '../../src/core/context.ts';
 import { errorCodes, StowageError } from '../../src/core/error.ts';
-import type { StowageEvent } from '../../src/core/event.ts';
 import { fakeTerminal, personScreen } from '../support/fake-terminal.ts';
 
 const everything = new StowageError('part-damaged', 'a part is damaged', {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatSeconds, parseBytes } from '../../src/cli/units.ts';
-import { formatBytes } from '../../src/core/amount.ts';
 import { GIB, KIB, MIB } from '../../src/core/limits.ts';
+import { formatBytes } from '../../src/core/text.ts';
 
 describe('when bytes are shown', () => {
   it.each([

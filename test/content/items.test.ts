@@ -3,8 +3,8 @@ import { controlDocuments } from '../../src/build/bundle-documents.ts';
 import { indexOf } from '../../src/build/index-of.ts';
 import { noFacts } from '../../src/content/bill-entry.ts';
 import { copiedFirst, describeAll, fromLock } from '../../src/content/items.ts';
-import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { digestOf } from '../../src/core/digest.ts';
+import { canonicalBytes, type Json } from '../../src/core/json.ts';
 import { sampleOf } from '../build/samples.ts';
 
 const { lock } = sampleOf(100);

@@ -3,12 +3,14 @@ import {
   type ErrorCode,
   errorCodes,
   errorTable,
+  exitStatus,
   exitStatusOf,
+  interrupted,
   messageOf,
   StowageError,
+  statusMeanings,
   systemCode,
 } from '../../src/core/error.ts';
-import { exitStatus, statusMeanings } from '../../src/core/exit-status.ts';
 
 const codes: readonly ErrorCode[] = Object.values(errorCodes).flat();
 
@@ -97,5 +99,28 @@ describe('when every error is explained', () => {
     const skipping =
       /--(?:no|accept|skip|force|allow|ignore|insecure)|stowage override|\b(?:skip|bypass|disable|ignore|turn off|without checking)/;
     expect(`${cause}; ${remedy}`).not.toMatch(skipping);
+  });
+});
+
+describe('when work is interrupted', () => {
+  it('returns the reason of the signal if that is a StowageError', () => {
+    const reason = new StowageError('source-mismatch', 'other bytes', { hint: 'try again' });
+    expect(interrupted(AbortSignal.abort(reason), { message: 'in between' })).toBe(reason);
+  });
+
+  it.each([
+    ['Node’s own reason', AbortSignal.abort()],
+    ['no signal', undefined],
+  ])('has its own code for %s', (_, signal) => {
+    const cause = new Error('below');
+    const error = interrupted(signal, { message: 'interrupted while asking', hint: 'h', cause });
+    expect(error).toMatchObject({ code: 'interrupted', hint: 'h', exitStatus: 130 });
+    expect(error.message).toBe('interrupted while asking');
+    expect(error.cause).toBe(cause);
+  });
+
+  it('has a default hint', () => {
+    expect(interrupted().hint).toContain('run the same command again');
+    expect('cause' in interrupted()).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { jsonTextDefect } from '../../src/core/canonical-json.ts';
+import { jsonTextDefect } from '../../src/core/json.ts';
 import { MAX_JSON_DEPTH } from '../../src/core/limits.ts';
 
 describe('when a JSON text has a duplicate member', () => {

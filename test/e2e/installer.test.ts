@@ -24,7 +24,7 @@ import { runtime, runtimeNotice } from '../../scripts/installer/runtime.ts';
 import { sriHex } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { readJson } from '../../src/format/document.ts';
-import { componentsPath, installerComponentsKind } from '../../src/format/installer-components.ts';
+import { componentsPath, installerComponentsKind } from '../../src/format/installer.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { isolatedEngine } from '../lab/engine.ts';
 import { capture, type Output, run } from '../lab/process.ts';

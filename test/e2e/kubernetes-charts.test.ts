@@ -15,8 +15,7 @@ import { nameImages, placeImages, referencesOf } from '../../src/build/objects/p
 import { renderForSites } from '../../src/build/objects/render.ts';
 import { parseDigest } from '../../src/core/digest.ts';
 import type { KubernetesObject } from '../../src/format/kubernetes.ts';
-import { powersOf } from '../../src/format/object-powers.ts';
-import type { RenderedObject } from '../../src/format/rendered-objects.ts';
+import { powersOf, type RenderedObject } from '../../src/format/rendered-objects.ts';
 import { createKubernetesTarget } from '../../src/target/kubernetes/kubernetes.ts';
 import type { Target } from '../../src/target/target.ts';
 import { downloadModule } from '../lab/go.ts';

@@ -3,9 +3,9 @@ import { chmodSync, cpSync, existsSync, readdirSync, readFileSync } from 'node:f
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { generationKind } from '../../src/format/generation.ts';
+import { currentVersion } from '../../src/format/document.ts';
 import { ledgerEntryKind } from '../../src/format/ledger.ts';
-import { currentVersion } from '../../src/format/version.ts';
+import { generationKind } from '../../src/format/plan.ts';
 import { hostPlatform } from '../../src/target/host/platform.ts';
 import { program, type Ran } from '../attacks/program.ts';
 import { scratchFolder } from '../support/scratch.ts';

@@ -154,7 +154,7 @@ describe('when a fleet is checked', () => {
       folder.path('trust', '1.trust.json'),
       JSON.stringify({ ...authority.trust, revoked }),
     );
-    const { canonicalBytes } = await import('../../src/core/canonical-json.ts');
+    const { canonicalBytes } = await import('../../src/core/json.ts');
     writeFileSync(
       folder.path('trust', '1.trust.json'),
       canonicalBytes({ ...authority.trust, revoked } as never),

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Json } from '../../src/core/canonical-json.ts';
-import { canonicalBytes } from '../../src/core/canonical-json.ts';
+import { canonicalBytes, type Json } from '../../src/core/json.ts';
 import { bundleKind } from '../../src/format/bundle.ts';
 import { containerWorkloadKind } from '../../src/format/containers.ts';
 import {
@@ -12,21 +11,16 @@ import {
   writeCanonical,
   writeJson,
 } from '../../src/format/document.ts';
-import { fleetKind } from '../../src/format/fleet/fleet.ts';
-import { fleetEntryKind } from '../../src/format/fleet/fleet-entry.ts';
-import { fleetSiteKind } from '../../src/format/fleet/fleet-site.ts';
-import { keyHandoverKind } from '../../src/format/fleet/key-handover.ts';
-import { promotionKind } from '../../src/format/fleet/promotion.ts';
-import { recallOrderKind } from '../../src/format/fleet/recall-order.ts';
-import { generationKind } from '../../src/format/generation.ts';
-import { journalKind } from '../../src/format/journal.ts';
+import { fleetEntryKind, fleetKind, fleetSiteKind } from '../../src/format/fleet.ts';
+import { promotionKind, recallOrderKind } from '../../src/format/fleet-orders.ts';
 import { ledgerEntryKind, ledgerHeadKind } from '../../src/format/ledger.ts';
 import { editedLockKind } from '../../src/format/lock.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
-import { planKind } from '../../src/format/plan.ts';
-import { receiptKind } from '../../src/format/receipt.ts';
+import { generationKind, planKind } from '../../src/format/plan.ts';
+import { keyHandoverKind, receiptKind } from '../../src/format/receipt.ts';
 import { jsonSchemas } from '../../src/format/schemas.ts';
 import { siteKind } from '../../src/format/site.ts';
+import { journalKind } from '../../src/format/site-state.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { expectCode } from '../support/error.ts';
 import { bend, paths } from './bend.ts';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash, type KeyObject } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
+import { canonicalBytes, type Json } from '../../src/core/json.ts';
 import { oid, sequence } from '../../src/trust/der-build.ts';
 import { oids } from '../../src/trust/oid.ts';
 import {

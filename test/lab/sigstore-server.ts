@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Json } from '../../src/core/canonical-json.ts';
+import type { Json } from '../../src/core/json.ts';
 import { certificatePem } from '../build/upstream/publisher.ts';
 import { type Addresses, dsseEntry, type Entry, type PrivateSigstore } from './private-sigstore.ts';
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Environment } from '../../src/core/environment.ts';
+import type { Environment } from '../../src/core/context.ts';
 import { createHttp, type HttpOptions } from '../../src/net/http.ts';
 import { readProxies } from '../../src/net/proxy.ts';
 import { createTransport } from '../../src/net/transport.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { AcceptanceTest } from '../../src/format/acceptance.ts';
+import type { AcceptanceTest } from '../../src/format/deployment.ts';
 import { acceptanceCheck } from '../../src/site/gate/acceptance.ts';
 import type { Outcome } from '../../src/site/gate/outcome.ts';
 import { type LlamaServer, llamaServerFolder, startLlamaServer } from '../lab/llama-server.ts';

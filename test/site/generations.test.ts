@@ -9,8 +9,8 @@ import {
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error.ts';
 import { writeCanonical } from '../../src/format/document.ts';
-import { generationKind } from '../../src/format/generation.ts';
 import type { LedgerEntry } from '../../src/format/ledger.ts';
+import { generationKind } from '../../src/format/plan.ts';
 import {
   currentGeneration,
   earlierGenerations,

@@ -1,6 +1,4 @@
-import type { Generation } from '../../src/format/generation.ts';
-import type { Operation, Plan } from '../../src/format/plan.ts';
-import { siteActions } from '../../src/format/plan.ts';
+import { type Generation, type Operation, type Plan, siteActions } from '../../src/format/plan.ts';
 import { makePlan } from '../../src/site/planning/plan.ts';
 import type { Change } from '../../src/target/change.ts';
 import type { Target } from '../../src/target/target.ts';

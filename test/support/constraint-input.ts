@@ -1,7 +1,7 @@
 import { type Bundle, bundleKind } from '../../src/format/bundle.ts';
 import { checkDocument } from '../../src/format/document.ts';
-import type { DeployedRelease } from '../../src/format/generation.ts';
 import type { LedgerEvent } from '../../src/format/ledger.ts';
+import type { DeployedRelease } from '../../src/format/plan.ts';
 import { siteKind } from '../../src/format/site.ts';
 import { stateOf } from '../../src/site/ledger/site-state.ts';
 import type { ConstraintInput } from '../../src/site/planning/constraints/constraint.ts';

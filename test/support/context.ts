@@ -1,4 +1,4 @@
-import type { Context, StowageEvent } from '../../src/core/event.ts';
+import type { Context, StowageEvent } from '../../src/core/context.ts';
 
 /** A context whose clock goes on by a second each time it is read, here or in another, and which keeps what it hears. */
 export interface ListeningContext extends Context {

@@ -5,7 +5,7 @@ import type {
   RenderedNetwork,
   RenderedService,
 } from '../../src/format/containers.ts';
-import { type DeployedRelease, type Generation, noWorkload } from '../../src/format/generation.ts';
+import { type DeployedRelease, type Generation, noWorkload } from '../../src/format/plan.ts';
 
 /** An image whose content is a number. */
 export function image(content: number, name = 'server'): RenderedImage {

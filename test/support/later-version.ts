@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import type { DocumentKind } from '../../src/format/document.ts';
-import { currentVersion, olderVersion } from '../../src/format/version.ts';
+import { currentVersion, type DocumentKind, olderVersion } from '../../src/format/document.ts';
 
 type Loose = { -readonly [K in keyof DocumentKind<unknown>]: DocumentKind<unknown>[K] } & {
   stamp?: (document: object) => object;

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { runProcess } from '../../src/cli/process.ts';
-import { interrupted } from '../../src/core/interrupted.ts';
+import { interrupted } from '../../src/core/error.ts';
 
 const STEPS = 80;
 

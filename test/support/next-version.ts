@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import type { DocumentKind } from '../../src/format/document.ts';
-import { currentVersion, olderVersion } from '../../src/format/version.ts';
+import { currentVersion, type DocumentKind, olderVersion } from '../../src/format/document.ts';
 
 /** A document of a version that no program has: the one before it is in `was`. */
 export interface Next<T> {

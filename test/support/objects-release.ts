@@ -1,6 +1,6 @@
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { ObjectEndpoint, ReadyWhen } from '../../src/format/cluster-content.ts';
-import type { DeployedRelease } from '../../src/format/generation.ts';
+import type { DeployedRelease } from '../../src/format/plan.ts';
 import type { RenderedObject } from '../../src/format/rendered-objects.ts';
 import type { Site } from '../../src/format/site.ts';
 import { bundleFrom, clusterSite, invented, workload } from '../target/kubernetes/rendered.ts';

@@ -1,5 +1,4 @@
-import type { Generation } from '../../src/format/generation.ts';
-import type { Constraint, Plan } from '../../src/format/plan.ts';
+import type { Constraint, Generation, Plan } from '../../src/format/plan.ts';
 import { makePlan } from '../../src/site/planning/plan.ts';
 import { fakeTarget } from './fake-engine.ts';
 

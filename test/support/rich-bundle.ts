@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalBytes, type Json } from '../../src/core/canonical-json.ts';
 import { digestOf } from '../../src/core/digest.ts';
+import { canonicalBytes, type Json } from '../../src/core/json.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import type { Finding } from '../../src/format/finding.ts';
 import { type Lock, sealLock } from '../../src/format/lock.ts';

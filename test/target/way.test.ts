@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { interrupted } from '../../src/core/interrupted.ts';
+import { interrupted } from '../../src/core/error.ts';
 import { askOver, timeOver, type Way } from '../../src/target/way.ts';
 import { expectCode } from '../support/error.ts';
 

@@ -1,12 +1,11 @@
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import type { Json } from '../../core/canonical-json.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
-import { textOf } from '../../core/fields.ts';
+import { type Json, textOf } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
-import { quoted } from '../../core/printable.ts';
 import { pathCollision, pathDefect } from '../../core/safe-path.ts';
+import { quoted } from '../../core/text.ts';
 import { readYamlObject } from '../../format/object-stream.ts';
 import { readEntries } from '../../io/archive.ts';
 import { writeNew } from '../../io/file.ts';

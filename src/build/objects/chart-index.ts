@@ -1,8 +1,8 @@
 import { type Digest, digestFromHex } from '../../core/digest.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
-import { fieldsOf, listOf, textOf, textsOf } from '../../core/fields.ts';
+import { fieldsOf, listOf, textOf, textsOf } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
-import { oneLine } from '../../core/printable.ts';
+import { oneLine } from '../../core/text.ts';
 import { readYamlObject } from '../../format/object-stream.ts';
 import { redactUrl } from '../../net/address.ts';
 import type { Http } from '../../net/http.ts';

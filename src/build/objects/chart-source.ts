@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import { quoted } from '../../core/printable.ts';
+import { quoted } from '../../core/text.ts';
 
 /** Where a chart is, as the manifest names it. */
 export type ChartAddress =

@@ -1,8 +1,8 @@
 import { resolve as resolvePath } from 'node:path';
 import { digestHex, digestOf } from '../../core/digest.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
-import { type Fields, listOf, textOf } from '../../core/fields.ts';
-import { quoted } from '../../core/printable.ts';
+import { type Fields, listOf, textOf } from '../../core/json.ts';
+import { quoted } from '../../core/text.ts';
 import type { ChartSource } from '../../format/cluster-content.ts';
 import { readYamlObject } from '../../format/object-stream.ts';
 import type { LockedChart } from '../../format/rendered-content.ts';

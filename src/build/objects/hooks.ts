@@ -1,6 +1,5 @@
-import type { Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
-import { fieldsOf, textOf } from '../../core/fields.ts';
+import { fieldsOf, type Json, textOf } from '../../core/json.ts';
 import { type Hook, hookEvents } from '../../format/rendered-objects.ts';
 
 /** The annotations of Helm that say what an object is; Stowage says it in the document, so they are removed. */

@@ -1,5 +1,4 @@
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
-import { fieldsOf, textOf } from '../../core/fields.ts';
+import { canonicalJson, fieldsOf, type Json, textOf } from '../../core/json.ts';
 import { memoryBytes } from '../../examine/bytes.ts';
 import { Findings } from '../../examine/findings.ts';
 import { findSecrets } from '../../examine/secrets.ts';

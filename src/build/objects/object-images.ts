@@ -1,5 +1,4 @@
-import type { Json } from '../../core/canonical-json.ts';
-import { fieldsOf, textOf } from '../../core/fields.ts';
+import { fieldsOf, type Json, textOf } from '../../core/json.ts';
 import type { ImageField } from '../../format/cluster-content.ts';
 import { type ObjectPath, walk } from '../../format/rendered-objects.ts';
 

@@ -1,8 +1,8 @@
 import { lstat } from 'node:fs/promises';
 import { basename, relative, resolve as resolvePath } from 'node:path';
-import type { Json } from '../../core/canonical-json.ts';
 import { digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import type { Json } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
 import { parseSafePath } from '../../core/safe-path.ts';
 import type { ObjectsSource } from '../../format/cluster-content.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
+import type { Json } from '../../core/json.ts';
 import { GIB, MIB } from '../../core/limits.ts';
-import { cutTo, printable } from '../../core/printable.ts';
+import { cutTo, printable } from '../../core/text.ts';
 import { readObjectStream, type StreamedObject } from '../../format/object-stream.ts';
 import { MAX_OBJECTS } from '../../format/rendered-objects.ts';
 import { writeNew } from '../../io/file.ts';

@@ -1,21 +1,19 @@
 import { resolve as resolvePath } from 'node:path';
-import { counted } from '../../core/amount.ts';
-import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
+import type { Environment } from '../../core/context.ts';
 import { digestOf } from '../../core/digest.ts';
-import type { Environment } from '../../core/environment.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
-import { fieldsOf, textOf } from '../../core/fields.ts';
+import { canonicalBytes, fieldsOf, type Json, textOf } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
-import { cutTo, printable } from '../../core/printable.ts';
 import { parseSafePath } from '../../core/safe-path.ts';
+import { counted, cutTo, printable } from '../../core/text.ts';
 import type { ChartSource, ObjectsSource } from '../../format/cluster-content.ts';
 import { checkDocument } from '../../format/document.ts';
 import type { Manifest } from '../../format/manifest.ts';
-import { powersOf } from '../../format/object-powers.ts';
 import { readYamlObject } from '../../format/object-stream.ts';
 import type { RenderInputFile } from '../../format/rendered-content.ts';
 import {
   MAX_OBJECTS_BYTES,
+  powersOf,
   type RenderedObject,
   type RenderedObjects,
   renderedObjectsKind,

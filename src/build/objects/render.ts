@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
-import type { Environment } from '../../core/environment.ts';
+import type { Environment } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
-import { fieldsOf, textOf } from '../../core/fields.ts';
-import { printable } from '../../core/printable.ts';
+import { canonicalJson, fieldsOf, type Json, textOf } from '../../core/json.ts';
+import { printable } from '../../core/text.ts';
 import type { ObjectName } from '../../format/cluster-content.ts';
 import type { Parameter } from '../../format/deployment.ts';
 import type { StreamedObject } from '../../format/object-stream.ts';

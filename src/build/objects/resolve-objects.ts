@@ -1,7 +1,7 @@
 import { join, resolve as resolvePath } from 'node:path';
+import type { Context } from '../../core/context.ts';
 import { digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Context } from '../../core/event.ts';
 import type { Finding } from '../../format/finding.ts';
 import type { Lock } from '../../format/lock.ts';
 import type { Manifest } from '../../format/manifest.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Json } from '../../core/canonical-json.ts';
+import type { Json } from '../../core/json.ts';
 import type { Parameter } from '../../format/deployment.ts';
 import { type Filled, type ObjectPath, rewrite } from '../../format/rendered-objects.ts';
 

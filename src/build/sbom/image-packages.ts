@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import type { FoundPackage, ImagePackages } from '../../content/bill-entry.ts';
 import { packageUrl } from '../../content/package.ts';
-import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { type Digest, digestHex, isDigest } from '../../core/digest.ts';
-import { StowageError } from '../../core/error.ts';
-import { interrupted } from '../../core/interrupted.ts';
+import { interrupted, StowageError } from '../../core/error.ts';
+import { canonicalBytes, type Json } from '../../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
 import type { LockedImage } from '../../format/locked-content.ts';
 import { readEntries } from '../../io/archive.ts';

@@ -1,13 +1,13 @@
 import type { BillEntry } from '../../content/bill-entry.ts';
 import { licensesOf } from '../../content/licenses.ts';
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { sriHex } from '../../core/digest.ts';
+import { canonicalJson, type Json } from '../../core/json.ts';
 import type {
   DescribedInstaller,
   InstallerPackage,
   InstallerPart,
   InstallerRuntime,
-} from '../../format/installer-components.ts';
+} from '../../format/installer.ts';
 
 /** An installer, with the dependencies among the components in it. */
 export interface InstallerEntry extends BillEntry {

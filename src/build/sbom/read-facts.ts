@@ -1,9 +1,9 @@
 import type { BlobFacts, ImagePackages, ModelFacts } from '../../content/bill-entry.ts';
 import { word } from '../../content/package.ts';
-import { type Json, parseJson } from '../../core/canonical-json.ts';
+import type { Context } from '../../core/context.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Context } from '../../core/event.ts';
+import { type Json, parseJson } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
 import type { Lock } from '../../format/lock.ts';
 import type { LockedModel } from '../../format/locked-content.ts';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type BlobFacts, noFacts } from '../../content/bill-entry.ts';
 import { fromLock } from '../../content/items.ts';
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
+import { canonicalJson, type Json } from '../../core/json.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
-import type { DescribedInstaller } from '../../format/installer-components.ts';
+import type { DescribedInstaller } from '../../format/installer.ts';
 import type { Lock } from '../../format/lock.ts';
 import { installerEntry } from './installer-entry.ts';
 

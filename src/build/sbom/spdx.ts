@@ -1,5 +1,4 @@
-import type { Json } from '../../core/canonical-json.ts';
-import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, type Json, listOf, textOf, textsOf } from '../../core/json.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 
 const NONE = 'NOASSERTION';

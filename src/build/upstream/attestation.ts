@@ -1,7 +1,7 @@
 import type { Subject } from '../../content/content-kind.ts';
 import { fromLock, itemsIn } from '../../content/items.ts';
-import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { type Digest, digestHex, digestOf } from '../../core/digest.ts';
+import { canonicalBytes, type Json } from '../../core/json.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 import type { Lock } from '../../format/lock.ts';
 import type { SignatureRequirement, SignatureVerdict } from '../../format/upstream.ts';

@@ -1,5 +1,5 @@
 import type { StowageError } from '../../core/error.ts';
-import { type Fields, fieldsOf, sizeOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, sizeOf, textOf } from '../../core/json.ts';
 import { decodePem } from '../../trust/pem.ts';
 import { refuse } from './refusal.ts';
 import { parseStrict, strictBase64 } from './strict-json.ts';

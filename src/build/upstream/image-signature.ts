@@ -1,6 +1,6 @@
 import { digestOf } from '../../core/digest.ts';
 import { isSourceError, StowageError } from '../../core/error.ts';
-import { fieldsOf } from '../../core/fields.ts';
+import { fieldsOf } from '../../core/json.ts';
 import type { LockedBlob } from '../../format/locked-content.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
 import type { Attached, AttachedLayer } from '../../source/oci.ts';

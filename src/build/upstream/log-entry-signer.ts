@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { fieldsOf, textOf } from '../../core/fields.ts';
+import { fieldsOf, textOf } from '../../core/json.ts';
 import { decodePem } from '../../trust/pem.ts';
 import { refuse } from './refusal.ts';
 import { parseStrict, strictBase64 } from './strict-json.ts';

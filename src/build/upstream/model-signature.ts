@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { digestHex } from '../../core/digest.ts';
-import { type Fields, fieldsOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, textOf } from '../../core/json.ts';
 import type { LockedModelFile } from '../../format/locked-content.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
 import { printable, refuse } from './refusal.ts';

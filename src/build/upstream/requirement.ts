@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { resolve as resolvePath } from 'node:path';
-import { counted } from '../../core/amount.ts';
 import { type Digest, digestOf } from '../../core/digest.ts';
 import { MAX_TRUST_BYTES } from '../../core/limits.ts';
+import { counted } from '../../core/text.ts';
 import type { SignatureRequirement, SignatureVerdict } from '../../format/upstream.ts';
 import { readBounded } from '../../io/file.ts';
 import { decodePem } from '../../trust/pem.ts';

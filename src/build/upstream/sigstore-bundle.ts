@@ -1,5 +1,5 @@
-import { counted } from '../../core/amount.ts';
-import { type Fields, fieldsOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, textOf } from '../../core/json.ts';
+import { counted } from '../../core/text.ts';
 import { refuse } from './refusal.ts';
 import { parseStrict, strictBase64 } from './strict-json.ts';
 

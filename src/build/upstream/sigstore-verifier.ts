@@ -9,7 +9,7 @@ import {
   Verifier,
 } from '@sigstore/verify';
 import { StowageError } from '../../core/error.ts';
-import { type Fields, fieldsOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, textOf } from '../../core/json.ts';
 import { requireEntrySigner } from './log-entry-signer.ts';
 import { parseCertificate } from './publisher-certificate.ts';
 import { refuse } from './refusal.ts';

@@ -1,5 +1,4 @@
-import { parseJson } from '../../core/canonical-json.ts';
-import { type Fields, fieldsOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, parseJson } from '../../core/json.ts';
 import { refuse } from './refusal.ts';
 
 /**

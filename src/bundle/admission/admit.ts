@@ -1,6 +1,6 @@
+import type { Context } from '../../core/context.ts';
 import { type Sri, sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Context } from '../../core/event.ts';
 import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
 import { bundleKind } from '../../format/bundle.ts';
 import { type Checksum, readChecksums } from '../../format/checksums.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
+import { counted } from '../../core/text.ts';
 import { readTrustDocument, type Trust, trustBytes } from '../../format/trust.ts';
 import { decodeCertificates } from '../../trust/certificate-file.ts';
 import { trustFromRoot } from '../../trust/trust-root.ts';

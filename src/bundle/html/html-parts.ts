@@ -1,7 +1,7 @@
-import { formatAmount, formatNumber } from '../../core/amount.ts';
 import { foreign, type Html, html } from '../../core/html-text.ts';
+import { formatAmount, formatNumber } from '../../core/text.ts';
 
-export { formatAmount as amount, formatNumber as number } from '../../core/amount.ts';
+export { formatAmount as amount, formatNumber as number } from '../../core/text.ts';
 
 /** How many rows of a long table a page shows, and where to find the rest. */
 export interface Cut {

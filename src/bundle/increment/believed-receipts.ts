@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
+import { counted } from '../../core/text.ts';
 import { receiptKind } from '../../format/receipt.ts';
 import { readBounded, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';

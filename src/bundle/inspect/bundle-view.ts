@@ -1,4 +1,4 @@
-import type { Context } from '../../core/event.ts';
+import type { Context } from '../../core/context.ts';
 import { MAX_CONTROL_FILE_BYTES } from '../../core/limits.ts';
 import { allParts, type Bundle } from '../../format/bundle.ts';
 import type { Trust } from '../../format/trust.ts';

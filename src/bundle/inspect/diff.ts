@@ -12,8 +12,7 @@ import type { ComparedItem, ContentKind, Forms } from '../../content/content-kin
 import { itemsIn } from '../../content/items.ts';
 import { type FormsBySection, kinds } from '../../content/kinds.ts';
 import type { Digest } from '../../core/digest.ts';
-import type { AcceptanceTest } from '../../format/acceptance.ts';
-import type { Deployment } from '../../format/deployment.ts';
+import type { AcceptanceTest, Deployment } from '../../format/deployment.ts';
 import type { Finding } from '../../format/finding.ts';
 import type { Installer } from '../../format/installer.ts';
 import type { Service } from '../../format/service.ts';

@@ -1,6 +1,5 @@
 import type { ListedImage, ListedPackage } from '../../content/listed-packages.ts';
-import { parseJson } from '../../core/canonical-json.ts';
-import { textOf as anyText, fieldsOf } from '../../core/fields.ts';
+import { textOf as anyText, fieldsOf, parseJson } from '../../core/json.ts';
 import { reportLine } from '../report/report-line.ts';
 
 /**

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import type { ImagePlatform, Layer } from '../../content/seen.ts';
-import { parseJson } from '../../core/canonical-json.ts';
 import { type Digest, digestOf, isDigest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import { fieldsOf, sizeOf, textOf } from '../../core/fields.ts';
+import { fieldsOf, parseJson, sizeOf, textOf } from '../../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
 import type { BundleImage } from '../../format/bundled-content.ts';
 import { readBounded } from '../../io/file.ts';

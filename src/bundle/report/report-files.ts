@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';
-import { printableJson } from '../../core/printable.ts';
+import { printableJson } from '../../core/text.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Report, reportKind } from '../../format/report.ts';
 import { exists, remove, writeAtomic } from '../../io/file.ts';

@@ -1,4 +1,4 @@
-import { cutTo, printable } from '../../core/printable.ts';
+import { cutTo, printable } from '../../core/text.ts';
 
 /** UTF-16 code units, fewer than any line of a report may have. */
 const MAX_LENGTH = 3900;

@@ -1,4 +1,4 @@
-import { counted, exactBytes } from '../../core/amount.ts';
+import { counted, exactBytes } from '../../core/text.ts';
 import type { Report, ReportStep, ReportTrust } from '../../format/report.ts';
 import type { BundleFacts } from './bundle-facts.ts';
 

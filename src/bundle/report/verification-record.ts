@@ -1,4 +1,4 @@
-import type { Context, StowageEvent } from '../../core/event.ts';
+import type { Context, StowageEvent } from '../../core/context.ts';
 import type { Trust } from '../../format/trust.ts';
 import { type Survey, surveyBundle } from '../admission/admit.ts';
 import type { Admission } from '../admitted-bundle.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
+import { counted } from '../../core/text.ts';
 import { momentOf } from '../../format/field.ts';
 import type { SigningRequest } from '../../format/signing-request.ts';
 import { parseCertificate } from '../../trust/certificate.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_SIGNATURES } from '../../core/limits.ts';
+import { counted } from '../../core/text.ts';
 import type { Trust } from '../../format/trust.ts';
 import { exists, syncFolder, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';

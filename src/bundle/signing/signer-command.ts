@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
-import { StowageError, systemCode } from '../../core/error.ts';
-import { type Interruption, interrupted } from '../../core/interrupted.ts';
+import { type Interruption, interrupted, StowageError, systemCode } from '../../core/error.ts';
 import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
 import type { SigningRequest } from '../../format/signing-request.ts';
 

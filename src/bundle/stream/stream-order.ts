@@ -1,5 +1,5 @@
-import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
+import { counted } from '../../core/text.ts';
 import { allParts, type Bundle } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import type { TarEntry } from '../../io/tar-header.ts';

@@ -1,12 +1,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { counted } from '../../core/amount.ts';
+import { type Context, partInWords, Tally } from '../../core/context.ts';
 import { type Sri, sriHex } from '../../core/digest.ts';
-import { StowageError } from '../../core/error.ts';
-import type { Context } from '../../core/event.ts';
-import { interrupted } from '../../core/interrupted.ts';
+import { interrupted, StowageError } from '../../core/error.ts';
 import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../../core/limits.ts';
-import { partInWords, Tally } from '../../core/tally.ts';
+import { counted } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { BufferRing } from '../../io/buffer-ring.ts';
 import { ioError } from '../../io/file.ts';

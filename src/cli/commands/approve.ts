@@ -1,6 +1,6 @@
 import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
-import { digitsDefect } from '../../core/fingerprint.ts';
+import { digitsDefect } from '../../core/text.ts';
 import { readPlan } from '../../site/planning/plan-approval.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { planTable } from './plan-text.ts';

@@ -1,5 +1,5 @@
-import { interrupted } from '../../core/interrupted.ts';
-import { printableLines } from '../../core/printable.ts';
+import { interrupted } from '../../core/error.ts';
+import { printableLines } from '../../core/text.ts';
 import { type CommandContext, usage } from '../command.ts';
 
 /**

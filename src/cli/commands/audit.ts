@@ -1,5 +1,4 @@
-import { counted } from '../../core/amount.ts';
-import { printableLines } from '../../core/printable.ts';
+import { counted, printableLines } from '../../core/text.ts';
 import { readLedger, surveyLedger } from '../../site/ledger/site-ledger.ts';
 import { recordedClusters } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';

@@ -3,9 +3,9 @@ import { type Branch, sizedBranches } from '../../content/branches.ts';
 import { itemsIn } from '../../content/items.ts';
 import { kinds } from '../../content/kinds.ts';
 import type { Seen } from '../../content/seen.ts';
-import { formatAmount, formatBytes } from '../../core/amount.ts';
-import type { AcceptanceTest } from '../../format/acceptance.ts';
+import { formatAmount, formatBytes } from '../../core/text.ts';
 import { allParts, type Bundle, bundleSize } from '../../format/bundle.ts';
+import type { AcceptanceTest } from '../../format/deployment.ts';
 import { ulimitValues } from '../../format/isolation.ts';
 import type { Mount, Service } from '../../format/service.ts';
 

@@ -1,5 +1,5 @@
 import { deriveOffline } from '../../build/derive.ts';
-import { counted } from '../../core/amount.ts';
+import { counted } from '../../core/text.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { derivedLines } from './derived-lines.ts';
 import { checkManifest, DEFAULT_MANIFEST } from './manifest-file.ts';

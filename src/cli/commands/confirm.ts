@@ -1,7 +1,11 @@
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
-import { counted } from '../../core/amount.ts';
-import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../../core/fingerprint.ts';
-import { printableLines } from '../../core/printable.ts';
+import {
+  counted,
+  digitsDefect,
+  FINGERPRINT_DIGITS,
+  normalizeFingerprint,
+  printableLines,
+} from '../../core/text.ts';
 import type { CommandContext } from '../command.ts';
 import { ask } from './ask.ts';
 

@@ -1,5 +1,4 @@
-import { counted, formatBytes } from '../../core/amount.ts';
-import { printableLines } from '../../core/printable.ts';
+import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { exportHubCache } from '../../depot/hub-cache.ts';
 import { catalogOf, catalogOfAll } from '../../site/catalog/catalog.ts';
 import { findRelease, refusedWarning } from '../../site/release/release.ts';

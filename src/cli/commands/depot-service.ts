@@ -1,9 +1,8 @@
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StowageError } from '../../core/error.ts';
-import { interrupted } from '../../core/interrupted.ts';
-import { oneLine, printableLines } from '../../core/printable.ts';
+import { interrupted, StowageError } from '../../core/error.ts';
+import { oneLine, printableLines } from '../../core/text.ts';
 import { isLoopbackAddress } from '../../depot/server.ts';
 import { exists } from '../../io/file.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';

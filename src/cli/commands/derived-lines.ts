@@ -1,4 +1,4 @@
-import { formatBytes } from '../../core/amount.ts';
+import { formatBytes } from '../../core/text.ts';
 import type { DerivedSetting } from '../../format/derived.ts';
 
 /** What was derived for services because the manifest does not say it, a line each. */

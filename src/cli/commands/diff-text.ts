@@ -9,10 +9,9 @@ import {
 } from '../../content/branches.ts';
 import type { ContentKind } from '../../content/content-kind.ts';
 import { kinds } from '../../content/kinds.ts';
-import { formatAmount, formatBytes } from '../../core/amount.ts';
-import type { Json } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
-import { printableLines } from '../../core/printable.ts';
+import type { Json } from '../../core/json.ts';
+import { formatAmount, formatBytes, printableLines } from '../../core/text.ts';
 import type { Finding } from '../../format/finding.ts';
 import { type TreeStyle, treeLines } from '../tree.ts';
 

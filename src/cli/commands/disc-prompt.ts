@@ -1,5 +1,5 @@
 import type { StowageError } from '../../core/error.ts';
-import { printableLines } from '../../core/printable.ts';
+import { printableLines } from '../../core/text.ts';
 import type { CommandContext } from '../command.ts';
 import { ask } from './ask.ts';
 

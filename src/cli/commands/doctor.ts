@@ -1,7 +1,5 @@
-import { counted } from '../../core/amount.ts';
-import { StowageError } from '../../core/error.ts';
-import { exitStatus } from '../../core/exit-status.ts';
-import { printableLines } from '../../core/printable.ts';
+import { exitStatus, StowageError } from '../../core/error.ts';
+import { counted, printableLines } from '../../core/text.ts';
 import { examineHost } from '../../site/doctor/examine-host.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { SiteFolder } from '../../site/site-folder.ts';

@@ -1,5 +1,4 @@
-import { counted, formatBytes } from '../../core/amount.ts';
-import { printableLines } from '../../core/printable.ts';
+import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { forgetRelease } from '../../site/applying/forget-release.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { openSite } from './site.ts';

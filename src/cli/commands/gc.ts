@@ -1,5 +1,4 @@
-import { counted, formatBytes } from '../../core/amount.ts';
-import { printableLines } from '../../core/printable.ts';
+import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { collect } from '../../site/applying/collect.ts';
 import type { Holder } from '../../site/applying/holders.ts';
 import type { CommandContext, CommandResult } from '../command.ts';

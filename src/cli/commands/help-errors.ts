@@ -1,7 +1,11 @@
-import { type ErrorEntry, errorTable } from '../../core/error.ts';
-import { exitStatus, type StatusName, statusMeanings } from '../../core/exit-status.ts';
-import { nearest } from '../../core/nearest.ts';
-import { wrap } from '../../core/wrap.ts';
+import {
+  type ErrorEntry,
+  errorTable,
+  exitStatus,
+  type StatusName,
+  statusMeanings,
+} from '../../core/error.ts';
+import { nearest, wrap } from '../../core/text.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { definitions, textColumns } from '../wrap.ts';
 

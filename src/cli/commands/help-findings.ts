@@ -1,4 +1,4 @@
-import { nearest } from '../../core/nearest.ts';
+import { nearest } from '../../core/text.ts';
 import { type Explanation, explanations } from '../../examine/explain.ts';
 import { isAllowable, type Rule, ruleNames, severityOf } from '../../format/finding.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';

@@ -1,7 +1,7 @@
-import { counted } from '../../core/amount.ts';
+import { counted } from '../../core/text.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
-import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { LedgerEntry, LedgerUser, ReleaseName } from '../../format/ledger.ts';
+import type { DeployedRelease, Generation } from '../../format/plan.ts';
 
 /**
  * A ledger entry as one line of `history`: when, what and who. Digests of bundles are cut to 16 digits, as in `status`.

@@ -1,5 +1,5 @@
-import { printableLines } from '../../core/printable.ts';
-import type { Generation } from '../../format/generation.ts';
+import { printableLines } from '../../core/text.ts';
+import type { Generation } from '../../format/plan.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from '../../site/generations.ts';
 import { surveyLedger } from '../../site/ledger/site-ledger.ts';
 import { recordedClusters } from '../../site/receipts/receipt.ts';

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { isNotice } from '../../content/items.ts';
-import { counted } from '../../core/amount.ts';
 import type { StowageError } from '../../core/error.ts';
-import { printableLines } from '../../core/printable.ts';
+import { counted, printableLines } from '../../core/text.ts';
 import { siteText } from '../../format/site-text.ts';
 import { withSite } from '../../site/applying/change.ts';
 import { type Imported, importMedia } from '../../site/importing/import.ts';

@@ -1,4 +1,4 @@
-import { counted } from '../../core/amount.ts';
+import { counted } from '../../core/text.ts';
 import { missingInWords, type PartialImport } from '../../site/importing/partial-import.ts';
 
 /** The missing parts of an incomplete import, as lines. */

@@ -10,8 +10,7 @@ import {
   incrementOf,
   type Receiver,
 } from '../../content/increment.ts';
-import { exactBytes, formatBytes } from '../../core/amount.ts';
-import { normalizeFingerprint } from '../../core/fingerprint.ts';
+import { exactBytes, formatBytes, normalizeFingerprint } from '../../core/text.ts';
 import { type Bundle, totalSize } from '../../format/bundle.ts';
 import { type CommandContext, storeFolder, usage } from '../command.ts';
 

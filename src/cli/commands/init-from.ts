@@ -2,7 +2,7 @@ import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { manifestFromCompose } from '../../build/manifest-from-compose.ts';
 import { manifestFromFolder } from '../../build/manifest-from-folder.ts';
 import { StowageError } from '../../core/error.ts';
-import { fieldsOf } from '../../core/fields.ts';
+import { fieldsOf } from '../../core/json.ts';
 import { MAX_MANIFEST_BYTES } from '../../core/limits.ts';
 import { salvageYaml } from '../../format/yaml-document.ts';
 import { exists, namesIn, readNamed } from '../../io/file.ts';

@@ -2,7 +2,7 @@ import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { type BundleView, presentDiscs, viewBundle } from '../../bundle/inspect/bundle-view.ts';
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
-import { printableLines } from '../../core/printable.ts';
+import { printableLines } from '../../core/text.ts';
 import { writeAtomic } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { showsUnicode } from '../terminal.ts';

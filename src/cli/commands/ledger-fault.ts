@@ -1,5 +1,5 @@
-import { counted } from '../../core/amount.ts';
 import type { StowageError } from '../../core/error.ts';
+import { counted } from '../../core/text.ts';
 import type { LedgerDamage } from '../../site/ledger/site-ledger.ts';
 import type { CommandResult } from '../command.ts';
 import { errorJson } from '../render.ts';

@@ -1,6 +1,6 @@
 import { resolve } from '../../build/resolve.ts';
 import { bundleBlobs, describeAll, fromLock } from '../../content/items.ts';
-import { formatBytes } from '../../core/amount.ts';
+import { formatBytes } from '../../core/text.ts';
 import { totalSize } from '../../format/bundle.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Lock, lockKind, sealLock } from '../../format/lock.ts';

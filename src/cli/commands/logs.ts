@@ -1,4 +1,4 @@
-import { printableLines } from '../../core/printable.ts';
+import { printableLines } from '../../core/text.ts';
 import { selectServices } from '../../site/applying/operate-services.ts';
 import { currentGeneration } from '../../site/generations.ts';
 import type { ServiceOf } from '../../target/target.ts';

@@ -3,7 +3,7 @@ import { referenceDefects } from '../../build/image-references.ts';
 import { pathDefects } from '../../build/local-paths.ts';
 import { requireSameManifest } from '../../build/unchanged.ts';
 import { StowageError } from '../../core/error.ts';
-import { fieldsOf, listOf } from '../../core/fields.ts';
+import { fieldsOf, listOf } from '../../core/json.ts';
 import { MAX_LOCK_BYTES, MAX_MANIFEST_BYTES } from '../../core/limits.ts';
 import { readJson, readValue } from '../../format/document.ts';
 import { digestOfLock, editedLockKind, type Lock, lockKind, sealLock } from '../../format/lock.ts';

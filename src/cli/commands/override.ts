@@ -1,4 +1,4 @@
-import { printableLines } from '../../core/printable.ts';
+import { printableLines } from '../../core/text.ts';
 import { grantOverride } from '../../site/applying/grant-override.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { openSite } from './site.ts';

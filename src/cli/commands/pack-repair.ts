@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
 import { requireAbsent } from '../../build/assemble.ts';
 import { writeDisc } from '../../build/discs.ts';
-import { counted, formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
+import { counted, formatBytes } from '../../core/text.ts';
 import { allParts } from '../../format/bundle.ts';
 import { readCanonical } from '../../format/document.ts';
 import { type RepairList, repairListKind } from '../../format/repair-list.ts';

@@ -1,4 +1,4 @@
-import { interrupted } from '../../core/interrupted.ts';
+import { interrupted } from '../../core/error.ts';
 import type { CommandContext } from '../command.ts';
 
 const key = {

@@ -1,8 +1,7 @@
 import { read } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { StowageError, systemCode } from '../../core/error.ts';
-import { interrupted } from '../../core/interrupted.ts';
+import { interrupted, StowageError, systemCode } from '../../core/error.ts';
 import { ioError, readNamed } from '../../io/file.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { askPassphrase } from './passphrase-prompt.ts';

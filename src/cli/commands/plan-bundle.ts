@@ -1,8 +1,7 @@
 import { findDiscs } from '../../bundle/discs.ts';
 import { readId } from '../../bundle/read-index.ts';
-import { counted, formatBytes } from '../../core/amount.ts';
-import { StowageError } from '../../core/error.ts';
-import { exitStatus } from '../../core/exit-status.ts';
+import { exitStatus, StowageError } from '../../core/error.ts';
+import { counted, formatBytes } from '../../core/text.ts';
 import type { Bundle, BundleBlob } from '../../format/bundle.ts';
 import { exists } from '../../io/file.ts';
 import { previewImport } from '../../site/importing/import.ts';

@@ -1,5 +1,4 @@
-import { counted } from '../../core/amount.ts';
-import { printableLines } from '../../core/printable.ts';
+import { counted, printableLines } from '../../core/text.ts';
 import { type Constraint, IGNORED, type Plan, POWERS } from '../../format/plan.ts';
 import { returnsOf } from '../../site/planning/constraints/upgrade-path.ts';
 import { formatSeconds } from '../units.ts';

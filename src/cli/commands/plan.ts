@@ -1,4 +1,4 @@
-import { exitStatus } from '../../core/exit-status.ts';
+import { exitStatus } from '../../core/error.ts';
 import { writeCanonical } from '../../format/document.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { planKind } from '../../format/plan.ts';

@@ -1,9 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatBytes } from '../../core/amount.ts';
 import { MIB } from '../../core/limits.ts';
-import { printableLines } from '../../core/printable.ts';
 import { registryFolder } from '../../core/repository-name.ts';
+import { formatBytes, printableLines } from '../../core/text.ts';
 import { exists } from '../../io/file.ts';
 import { push as pushAll } from '../../push/push.ts';
 import { createRegistryWriter } from '../../push/registry-writer.ts';

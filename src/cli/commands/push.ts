@@ -1,8 +1,8 @@
 import { copiedFirst, fromBundle } from '../../content/items.ts';
 import type { Digest } from '../../core/digest.ts';
 import { MIB } from '../../core/limits.ts';
-import { printableLines } from '../../core/printable.ts';
 import { registryFolder } from '../../core/repository-name.ts';
+import { printableLines } from '../../core/text.ts';
 import type { Catalog, CatalogEntry } from '../../depot/catalog.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { type Named, repositoryBy } from '../../push/name-rule.ts';

@@ -1,4 +1,4 @@
-import { printableLines } from '../../core/printable.ts';
+import { printableLines } from '../../core/text.ts';
 import { replaceSiteKey } from '../../site/applying/replace-key.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { openSite } from './site.ts';

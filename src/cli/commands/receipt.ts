@@ -1,10 +1,8 @@
 import { type CheckedReceipt, readReceipt } from '../../bundle/receipt.ts';
-import { counted, formatBytes, formatDuration } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
-import { printableLines } from '../../core/printable.ts';
+import { counted, formatBytes, formatDuration, printableLines } from '../../core/text.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
-import type { Holdings } from '../../format/holdings.ts';
-import type { GateResult } from '../../format/receipt.ts';
+import type { GateResult, Holdings } from '../../format/receipt.ts';
 import { writeStatement } from '../../site/applying/write-statement.ts';
 import { newestReceipt } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';

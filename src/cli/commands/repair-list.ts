@@ -1,5 +1,5 @@
-import { counted, formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
+import { counted, formatBytes } from '../../core/text.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { repairListKind } from '../../format/repair-list.ts';
 import { writeNew } from '../../io/file.ts';

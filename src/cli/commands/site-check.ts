@@ -1,7 +1,5 @@
-import { counted } from '../../core/amount.ts';
-import type { StowageError } from '../../core/error.ts';
-import { type ExitStatus, exitStatus } from '../../core/exit-status.ts';
-import { printableLines } from '../../core/printable.ts';
+import { type ExitStatus, exitStatus, type StowageError } from '../../core/error.ts';
+import { counted, printableLines } from '../../core/text.ts';
 import type { PartialImport } from '../../site/importing/partial-import.ts';
 import type { ServiceStatus } from '../../site/service-status.ts';
 import type { SiteStatus } from '../../site/status.ts';

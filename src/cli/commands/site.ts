@@ -1,6 +1,5 @@
-import { formatDuration } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
-import { oneLine, printableLines } from '../../core/printable.ts';
+import { formatDuration, oneLine, printableLines } from '../../core/text.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import { effectiveUser, exists, statusOf } from '../../io/file.ts';

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { requireAbsent } from '../../build/assemble.ts';
 import { controlSizes, discRuns, writeDisc, writeDiscs } from '../../build/discs.ts';
-import { counted, formatBytes } from '../../core/amount.ts';
+import { counted, formatBytes } from '../../core/text.ts';
 import { allParts } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';

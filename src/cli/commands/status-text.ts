@@ -1,6 +1,5 @@
-import { counted } from '../../core/amount.ts';
-import { printableLines } from '../../core/printable.ts';
-import type { DeployedRelease } from '../../format/generation.ts';
+import { counted, printableLines } from '../../core/text.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
 import type { ServiceStatus } from '../../site/service-status.ts';
 import type { SiteStatus } from '../../site/status.ts';
 import { generationLines } from './history-lines.ts';

@@ -1,5 +1,5 @@
 import { isNotice } from '../../content/items.ts';
-import { printableLines } from '../../core/printable.ts';
+import { printableLines } from '../../core/text.ts';
 import { type PartialImport, partialImports } from '../../site/importing/partial-import.ts';
 import { consistentReleases } from '../../site/release/consistent.ts';
 import { refusedWarning } from '../../site/release/release.ts';

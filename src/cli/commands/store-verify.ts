@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { counted, formatBytes } from '../../core/amount.ts';
-import { printableLines } from '../../core/printable.ts';
+import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { type RepairList, repairListKind } from '../../format/repair-list.ts';
 import { writeAtomic } from '../../io/file.ts';

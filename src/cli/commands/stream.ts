@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { type Sink, writeStream } from '../../bundle/stream/write-stream.ts';
-import { formatBytes } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
+import { formatBytes } from '../../core/text.ts';
 import { exists, outputError, setMode } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import type { Screen } from '../terminal.ts';

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { readTrust } from '../../bundle/admission/trust-anchor.ts';
 import { trustFileName, trustFileVersion } from '../../bundle/admission/trust-files.ts';
 import { StowageError } from '../../core/error.ts';
-import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../../core/fingerprint.ts';
+import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../../core/text.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import { type RoleName, roleNames, type Trust, trustKind } from '../../format/trust.ts';

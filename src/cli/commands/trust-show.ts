@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
 import { readChain, trustFileVersion } from '../../bundle/admission/trust-files.ts';
-import { counted } from '../../core/amount.ts';
 import { StowageError } from '../../core/error.ts';
+import { counted } from '../../core/text.ts';
 import type { Role, RoleName, Trust } from '../../format/trust.ts';
 import type { Certificate } from '../../trust/certificate.ts';
 import { evaluateSignatures, type SignerVerdict } from '../../trust/policy.ts';

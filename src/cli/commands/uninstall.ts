@@ -1,4 +1,4 @@
-import { counted } from '../../core/amount.ts';
+import { counted } from '../../core/text.ts';
 import { requireParent } from '../../io/folder.ts';
 import { clearSite } from '../../site/applying/clear-site.ts';
 import { uninstall as uninstallRelease } from '../../site/applying/uninstall.ts';

@@ -1,7 +1,7 @@
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
 import { verifyFolders } from '../../bundle/report/verification-record.ts';
-import { counted, formatBytes } from '../../core/amount.ts';
+import { counted, formatBytes } from '../../core/text.ts';
 import { bundleSize, totalSize } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { signerLines } from './signers.ts';

@@ -1,4 +1,4 @@
-import { exitStatus, type StatusName, statusMeanings } from '../../core/exit-status.ts';
+import { exitStatus, type StatusName, statusMeanings } from '../../core/error.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 import { examples } from '../examples.ts';
 import { everyOutline, type Outline, type OutlineOption } from './outline.ts';

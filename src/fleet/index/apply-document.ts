@@ -1,7 +1,7 @@
 import { readSignature } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
 import { readCanonical } from '../../format/document.ts';
-import { fleetSiteKind } from '../../format/fleet/fleet-site.ts';
+import { fleetSiteKind } from '../../format/fleet.ts';
 import { judgeFact } from '../judged.ts';
 import { isHealthy, stateOf } from '../receipt-state.ts';
 import { signaturesBeside } from '../signatures-beside.ts';

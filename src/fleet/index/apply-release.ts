@@ -1,14 +1,13 @@
 import { dirname } from 'node:path';
 import { readSignatures, requireSum } from '../../bundle/bundle-files.ts';
-import { counted } from '../../core/amount.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
+import { counted } from '../../core/text.ts';
 import { type Bundle, bundleKind, bundleSize } from '../../format/bundle.ts';
 import { readChecksums } from '../../format/checksums.ts';
 import { readCanonical } from '../../format/document.ts';
-import { promotionKind } from '../../format/fleet/promotion.ts';
-import { recallOrderKind } from '../../format/fleet/recall-order.ts';
+import { promotionKind, recallOrderKind } from '../../format/fleet-orders.ts';
 import { readBounded } from '../../io/file.ts';
 import { damagedFleet } from '../fleet-folder.ts';
 import { judgeFact } from '../judged.ts';

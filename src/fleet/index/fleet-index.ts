@@ -1,10 +1,9 @@
-import { counted } from '../../core/amount.ts';
+import type { Context } from '../../core/context.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
-import { StowageError } from '../../core/error.ts';
-import type { Context } from '../../core/event.ts';
-import { interrupted } from '../../core/interrupted.ts';
+import { interrupted, StowageError } from '../../core/error.ts';
+import { counted } from '../../core/text.ts';
 import { readCanonical } from '../../format/document.ts';
-import { type FleetEntry, fleetEntryKind } from '../../format/fleet/fleet-entry.ts';
+import { type FleetEntry, fleetEntryKind } from '../../format/fleet.ts';
 import { namesIn, readBounded } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { damagedFleet, type FleetFolder, OWN_FOLDER } from '../fleet-folder.ts';

@@ -1,5 +1,5 @@
 import { readCanonical } from '../../format/document.ts';
-import { fleetSiteKind } from '../../format/fleet/fleet-site.ts';
+import { fleetSiteKind } from '../../format/fleet.ts';
 import type { HistoryPoint, OldKey } from '../history.ts';
 import { certificateIn } from '../site-document.ts';
 import type { Database } from './database.ts';

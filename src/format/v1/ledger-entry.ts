@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { exact } from '../exact.ts';
 import * as field from '../field.ts';
 
 type EventV1 =
@@ -58,7 +57,7 @@ export interface LedgerEntryV1 {
   readonly event: EventV1;
 }
 
-const event: z.ZodType<EventV1> = exact(
+const event: z.ZodType<EventV1> = field.exact(
   z.discriminatedUnion('kind', [
     z.strictObject({
       kind: z.literal('accepted'),
@@ -113,7 +112,7 @@ const event: z.ZodType<EventV1> = exact(
   ]),
 );
 
-export const ledgerEntryV1Schema: z.ZodType<LedgerEntryV1> = exact(
+export const ledgerEntryV1Schema: z.ZodType<LedgerEntryV1> = field.exact(
   z.strictObject({
     number: field.sequence,
     at: field.moment,

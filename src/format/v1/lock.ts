@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { exact } from '../exact.ts';
 import * as field from '../field.ts';
 import { type Finding, finding } from '../finding.ts';
 import {
@@ -24,7 +23,7 @@ export interface LockV1 {
   readonly findings: readonly Finding[];
 }
 
-export const lockV1Schema: z.ZodType<LockV1> = exact(
+export const lockV1Schema: z.ZodType<LockV1> = field.exact(
   z.strictObject({
     schema: z.literal('stowage/lock/v1'),
     seq: field.sequence,

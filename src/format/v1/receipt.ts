@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { exact } from '../exact.ts';
 import * as field from '../field.ts';
 import { type LedgerHead, ledgerHead } from '../ledger.ts';
 import { type Intent, intents, type Override, override } from '../override.ts';
@@ -44,7 +43,7 @@ export interface ReceiptV1 {
   readonly ledger: LedgerHead;
 }
 
-export const receiptV1Schema: z.ZodType<ReceiptV1> = exact(
+export const receiptV1Schema: z.ZodType<ReceiptV1> = field.exact(
   z.strictObject({
     schema: z.literal('stowage/receipt/v1'),
     site: field.name,

@@ -1,7 +1,7 @@
 import { type ErrorCode, messageOf, StowageError } from '../../core/error.ts';
 import { readCanonical, readJson, writeCanonical } from '../../format/document.ts';
-import { type JournalEntry, journalKind } from '../../format/journal.ts';
 import { type Plan, planKind, type Step } from '../../format/plan.ts';
+import { type JournalEntry, journalKind } from '../../format/site-state.ts';
 import { appendLine, exists, readBounded, remove, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { gateService, waitForDependencies } from '../gate/gate-service.ts';

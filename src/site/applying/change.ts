@@ -1,10 +1,10 @@
+import type { Emit } from '../../core/context.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
-import type { Emit } from '../../core/event.ts';
-import { oneLine, printable } from '../../core/printable.ts';
+import { oneLine, printable } from '../../core/text.ts';
 import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Plan } from '../../format/plan.ts';
 import type { GateResult, Receipt } from '../../format/receipt.ts';
-import type { StoppedService } from '../../format/stopped.ts';
+import type { StoppedService } from '../../format/site-state.ts';
 import { makeFolder, removeEmpty } from '../../io/folder.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { hostPlatform } from '../../target/host/platform.ts';

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../core/error.ts';
-import type { DeployedRelease, Generation } from '../../format/generation.ts';
-import type { Plan } from '../../format/plan.ts';
+import type { DeployedRelease, Generation, Plan } from '../../format/plan.ts';
 import type { Receipt } from '../../format/receipt.ts';
 import { generationNumbers, loadGeneration } from '../generations.ts';
 import { removeLayout } from '../release/layout.ts';

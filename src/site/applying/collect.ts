@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import type { Generation } from '../../format/generation.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
+import type { Generation } from '../../format/plan.ts';
 import { remove } from '../../io/file.ts';
 import { uselessCarRecords } from '../catalog/car-entry.ts';
 import {

@@ -1,4 +1,4 @@
-import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import type { DeployedRelease, Generation } from '../../format/plan.ts';
 import type { SiteContext } from '../site-context.ts';
 
 /** Removes from the target what only the generations in `going` need. */

@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import type { Generation } from '../../format/generation.ts';
+import type { Generation } from '../../format/plan.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from '../generations.ts';
 import { unfinishedImports } from '../importing/partial-import.ts';
 import { consistentReleases } from '../release/consistent.ts';

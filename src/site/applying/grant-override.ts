@@ -1,8 +1,7 @@
 import { StowageError } from '../../core/error.ts';
 import { checkDocument, type DocumentKind } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
-import type { Override } from '../../format/override.ts';
-import { override as schema } from '../../format/override.ts';
+import { type Override, override as schema } from '../../format/override.ts';
 import { overridableRules } from '../planning/constraints/override.ts';
 import type { SiteContext } from '../site-context.ts';
 import { withSite } from './change.ts';

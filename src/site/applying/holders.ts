@@ -1,5 +1,5 @@
 import type { Digest } from '../../core/digest.ts';
-import type { Generation } from '../../format/generation.ts';
+import type { Generation } from '../../format/plan.ts';
 import { type RefusedRelease, type Release, uniqueBlobs } from '../release/release.ts';
 
 /** Why data stays at a site. */

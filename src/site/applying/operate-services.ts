@@ -1,9 +1,9 @@
 import { recallOf } from '../../bundle/admission/recall.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
-import { oneLine } from '../../core/printable.ts';
+import { oneLine } from '../../core/text.ts';
 import { momentOf } from '../../format/field.ts';
-import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import type { ServiceCommand } from '../../format/override.ts';
+import type { DeployedRelease, Generation } from '../../format/plan.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import type { Change, ServiceName } from '../../target/change.ts';
 import type { ServiceOf, Target } from '../../target/target.ts';

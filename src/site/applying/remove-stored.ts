@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Digest } from '../../core/digest.ts';
-import type { Generation } from '../../format/generation.ts';
+import type { Generation } from '../../format/plan.ts';
 import { namesIn, remove } from '../../io/file.ts';
 import { forgetGeneration } from '../generations.ts';
 import { removeLayout } from '../release/layout.ts';

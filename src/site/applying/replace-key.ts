@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readSignature } from '../../bundle/bundle-files.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
-import { type KeyHandover, keyHandoverKind } from '../../format/fleet/key-handover.ts';
+import { type KeyHandover, keyHandoverKind } from '../../format/receipt.ts';
 import { readIfThere, remove, writeAtomic } from '../../io/file.ts';
 import type { Certificate } from '../../trust/certificate.ts';
 import { signDetached } from '../../trust/cms-sign.ts';

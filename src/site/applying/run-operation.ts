@@ -1,7 +1,13 @@
-import type { Context } from '../../core/event.ts';
+import type { Context } from '../../core/context.ts';
 import { startDepot } from '../../depot/server.ts';
-import type { DeployedRelease, KeptSecret } from '../../format/generation.ts';
-import { type Operation, type Plan, type SiteAction, siteActions } from '../../format/plan.ts';
+import {
+  type DeployedRelease,
+  type KeptSecret,
+  type Operation,
+  type Plan,
+  type SiteAction,
+  siteActions,
+} from '../../format/plan.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import type { SiteSupply, Target } from '../../target/target.ts';
 import { catalogOf } from '../catalog/catalog.ts';

@@ -10,7 +10,7 @@ import type {
   InstalledService,
   StoredFile,
 } from '../../depot/catalog.ts';
-import type { DeployedRelease } from '../../format/generation.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
 import { currentGeneration } from '../generations.ts';
 import { findRelease, type RefusedRelease } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';

@@ -1,6 +1,5 @@
-import { counted } from '../../core/amount.ts';
-import { oneLine } from '../../core/printable.ts';
-import type { AcceptancePrompt, AcceptanceTest } from '../../format/acceptance.ts';
+import { counted, oneLine } from '../../core/text.ts';
+import type { AcceptancePrompt, AcceptanceTest } from '../../format/deployment.ts';
 import type { Adapter, ServerKind } from '../../format/service.ts';
 import { type Asked, askServer } from './ask-server.ts';
 import { describeExpectation, meets, type PromptAnswer } from './expectation.ts';

@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm';
-import { counted as amount } from '../../core/amount.ts';
-import type { AcceptancePrompt } from '../../format/acceptance.ts';
+import { counted as amount } from '../../core/text.ts';
+import type { AcceptancePrompt } from '../../format/deployment.ts';
 import { jsonSchemaMismatch } from '../../format/json-schema.ts';
 
 /** The answer of a server to a prompt. */

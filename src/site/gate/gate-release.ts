@@ -1,8 +1,8 @@
-import { counted, formatBytes } from '../../core/amount.ts';
 import { digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import { counted, formatBytes } from '../../core/text.ts';
 import type { Catalog } from '../../depot/catalog.ts';
-import type { DeployedRelease } from '../../format/generation.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import { sendRequest } from '../../target/http-request.ts';
 import type { SiteFolder } from '../site-folder.ts';

@@ -1,5 +1,5 @@
+import type { Context } from '../../core/context.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
-import type { Context } from '../../core/event.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import type { Health } from '../../format/service.ts';
 import type { DeployedService, OpenEndpoint, ServiceOf, Target } from '../../target/target.ts';

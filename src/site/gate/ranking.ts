@@ -1,6 +1,5 @@
-import { counted } from '../../core/amount.ts';
-import { oneLine } from '../../core/printable.ts';
-import type { AcceptanceRanking } from '../../format/acceptance.ts';
+import { counted, oneLine } from '../../core/text.ts';
+import type { AcceptanceRanking } from '../../format/deployment.ts';
 import { type Asked, askServer } from './ask-server.ts';
 import type { ServerCheck } from './outcome.ts';
 

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { counted, formatBytes, formatDuration } from '../../core/amount.ts';
+import type { Context } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Context } from '../../core/event.ts';
-import { oneLine } from '../../core/printable.ts';
+import { counted, formatBytes, formatDuration, oneLine } from '../../core/text.ts';
 import { serverProfiles } from '../../format/server-kind.ts';
 import type { Health } from '../../format/service.ts';
 import type { Endpoint } from '../../target/http-request.ts';

@@ -2,7 +2,7 @@ import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { discNamed } from '../../bundle/discs.ts';
 import { FolderMedium } from '../../bundle/medium.ts';
 import { examinePart, type PartFault } from '../../bundle/part-check.ts';
-import { partInWords } from '../../core/tally.ts';
+import { partInWords } from '../../core/context.ts';
 import type { Part } from '../../format/part.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { readersFor } from '../../io/seeking.ts';

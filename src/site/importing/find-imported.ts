@@ -1,5 +1,5 @@
+import type { Emit } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Emit } from '../../core/event.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { currentGeneration } from '../generations.ts';
 import { findRelease, type Release } from '../release/release.ts';

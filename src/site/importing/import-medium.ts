@@ -1,7 +1,7 @@
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import type { Medium } from '../../bundle/medium.ts';
 import type { PartFault } from '../../bundle/part-check.ts';
-import type { Tally } from '../../core/tally.ts';
+import type { Tally } from '../../core/context.ts';
 import type { Part } from '../../format/part.ts';
 import type { HashPool } from '../../io/hashing.ts';
 import type { Staging } from './staging.ts';

@@ -1,4 +1,4 @@
-import type { DiscNumber } from '../../format/disc-name.ts';
+import type { DiscNumber } from '../../format/part.ts';
 
 /** A disc that was given: the number in its folder's name, and which parts it holds, by their index. */
 export interface SeenDisc extends DiscNumber {

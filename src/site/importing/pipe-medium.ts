@@ -7,7 +7,7 @@ import {
   streamedParts,
   streamRefused,
 } from '../../bundle/stream/stream-order.ts';
-import { counted } from '../../core/amount.ts';
+import { partInWords } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import {
   CRC_SPAN_BYTES,
@@ -18,7 +18,7 @@ import {
   MAX_TRUST_BYTES,
   MIB,
 } from '../../core/limits.ts';
-import { partInWords } from '../../core/tally.ts';
+import { counted } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { readChecksums } from '../../format/checksums.ts';
 import type { Part } from '../../format/part.ts';

@@ -1,5 +1,4 @@
-import { type Column, columnsOf, type Parity } from '../../format/parity.ts';
-import type { Part } from '../../format/part.ts';
+import { type Column, columnsOf, type Parity, type Part } from '../../format/part.ts';
 
 /** A byte range across all columns in which the same columns have missing parts. */
 export interface Stretch {

@@ -1,8 +1,6 @@
-import type { Emit } from '../../core/event.ts';
-import { Tally } from '../../core/tally.ts';
+import { type Emit, Tally } from '../../core/context.ts';
 import { dataParts } from '../../format/bundle.ts';
-import type { Column, Parity } from '../../format/parity.ts';
-import type { Part } from '../../format/part.ts';
+import type { Column, Parity, Part } from '../../format/part.ts';
 import type { CodingTask, Segment } from '../../io/coding-task.ts';
 import { ioError } from '../../io/file.ts';
 import type { HashPool } from '../../io/hashing.ts';

@@ -4,6 +4,7 @@ import { unexpected } from '../../bundle/bundle-files.ts';
 import { contentOf, type PartFault } from '../../bundle/part-check.ts';
 import type { RemoteBundle, RemoteFile } from '../../bundle/remote-bundle.ts';
 import { isTrustFile } from '../../bundle/stream/stream-order.ts';
+import { partInWords } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import {
   CRC_SPAN_BYTES,
@@ -15,7 +16,6 @@ import {
   MAX_TRUST_BYTES,
   MIB,
 } from '../../core/limits.ts';
-import { partInWords } from '../../core/tally.ts';
 import { type Bundle, bundleFiles, totalSize } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import { BufferRing } from '../../io/buffer-ring.ts';

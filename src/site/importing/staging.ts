@@ -1,10 +1,9 @@
 import { basename, dirname, join } from 'node:path';
 import { installerFor, installerParts } from '../../bundle/installers.ts';
 import { contentOf } from '../../bundle/part-check.ts';
+import { type Emit, Tally } from '../../core/context.ts';
 import { type Digest, digestHex } from '../../core/digest.ts';
-import type { Emit } from '../../core/event.ts';
 import { KIB } from '../../core/limits.ts';
-import { Tally } from '../../core/tally.ts';
 import { type Bundle, type BundleBlob, dataParts } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import { allocate, exists, ioError } from '../../io/file.ts';

@@ -1,4 +1,4 @@
-import type { Emit } from '../../core/event.ts';
+import type { Emit } from '../../core/context.ts';
 
 /**
  * The later of the host's clock and the newest signed time that the site has seen. Warns if the clock is behind.

@@ -1,7 +1,7 @@
-import { counted } from '../../core/amount.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { GIB } from '../../core/limits.ts';
+import { counted } from '../../core/text.ts';
 import { readCanonical, writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import {

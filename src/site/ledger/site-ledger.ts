@@ -1,6 +1,6 @@
-import { counted } from '../../core/amount.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import { counted } from '../../core/text.ts';
 import { readCanonical } from '../../format/document.ts';
 import type { LedgerEntry, LedgerHead, LedgerUser } from '../../format/ledger.ts';
 import { receiptKind } from '../../format/receipt.ts';

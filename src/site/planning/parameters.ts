@@ -1,4 +1,4 @@
-import { nearest } from '../../core/nearest.ts';
+import { nearest } from '../../core/text.ts';
 import type { Defect } from '../../format/defect.ts';
 import type { Parameter } from '../../format/deployment.ts';
 import type { ParameterValue, Site } from '../../format/site.ts';

@@ -1,8 +1,7 @@
-import { canonicalBytes, canonicalJson, type Json } from '../../core/canonical-json.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Generation } from '../../format/generation.ts';
-import type { Constraint, Plan, Step } from '../../format/plan.ts';
+import { canonicalBytes, canonicalJson, type Json } from '../../core/json.ts';
+import type { Constraint, Generation, Plan, Step } from '../../format/plan.ts';
 
 /** SHA-512 of a plan's canonical bytes, 128 hex digits: what people compare. */
 export function planDigest(plan: Plan): string {

@@ -1,6 +1,7 @@
-import type { DeployedRelease, Generation } from '../../format/generation.ts';
 import {
   type Constraint,
+  type DeployedRelease,
+  type Generation,
   type Operation,
   type Plan,
   planSchema,

@@ -1,16 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isNotice } from '../../content/items.ts';
 import { StowageError } from '../../core/error.ts';
-import { oneLine } from '../../core/printable.ts';
+import { oneLine } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { momentOf } from '../../format/field.ts';
+import type { Intent } from '../../format/override.ts';
 import {
   type DeployedRelease,
   type Generation,
   generationSchema,
-} from '../../format/generation.ts';
-import type { Intent } from '../../format/override.ts';
-import type { Plan } from '../../format/plan.ts';
+  type Plan,
+} from '../../format/plan.ts';
 import type { Site } from '../../format/site.ts';
 import type { Change, Repair, ServiceName } from '../../target/change.ts';
 import { createHostProbe } from '../../target/host/host-probe.ts';

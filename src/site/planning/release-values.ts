@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import { nearest } from '../../core/nearest.ts';
+import { nearest } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { Defect } from '../../format/defect.ts';
 import { refuseDefects } from '../../format/document.ts';

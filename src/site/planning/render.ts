@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '../../core/digest.ts';
-import { type DeployedRelease, noWorkload, type RenderedText } from '../../format/generation.ts';
+import { type DeployedRelease, noWorkload, type RenderedText } from '../../format/plan.ts';
 import type { RenderedObjects } from '../../format/rendered-objects.ts';
 import type { Service } from '../../format/service.ts';
 import type { Site } from '../../format/site.ts';

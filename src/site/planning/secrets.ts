@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { StowageError } from '../../core/error.ts';
 import { MAX_SECRET_BYTES } from '../../core/limits.ts';
-import { nearest } from '../../core/nearest.ts';
+import { nearest } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { Defect } from '../../format/defect.ts';
 import type { SecretReference } from '../../format/secret-reference.ts';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Digest } from '../../core/digest.ts';
 import { MAX_RECEIPT_BUNDLES } from '../../core/limits.ts';
-import type { Generation } from '../../format/generation.ts';
-import type { HeldBundle, Holdings } from '../../format/holdings.ts';
+import type { Generation } from '../../format/plan.ts';
+import type { HeldBundle, Holdings } from '../../format/receipt.ts';
 import { statusOf } from '../../io/file.ts';
 import { freeBytes } from '../../io/space.ts';
 import { loadGeneration } from '../generations.ts';

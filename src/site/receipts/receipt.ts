@@ -4,7 +4,7 @@ import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
-import type { Generation } from '../../format/generation.ts';
+import type { Generation } from '../../format/plan.ts';
 import { type Receipt, receiptKind, receiptSchema } from '../../format/receipt.ts';
 import { namesIn, writeAtomic } from '../../io/file.ts';
 import { signDetached } from '../../trust/cms-sign.ts';

@@ -1,6 +1,6 @@
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Generation } from '../../format/generation.ts';
+import type { Generation } from '../../format/plan.ts';
 import type { Receipt, ServiceHealth } from '../../format/receipt.ts';
 import { hostKernel, hostPlatform } from '../../target/host/platform.ts';
 import type { Target } from '../../target/target.ts';

@@ -1,9 +1,8 @@
 import { contentOf } from '../../bundle/part-check.ts';
-import { counted } from '../../core/amount.ts';
+import { type Context, type OnBytes, Tally } from '../../core/context.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Context } from '../../core/event.ts';
-import { type OnBytes, Tally } from '../../core/tally.ts';
+import { counted } from '../../core/text.ts';
 import { HashPool } from '../../io/hashing.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { verifyBlob } from '../../io/verify-blob.ts';

@@ -2,11 +2,11 @@ import { link } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { LaidOut } from '../../content/content-kind.ts';
 import { fromBundle } from '../../content/items.ts';
+import type { Emit } from '../../core/context.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Emit } from '../../core/event.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import type { DeployedRelease } from '../../format/generation.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
 import { isTreeOf, readTree } from '../../io/archive.ts';
 import {
   exists,

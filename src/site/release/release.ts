@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { readStoredBundle } from '../../bundle/stored-bundle.ts';
+import type { StowageEvent } from '../../core/context.ts';
 import { type Digest, sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { StowageEvent } from '../../core/event.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
 import type { Bundle, BundleBlob } from '../../format/bundle.ts';
 import { namesIn, readBounded } from '../../io/file.ts';

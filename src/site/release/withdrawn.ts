@@ -5,7 +5,7 @@ import { readSignatures } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
 import type { Recall } from '../../format/deployment.ts';
-import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import type { DeployedRelease, Generation } from '../../format/plan.ts';
 import type { Trust } from '../../format/trust.ts';
 import { readBounded } from '../../io/file.ts';
 import type { SiteState } from '../ledger/site-state.ts';

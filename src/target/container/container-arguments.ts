@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
 import { socketAddress } from '../../core/host-address.ts';
-import { quoted } from '../../core/printable.ts';
+import { canonicalBytes, type Json } from '../../core/json.ts';
+import { quoted } from '../../core/text.ts';
 import type { RenderedPort, RenderedService } from '../../format/containers.ts';
 import { ulimitValues } from '../../format/isolation.ts';
 import { offlineEnvironment } from '../offline-environment.ts';

@@ -1,5 +1,5 @@
-import { counted } from '../../core/amount.ts';
-import { parseJson } from '../../core/canonical-json.ts';
+import { parseJson } from '../../core/json.ts';
+import { counted } from '../../core/text.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import { labels } from './container-arguments.ts';
 import {

@@ -1,6 +1,6 @@
 import { isIpv6, socketAddress } from '../../core/host-address.ts';
 import type { RenderedImage, RenderedNetwork, RenderedService } from '../../format/containers.ts';
-import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import type { DeployedRelease, Generation } from '../../format/plan.ts';
 import { controlGroupUse } from '../host/control-group.ts';
 import type { DeployedService, ServiceOf, ServiceState, Target } from '../target.ts';
 import { containerConstraints, overridableRules } from './constraints/check.ts';

@@ -1,8 +1,8 @@
-import { parseJson } from '../../core/canonical-json.ts';
 import { type Digest, isDigest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import { parseJson } from '../../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
-import type { DeployedRelease } from '../../format/generation.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
 import { changesBetween } from '../change.ts';
 import { type DiskUse, filesIn } from '../disk-use.ts';
 import type { ConstraintContext, StoredBlobs } from '../target.ts';

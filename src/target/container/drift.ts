@@ -1,5 +1,5 @@
 import { digestHex } from '../../core/digest.ts';
-import { oneLine } from '../../core/printable.ts';
+import { oneLine } from '../../core/text.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import type { Drift } from '../target.ts';
 import type { ContainerSettings, ImageDefaults } from './container-settings.ts';

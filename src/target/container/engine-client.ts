@@ -1,5 +1,5 @@
-import { parseJson } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
+import { parseJson } from '../../core/json.ts';
 import {
   type CommandResult,
   type CommandRunner,

@@ -1,4 +1,4 @@
-import { fieldsOf, textOf } from '../../core/fields.ts';
+import { fieldsOf, textOf } from '../../core/json.ts';
 
 /** Where podman looks for its policy, the first that exists (containers-policy.json(5)). */
 export function policyPaths(home: string | undefined): readonly string[] {

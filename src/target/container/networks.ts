@@ -1,5 +1,5 @@
-import { type Json, parseJson } from '../../core/canonical-json.ts';
 import { StowageError } from '../../core/error.ts';
+import { type Json, parseJson } from '../../core/json.ts';
 import type { RenderedNetwork } from '../../format/containers.ts';
 import { labels } from './container-arguments.ts';
 import type { NewNetwork } from './engine.ts';

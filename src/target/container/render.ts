@@ -10,7 +10,7 @@ import type {
   RenderedNetwork,
   RenderedService,
 } from '../../format/containers.ts';
-import { withoutScaling } from '../../format/scaling.ts';
+import { withoutScaling } from '../../format/placement.ts';
 import { inOrder, type Mount, type Port, type Service } from '../../format/service.ts';
 import { adapterArguments, adapterPath } from '../adapters.ts';
 import type { RenderInput } from '../target.ts';

@@ -1,4 +1,4 @@
-import type { DeployedRelease, Generation } from '../../format/generation.ts';
+import type { DeployedRelease, Generation } from '../../format/plan.ts';
 import { type Change, changesBetween, isStopped, repairedReleases } from '../change.ts';
 import type { ServiceStep, TargetStep, TargetSteps } from '../target.ts';
 import { containersOf, imagesOf } from './workload.ts';

@@ -5,7 +5,7 @@ import {
   type RenderedService,
 } from '../../format/containers.ts';
 import { checkDocument } from '../../format/document.ts';
-import type { DeployedRelease } from '../../format/generation.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
 
 const read = new WeakMap<object, ContainerWorkload>();
 

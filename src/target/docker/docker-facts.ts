@@ -1,6 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import type { EngineClient } from '../container/engine-client.ts';
-import { engineInfo, isAtLeast } from '../container/engine-client.ts';
+import { type EngineClient, engineInfo, isAtLeast } from '../container/engine-client.ts';
 
 /** What the docker daemon reports about itself and its host. */
 export interface DockerFacts {

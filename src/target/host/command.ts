@@ -1,7 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { StowageError, systemCode } from '../../core/error.ts';
-import { type Interruption, interrupted } from '../../core/interrupted.ts';
+import { type Interruption, interrupted, StowageError, systemCode } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
 
 /** The environment of a program; undefined leaves a variable out. */

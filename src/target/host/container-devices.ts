@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import { deviceSpecificationKind } from '../../format/device-specification.ts';
+import { deviceSpecificationKind } from '../../format/foreign.ts';
 import { readYaml } from '../../format/yaml-document.ts';
 import type { HostProbe } from './host-probe.ts';
 

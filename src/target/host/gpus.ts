@@ -1,4 +1,4 @@
-import { parseJson } from '../../core/canonical-json.ts';
+import { parseJson } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
 import type { GpuNeeds } from '../../format/deployment.ts';
 import type { HostProbe } from './host-probe.ts';

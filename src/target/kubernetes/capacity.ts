@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../core/json.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { Cluster, Found } from './api/cluster.ts';
 import { metadataOf } from './pods.ts';

@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../core/json.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import { podSpecOf } from './workload-kinds.ts';

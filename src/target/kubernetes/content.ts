@@ -1,7 +1,7 @@
-import { exactBytes } from '../../core/amount.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_MOUNTED_FILE_BYTES } from '../../core/limits.ts';
+import { exactBytes } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';

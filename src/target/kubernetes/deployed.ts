@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import { fieldsOf, textOf } from '../../core/fields.ts';
+import { fieldsOf, textOf } from '../../core/json.ts';
 import type {
   KubernetesObject,
   KubernetesService,

@@ -1,5 +1,5 @@
-import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
-import { oneLine } from '../../core/printable.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../core/json.ts';
+import { oneLine } from '../../core/text.ts';
 import type { StartFailure } from './start-failure.ts';
 import type { HostAlias, WorkloadKind } from './workload-kind.ts';
 

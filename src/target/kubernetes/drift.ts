@@ -1,5 +1,5 @@
-import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
-import { oneLine } from '../../core/printable.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../core/json.ts';
+import { oneLine } from '../../core/text.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { Drift } from '../target.ts';
 import type { Found } from './api/cluster.ts';

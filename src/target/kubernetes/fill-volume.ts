@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StowageError } from '../../core/error.ts';
-import { fieldsOf, listOf } from '../../core/fields.ts';
-import { interrupted } from '../../core/interrupted.ts';
-import { oneLine } from '../../core/printable.ts';
+import { interrupted, StowageError } from '../../core/error.ts';
+import { fieldsOf, listOf } from '../../core/json.ts';
+import { oneLine } from '../../core/text.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
 import type { SiteSupply } from '../target.ts';
 import { type Cluster, type Found, objectText } from './api/cluster.ts';

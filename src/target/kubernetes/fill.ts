@@ -1,7 +1,7 @@
-import { counted, exactBytes } from '../../core/amount.ts';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
+import { counted, exactBytes } from '../../core/text.ts';
 import type { KubernetesFill, KubernetesObject } from '../../format/kubernetes.ts';
 import { inOrder, type Service } from '../../format/service.ts';
 import type { RenderInput } from '../target.ts';

@@ -1,4 +1,4 @@
-import { fieldsOf, textOf } from '../../core/fields.ts';
+import { fieldsOf, textOf } from '../../core/json.ts';
 import type { Cluster, Found, Named, Reader, Selection } from './api/cluster.ts';
 import { isForbidden } from './api/failure.ts';
 import type { Kind } from './api/kinds.ts';

@@ -1,4 +1,4 @@
-import { textOf } from '../../core/fields.ts';
+import { textOf } from '../../core/json.ts';
 import type {
   KubernetesService,
   KubernetesSet,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson, type Json } from '../../core/canonical-json.ts';
+import { canonicalJson, type Json } from '../../core/json.ts';
 
 /** The field manager of everything that is applied. */
 export const MANAGER = 'stowage';

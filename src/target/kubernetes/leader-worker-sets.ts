@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../core/json.ts';
 import type { Cluster, Found } from './api/cluster.ts';
 import { refusedPod, withHostAliases } from './deployments.ts';
 import { labels } from './labels.ts';

@@ -1,5 +1,5 @@
 import { StowageError } from '../../core/error.ts';
-import { fieldsOf } from '../../core/fields.ts';
+import { fieldsOf } from '../../core/json.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
 import { awaitGone } from './api/await-gone.ts';
 import type { Cluster, Found } from './api/cluster.ts';

@@ -1,5 +1,5 @@
 import type { StowageError } from '../../core/error.ts';
-import { fieldsOf, textOf, textsOf } from '../../core/fields.ts';
+import { fieldsOf, textOf, textsOf } from '../../core/json.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
 import { awaitGone, notRemoved } from './api/await-gone.ts';
 import { type Cluster, type Found, objectText } from './api/cluster.ts';

@@ -1,4 +1,4 @@
-import { fieldsOf } from '../../core/fields.ts';
+import { fieldsOf } from '../../core/json.ts';
 import type { Cluster, Found } from './api/cluster.ts';
 import { type ClusterNode, type Demand, podRequest, type Resources } from './capacity.ts';
 

@@ -1,4 +1,4 @@
-import { programsOf } from '../../format/nodes.ts';
+import { programsOf } from '../../format/placement.ts';
 import type { Port, Service } from '../../format/service.ts';
 import type { RenderInput } from '../target.ts';
 

@@ -1,6 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';
-import { fillNodes, workerOf } from '../../format/nodes.ts';
+import { fillNodes, workerOf } from '../../format/placement.ts';
 import { serverProfiles } from '../../format/server-kind.ts';
 import type { Health, Service } from '../../format/service.ts';
 import { adapterArguments } from '../adapters.ts';

@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf, textOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../core/json.ts';
 import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
 import type { Found, Reader, Selection } from './api/cluster.ts';
 import { labels, podSelector } from './labels.ts';

@@ -1,9 +1,8 @@
-import { canonicalBytes, type Json } from '../../core/canonical-json.ts';
 import { digestOf } from '../../core/digest.ts';
-import { textOf } from '../../core/fields.ts';
+import { canonicalBytes, type Json, textOf } from '../../core/json.ts';
 import type { ClusterRecord, RecordedNode, RecordedObject } from '../../format/cluster-record.ts';
-import type { Generation } from '../../format/generation.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
+import type { Generation } from '../../format/plan.ts';
 import type { Cluster, Found, Reader } from './api/cluster.ts';
 import { isForbidden } from './api/failure.ts';
 import { ObjectApi } from './api/object-api.ts';

@@ -1,4 +1,4 @@
-import type { Fields } from '../../core/fields.ts';
+import type { Fields } from '../../core/json.ts';
 import type {
   KubernetesObject,
   KubernetesService,

@@ -1,4 +1,4 @@
-import type { Fields } from '../../core/fields.ts';
+import type { Fields } from '../../core/json.ts';
 import type { Service } from '../../format/service.ts';
 import { type Owner, podSelector, type Unnamed } from './labels.ts';
 

@@ -1,6 +1,6 @@
-import { formatBytes } from '../../core/amount.ts';
-import type { DeployedRelease } from '../../format/generation.ts';
+import { formatBytes } from '../../core/text.ts';
 import type { KubernetesFill, KubernetesService } from '../../format/kubernetes.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
 import {
   type Change,
   changesBetween,

@@ -1,4 +1,4 @@
-import type { Fields } from '../../core/fields.ts';
+import type { Fields } from '../../core/json.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { Service } from '../../format/service.ts';
 import type { Cluster, Found } from './api/cluster.ts';

@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf } from '../../core/fields.ts';
+import { type Fields, fieldsOf } from '../../core/json.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { Service } from '../../format/service.ts';
 import { deployments } from './deployments.ts';

@@ -1,11 +1,11 @@
 import { checkDocument } from '../../format/document.ts';
-import type { DeployedRelease } from '../../format/generation.ts';
 import {
   type KubernetesObject,
   type KubernetesService,
   type KubernetesWorkload,
   kubernetesWorkloadKind,
 } from '../../format/kubernetes.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
 import type { Named } from './api/cluster.ts';
 import type { Kind } from './api/kinds.ts';
 

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
-import type { EngineClient } from '../container/engine-client.ts';
-import { engineInfo, isAtLeast } from '../container/engine-client.ts';
+import { type EngineClient, engineInfo, isAtLeast } from '../container/engine-client.ts';
 
 /** What podman reports about itself and its host. */
 export interface PodmanFacts {

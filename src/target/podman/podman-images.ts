@@ -1,6 +1,6 @@
-import { parseJson } from '../../core/canonical-json.ts';
 import { digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import { parseJson } from '../../core/json.ts';
 import type { RenderedImage } from '../../format/containers.ts';
 import {
   type ImageDefaults,

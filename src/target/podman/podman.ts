@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { counted } from '../../core/amount.ts';
 import { digestHex } from '../../core/digest.ts';
+import { counted } from '../../core/text.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import { homeFolder, isRootless } from '../../io/user.ts';
 import { variablesOf } from '../container/container-arguments.ts';

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import type { Environment } from '../../../src/core/environment.ts';
+import type { Environment } from '../../../src/core/context.ts';
 import { clientPrograms } from '../../lab/kubernetes/clients.ts';
 import { tarOf } from '../../support/tar.ts';
 

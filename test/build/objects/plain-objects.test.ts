@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type RenderedRelease, renderRelease } from '../../../src/build/objects/render-release.ts';
-import type { Environment } from '../../../src/core/environment.ts';
+import type { Environment } from '../../../src/core/context.ts';
 import { manifestKind } from '../../../src/format/manifest.ts';
 import { readYaml } from '../../../src/format/yaml-document.ts';
 import { expectCode } from '../../support/error.ts';

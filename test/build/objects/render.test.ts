@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readChart } from '../../../src/build/objects/chart-files.ts';
 import { type RenderedChart, renderForSites } from '../../../src/build/objects/render.ts';
-import type { Json } from '../../../src/core/canonical-json.ts';
-import type { Environment } from '../../../src/core/environment.ts';
+import type { Environment } from '../../../src/core/context.ts';
+import type { Json } from '../../../src/core/json.ts';
 import type { ObjectName } from '../../../src/format/cluster-content.ts';
 import type { Parameter } from '../../../src/format/deployment.ts';
 import { expectCode } from '../../support/error.ts';

@@ -1,5 +1,5 @@
-import { canonicalBytes } from '../../../src/core/canonical-json.ts';
 import { type Digest, digestOf } from '../../../src/core/digest.ts';
+import { canonicalBytes } from '../../../src/core/json.ts';
 import type { LockedImage } from '../../../src/format/locked-content.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
 

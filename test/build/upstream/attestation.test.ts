@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { verdictAttestations } from '../../../src/build/upstream/attestation.ts';
-import { parseCanonical } from '../../../src/core/canonical-json.ts';
 import { digestHex, digestOf } from '../../../src/core/digest.ts';
+import { parseCanonical } from '../../../src/core/json.ts';
 import type { Lock } from '../../../src/format/lock.ts';
 import type { SignatureVerdict } from '../../../src/format/upstream.ts';
 import { relock, sampleOf } from '../samples.ts';

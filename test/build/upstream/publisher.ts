@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { canonicalBytes, type Json } from '../../../src/core/canonical-json.ts';
 import { digestHex, digestOf } from '../../../src/core/digest.ts';
+import { canonicalBytes, type Json } from '../../../src/core/json.ts';
 import { type Der, primitive } from '../../../src/trust/der.ts';
 import {
   bitString,

@@ -10,9 +10,9 @@ import {
   preAuthentication,
   readSigstoreBundle,
 } from '../../../src/build/upstream/sigstore-bundle.ts';
-import type { Json } from '../../../src/core/canonical-json.ts';
 import { digestHex, digestOf } from '../../../src/core/digest.ts';
 import { StowageError } from '../../../src/core/error.ts';
+import type { Json } from '../../../src/core/json.ts';
 import type { SignatureRequirement } from '../../../src/format/upstream.ts';
 import type { Attached } from '../../../src/source/oci.ts';
 import { sequence } from '../../../src/trust/der-build.ts';

@@ -25,8 +25,8 @@ import {
   MAX_SIGNATURES,
 } from '../../../src/core/limits.ts';
 import { type Bundle, bundleKind } from '../../../src/format/bundle.ts';
+import { currentVersion } from '../../../src/format/document.ts';
 import { installerPath } from '../../../src/format/installer.ts';
-import { currentVersion } from '../../../src/format/version.ts';
 import type { SiteState } from '../../../src/site/ledger/site-state.ts';
 import { hostPlatform } from '../../../src/target/host/platform.ts';
 import { signDetached } from '../../../src/trust/cms-sign.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { sbom } from '../../../src/build/sbom/sbom.ts';
 import { readPackages } from '../../../src/bundle/inspect/packages.ts';
 import type { ImagePackages } from '../../../src/content/bill-entry.ts';
-import { canonicalBytes } from '../../../src/core/canonical-json.ts';
+import { canonicalBytes } from '../../../src/core/json.ts';
 import { readValue } from '../../../src/format/document.ts';
 import { lockKind } from '../../../src/format/lock.ts';
 import { lock } from '../../format/samples.ts';

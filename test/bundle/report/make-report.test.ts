@@ -10,8 +10,8 @@ import {
 } from '../../../src/bundle/report/verification-record.ts';
 import { signBundle } from '../../../src/bundle/signing/sign.ts';
 import { toStowageError } from '../../../src/cli/render.ts';
-import { exactBytes } from '../../../src/core/amount.ts';
 import { MIB } from '../../../src/core/limits.ts';
+import { exactBytes } from '../../../src/core/text.ts';
 import { readJson } from '../../../src/format/document.ts';
 import { lockKind, sealLock } from '../../../src/format/lock.ts';
 import type { Report } from '../../../src/format/report.ts';

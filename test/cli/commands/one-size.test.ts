@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { formatBytes } from '../../../src/core/amount.ts';
+import { formatBytes } from '../../../src/core/text.ts';
 import { bundleSize } from '../../../src/format/bundle.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { runProgram } from '../../support/fake-terminal.ts';

@@ -9,8 +9,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { StowageEvent } from '../../../src/core/context.ts';
 import type { StowageError } from '../../../src/core/error.ts';
-import type { StowageEvent } from '../../../src/core/event.ts';
 import { readCanonical } from '../../../src/format/document.ts';
 import type { Plan } from '../../../src/format/plan.ts';
 import { type Receipt, receiptKind } from '../../../src/format/receipt.ts';

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { StowageEvent } from '../../../src/core/event.ts';
+import type { StowageEvent } from '../../../src/core/context.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AcceptancePrompt } from '../../../src/format/acceptance.ts';
+import type { AcceptancePrompt } from '../../../src/format/deployment.ts';
 import { describeExpectation, meets } from '../../../src/site/gate/expectation.ts';
 
 type Expectation = AcceptancePrompt['expect'];

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AcceptanceRanking } from '../../../src/format/acceptance.ts';
+import type { AcceptanceRanking } from '../../../src/format/deployment.ts';
 import { acceptanceCheck } from '../../../src/site/gate/acceptance.ts';
 import type { Outcome } from '../../../src/site/gate/outcome.ts';
 import { json, startFakeServer } from '../../support/fake-server.ts';

@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/core/limits.ts';
-import type { AcceptanceTest } from '../../../src/format/acceptance.ts';
 import type { RenderedService } from '../../../src/format/containers.ts';
-import { deploymentShape } from '../../../src/format/deployment.ts';
+import { type AcceptanceTest, deploymentShape } from '../../../src/format/deployment.ts';
 import { checkDocument } from '../../../src/format/document.ts';
 import type { GateResult } from '../../../src/format/receipt.ts';
 import type { Health } from '../../../src/format/service.ts';

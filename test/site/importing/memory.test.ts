@@ -1,6 +1,6 @@
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { StowageEvent } from '../../../src/core/event.ts';
+import type { StowageEvent } from '../../../src/core/context.ts';
 import type { Changed } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/install.ts';
 import { rollback } from '../../../src/site/applying/rollback.ts';

@@ -9,8 +9,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { canonicalBytes, type Json } from '../../../src/core/canonical-json.ts';
 import { sriHex, sriOf } from '../../../src/core/digest.ts';
+import { canonicalBytes, type Json } from '../../../src/core/json.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
 import { type LedgerEvent, ledgerEntryKind } from '../../../src/format/ledger.ts';
 import { Ledger } from '../../../src/site/ledger/ledger.ts';

@@ -2,8 +2,8 @@ import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync
 import { beforeEach, describe, expect, it } from 'vitest';
 import { sriHex, sriOf } from '../../../src/core/digest.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
-import { generationKind } from '../../../src/format/generation.ts';
 import type { LedgerEvent, LedgerHead } from '../../../src/format/ledger.ts';
+import { generationKind } from '../../../src/format/plan.ts';
 import { receiptKind } from '../../../src/format/receipt.ts';
 import { trustBytes } from '../../../src/format/trust.ts';
 import { writeAtomic } from '../../../src/io/file.ts';

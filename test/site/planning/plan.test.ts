@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkDocument } from '../../../src/format/document.ts';
-import type { DeployedRelease, Generation } from '../../../src/format/generation.ts';
-import { type Plan, planKind, type Step } from '../../../src/format/plan.ts';
+import {
+  type DeployedRelease,
+  type Generation,
+  type Plan,
+  planKind,
+  type Step,
+} from '../../../src/format/plan.ts';
 import { releaseOf } from '../../../src/site/planning/plan.ts';
 import { containerOf, imagesOf } from '../../../src/target/container/workload.ts';
 import { generation, image, release, service } from '../../support/deployed.ts';

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { StowageEvent } from '../../../src/core/event.ts';
+import type { StowageEvent } from '../../../src/core/context.ts';
 import type { Bundle } from '../../../src/format/bundle.ts';
 import { requireValues } from '../../../src/site/planning/release-values.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import { checkDocument } from '../../../src/format/document.ts';
-import { type DeployedRelease, generationKind } from '../../../src/format/generation.ts';
+import { type DeployedRelease, generationKind } from '../../../src/format/plan.ts';
 import type { Service } from '../../../src/format/service.ts';
 import { type Site, siteKind } from '../../../src/format/site.ts';
 import { renderRelease } from '../../../src/site/planning/render.ts';

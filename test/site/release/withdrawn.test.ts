@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { signBundle } from '../../../src/bundle/signing/sign.ts';
 import type { Recall } from '../../../src/format/deployment.ts';
-import type { DeployedRelease, Generation } from '../../../src/format/generation.ts';
+import type { DeployedRelease, Generation } from '../../../src/format/plan.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { grantOverride } from '../../../src/site/applying/grant-override.ts';

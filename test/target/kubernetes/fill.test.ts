@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fieldsOf, listOf } from '../../../src/core/fields.ts';
+import { fieldsOf, listOf } from '../../../src/core/json.ts';
 import type { KubernetesObject } from '../../../src/format/kubernetes.ts';
 import type { ClusterConstraintInput } from '../../../src/target/kubernetes/constraints/constraint.ts';
 import { volume } from '../../../src/target/kubernetes/constraints/volume.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fieldsOf, listOf } from '../../../src/core/fields.ts';
+import { fieldsOf, listOf } from '../../../src/core/json.ts';
 import type { Cluster, Selection } from '../../../src/target/kubernetes/api/cluster.ts';
 import { demandOf } from '../../../src/target/kubernetes/capacity.ts';
 import { deploymentOf } from '../../../src/target/kubernetes/deployed.ts';

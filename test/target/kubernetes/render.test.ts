@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fieldsOf, listOf } from '../../../src/core/fields.ts';
+import { fieldsOf, listOf } from '../../../src/core/json.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../../src/format/kubernetes.ts';
 import { applySetId, objectName } from '../../../src/target/kubernetes/labels.ts';
 import { expectCode } from '../../support/error.ts';

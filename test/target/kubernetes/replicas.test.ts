@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fieldsOf, listOf } from '../../../src/core/fields.ts';
+import { fieldsOf, listOf } from '../../../src/core/json.ts';
 import { objectDrift } from '../../../src/target/kubernetes/drift.ts';
 import { workloadKindOf } from '../../../src/target/kubernetes/workload-kinds.ts';
 import { bundleFrom, clusterSite, twoServices, workload } from './rendered.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { fieldsOf } from '../../../src/core/fields.ts';
+import { fieldsOf } from '../../../src/core/json.ts';
 import type { KubernetesSite } from '../../../src/format/kubernetes-site.ts';
 import { siteKind } from '../../../src/format/site.ts';
 import { readYaml } from '../../../src/format/yaml-document.ts';

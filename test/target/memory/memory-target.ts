@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { StowageError } from '../../../src/core/error.ts';
-import type { DeployedRelease, Generation, Workload } from '../../../src/format/generation.ts';
+import type { DeployedRelease, Generation, Workload } from '../../../src/format/plan.ts';
 import {
   type Change,
   changesBetween,

@@ -1,5 +1,5 @@
-import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
+import { formatAmount, formatBytes } from '../../../core/text.ts';
 import { bundleSize } from '../../../format/bundle.ts';
 import { momentOf } from '../../../format/field.ts';
 import { page } from '../../html/html-page.ts';

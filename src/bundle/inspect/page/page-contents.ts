@@ -1,6 +1,6 @@
 import { fromBundle } from '../../../content/items.ts';
-import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
+import { formatAmount, formatBytes } from '../../../core/text.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import { type Cut, nothing, number, table } from '../../html/html-parts.ts';
 import { sheetHtml } from '../../html/html-sheet.ts';

@@ -1,7 +1,7 @@
 import { fromBundle } from '../../../content/items.ts';
 import type { ListedImage } from '../../../content/listed-packages.ts';
-import { formatAmount, formatNumber } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
+import { formatAmount, formatNumber } from '../../../core/text.ts';
 import type { Finding } from '../../../format/finding.ts';
 import type { SignatureVerdict } from '../../../format/upstream.ts';
 import { facts, moment, nothing, table } from '../../html/html-parts.ts';

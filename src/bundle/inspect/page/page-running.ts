@@ -1,8 +1,13 @@
-import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
-import type { AcceptanceRanking, AcceptanceTest } from '../../../format/acceptance.ts';
+import { formatAmount, formatBytes } from '../../../core/text.ts';
 import type { Bundle } from '../../../format/bundle.ts';
-import type { Deployment, GpuNeeds, HostNeeds } from '../../../format/deployment.ts';
+import type {
+  AcceptanceRanking,
+  AcceptanceTest,
+  Deployment,
+  GpuNeeds,
+  HostNeeds,
+} from '../../../format/deployment.ts';
 import { ulimitValues } from '../../../format/isolation.ts';
 import type { Mount, Service } from '../../../format/service.ts';
 import { facts, multiline, nothing, table } from '../../html/html-parts.ts';

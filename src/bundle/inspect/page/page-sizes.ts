@@ -1,8 +1,8 @@
 import type { Share } from '../../../content/content-kind.ts';
 import { itemsIn } from '../../../content/items.ts';
 import { kinds } from '../../../content/kinds.ts';
-import { formatAmount, formatBytes } from '../../../core/amount.ts';
 import { foreign, type Html, html } from '../../../core/html-text.ts';
+import { formatAmount, formatBytes } from '../../../core/text.ts';
 import type { Inspection } from '../inspection.ts';
 
 /** A table of sizes with a bar for each share; the bars show nothing that is not in the table. */

@@ -1,5 +1,5 @@
-import { counted } from '../../../core/amount.ts';
 import { StowageError } from '../../../core/error.ts';
+import { counted } from '../../../core/text.ts';
 import { checkFleet } from '../../../fleet/check.ts';
 import type { CommandContext, CommandResult } from '../../command.ts';
 import { type FleetOption, openFleet } from './open-fleet.ts';

@@ -1,5 +1,4 @@
-import { exactBytes } from '../../../core/amount.ts';
-import { printableLines } from '../../../core/printable.ts';
+import { exactBytes, printableLines } from '../../../core/text.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { type NextForSite, nextForSites } from '../../../fleet/next.ts';
 import { hasLabels, siteNamed, sitesOf } from '../../../fleet/sites.ts';

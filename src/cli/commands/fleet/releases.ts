@@ -1,6 +1,5 @@
-import { counted, formatBytes } from '../../../core/amount.ts';
-import { exitStatus } from '../../../core/exit-status.ts';
-import { printableLines } from '../../../core/printable.ts';
+import { exitStatus } from '../../../core/error.ts';
+import { counted, formatBytes, printableLines } from '../../../core/text.ts';
 import { addRelease } from '../../../fleet/add-release.ts';
 import { changeFleet } from '../../../fleet/change.ts';
 import { promotionChecks } from '../../../fleet/evidence.ts';
@@ -10,7 +9,7 @@ import { recallProgress } from '../../../fleet/recall-progress.ts';
 import { catalogOf, recallOf, releaseNamed } from '../../../fleet/releases.ts';
 import { fleetStatus, releaseCounts } from '../../../fleet/status.ts';
 import { name as releaseName, version as semver, versionRange } from '../../../format/field.ts';
-import type { RecallOrder } from '../../../format/fleet/recall-order.ts';
+import type { RecallOrder } from '../../../format/fleet-orders.ts';
 import { type CommandContext, type CommandResult, usage } from '../../command.ts';
 import type { KeyOptions } from '../signing-key.ts';
 import { changeOptions, type FleetOption, factSigner, openFleet } from './open-fleet.ts';

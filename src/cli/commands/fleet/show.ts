@@ -1,5 +1,4 @@
-import { counted } from '../../../core/amount.ts';
-import { printableLines } from '../../../core/printable.ts';
+import { counted, printableLines } from '../../../core/text.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import {
   countReceipts,

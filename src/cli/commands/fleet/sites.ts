@@ -1,11 +1,11 @@
 import { StowageError } from '../../../core/error.ts';
-import { printable, printableLines } from '../../../core/printable.ts';
+import { printable, printableLines } from '../../../core/text.ts';
 import { type ChangingFleet, changeFleet } from '../../../fleet/change.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { recordSite, type SiteFields } from '../../../fleet/record-site.ts';
 import { certificateIn, readSiteDocument, siteOf } from '../../../fleet/site-document.ts';
 import { hasLabels, siteNamed, sitesOf } from '../../../fleet/sites.ts';
-import type { FleetSite } from '../../../format/fleet/fleet-site.ts';
+import type { FleetSite } from '../../../format/fleet.ts';
 import type { TargetName } from '../../../format/target-name.ts';
 import type { Certificate } from '../../../trust/certificate.ts';
 import { type CommandContext, type CommandResult, usage } from '../../command.ts';

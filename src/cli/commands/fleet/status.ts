@@ -1,6 +1,5 @@
-import { counted } from '../../../core/amount.ts';
-import { type ExitStatus, exitStatus } from '../../../core/exit-status.ts';
-import { printableLines } from '../../../core/printable.ts';
+import { type ExitStatus, exitStatus } from '../../../core/error.ts';
+import { counted, printableLines } from '../../../core/text.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { prometheusText } from '../../../fleet/prometheus.ts';
 import {

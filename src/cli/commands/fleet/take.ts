@@ -1,6 +1,5 @@
-import { counted } from '../../../core/amount.ts';
-import { exitStatus } from '../../../core/exit-status.ts';
-import { printableLines } from '../../../core/printable.ts';
+import { exitStatus } from '../../../core/error.ts';
+import { counted, printableLines } from '../../../core/text.ts';
 import { type TakeResult, takeDocuments } from '../../../fleet/take.ts';
 import type { CommandContext, CommandResult } from '../../command.ts';
 import { alarmLines } from './alarm-lines.ts';

@@ -1,5 +1,5 @@
 import { type ErrorCode, StowageError } from '../../../core/error.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { oneLine } from '../../../core/text.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { changesBetween, repairedReleases } from '../../../target/change.ts';

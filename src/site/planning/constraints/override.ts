@@ -1,4 +1,4 @@
-import { canonicalJson } from '../../../core/canonical-json.ts';
+import { canonicalJson } from '../../../core/json.ts';
 import type { Override } from '../../../format/override.ts';
 import type { Constraint, Plan } from '../../../format/plan.ts';
 import type { Target } from '../../../target/target.ts';

@@ -1,7 +1,6 @@
 import { satisfies } from 'semver';
 import type { ReleaseRange } from '../../../format/deployment.ts';
-import type { DeployedRelease, Generation } from '../../../format/generation.ts';
-import type { Constraint } from '../../../format/plan.ts';
+import type { Constraint, DeployedRelease, Generation } from '../../../format/plan.ts';
 import { changesBetween, releaseText } from '../../../target/change.ts';
 import type { ConstraintInput } from './constraint.ts';
 

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
-import { formatBytes } from '../../../core/amount.ts';
 import { MIB } from '../../../core/limits.ts';
+import { formatBytes } from '../../../core/text.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { type Arrival, arrivals } from '../../../target/change.ts';
 import { type DiskUse, filesIn } from '../../../target/disk-use.ts';

@@ -1,6 +1,5 @@
 import { StowageError } from '../../../core/error.ts';
-import type { DeployedRelease } from '../../../format/generation.ts';
-import type { Constraint } from '../../../format/plan.ts';
+import type { Constraint, DeployedRelease } from '../../../format/plan.ts';
 import { type Arrival, arrivals, releaseText } from '../../../target/change.ts';
 import { secretExposure } from '../../protection.ts';
 import { keptName, readSecret, secretReference, withOwnSecrets } from '../secrets.ts';

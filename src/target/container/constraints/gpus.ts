@@ -1,8 +1,7 @@
 import { coerce, satisfies } from 'semver';
-import { formatBytes } from '../../../core/amount.ts';
+import { formatBytes } from '../../../core/text.ts';
 import type { GpuNeeds } from '../../../format/deployment.ts';
-import type { DeployedRelease } from '../../../format/generation.ts';
-import type { Constraint } from '../../../format/plan.ts';
+import type { Constraint, DeployedRelease } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';
 import { containerDevices } from '../../host/container-devices.ts';
 import { type FoundGpus, findGpus, type Gpu } from '../../host/gpus.ts';

@@ -1,7 +1,7 @@
 import { coerce, satisfies } from 'semver';
-import { counted } from '../../../core/amount.ts';
-import { fieldsOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, textOf } from '../../../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../../core/limits.ts';
+import { counted } from '../../../core/text.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';
 import type { EngineFacts } from '../engine.ts';

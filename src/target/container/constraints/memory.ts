@@ -1,6 +1,5 @@
-import { formatBytes } from '../../../core/amount.ts';
-import type { DeployedRelease } from '../../../format/generation.ts';
-import type { Constraint } from '../../../format/plan.ts';
+import { formatBytes } from '../../../core/text.ts';
+import type { Constraint, DeployedRelease } from '../../../format/plan.ts';
 import { arrivals, hostNeeds, releaseText } from '../../change.ts';
 import { memoryBytes } from '../../host/processor.ts';
 import { containersOf } from '../workload.ts';

@@ -1,6 +1,5 @@
 import { isIpv6, socketAddress } from '../../../core/host-address.ts';
-import type { DeployedRelease } from '../../../format/generation.ts';
-import type { Constraint } from '../../../format/plan.ts';
+import type { Constraint, DeployedRelease } from '../../../format/plan.ts';
 import { arrivals, type Change, isStopped, type ServiceName } from '../../change.ts';
 import type { HostProbe } from '../../host/host-probe.ts';
 import { type Listener, listeners, ownerOf } from '../../host/listeners.ts';

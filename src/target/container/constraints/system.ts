@@ -1,7 +1,7 @@
 import { coerce, satisfies } from 'semver';
-import { counted } from '../../../core/amount.ts';
+import { counted } from '../../../core/text.ts';
+import { ignoredByHosts } from '../../../format/placement.ts';
 import { type Constraint, IGNORED } from '../../../format/plan.ts';
-import { ignoredByHosts } from '../../../format/scaling.ts';
 import { arrivals, hostNeeds, releaseText } from '../../change.ts';
 import { hostPlatform } from '../../host/platform.ts';
 import { cpuFeatures, kernelRelease } from '../../host/processor.ts';

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, textsOf } from '../../../core/fields.ts';
-import { interrupted } from '../../../core/interrupted.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { interrupted, StowageError } from '../../../core/error.ts';
+import { fieldsOf, textsOf } from '../../../core/json.ts';
+import { oneLine } from '../../../core/text.ts';
 import type { Found } from './cluster.ts';
 import { type ObjectApi, type Placed, placedText } from './object-api.ts';
 

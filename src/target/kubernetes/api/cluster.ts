@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { MANAGER } from '../labels.ts';
 import { type Connection, type RawRequest, type RawResponse, sendOnce } from './connection.ts';

@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { StowageError, systemCode } from '../../../core/error.ts';
-import { interrupted } from '../../../core/interrupted.ts';
+import { interrupted, StowageError, systemCode } from '../../../core/error.ts';
 import { MIB } from '../../../core/limits.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Environment } from '../../host/command.ts';

@@ -3,8 +3,8 @@ import { X509Certificate } from 'node:crypto';
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf } from '../../../core/fields.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { fieldsOf } from '../../../core/json.ts';
+import { oneLine } from '../../../core/text.ts';
 
 /** How long a program may take that a kubeconfig names for credentials. */
 const PLUGIN_SECONDS = 60;

@@ -1,6 +1,6 @@
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
+import { oneLine } from '../../../core/text.ts';
 import type { RawResponse } from './connection.ts';
 
 /** A response of the API server that is not a success. */

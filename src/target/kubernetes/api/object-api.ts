@@ -1,4 +1,4 @@
-import { fieldsOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, textOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { MANAGER } from '../labels.ts';
 import { type Attempt, type Cluster, type Found, PAGE, required } from './cluster.ts';

@@ -1,4 +1,4 @@
-import { textOf } from '../../../core/fields.ts';
+import { textOf } from '../../../core/json.ts';
 
 /** Why a WebSocket was not opened, from what the client library threw. */
 export function refusedHandshake(error: unknown): {

@@ -1,4 +1,4 @@
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import type { Cluster } from './cluster.ts';
 import { refusedRequest } from './failure.ts';
 

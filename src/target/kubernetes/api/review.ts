@@ -1,4 +1,4 @@
-import { fieldsOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, textOf } from '../../../core/json.ts';
 import type { Cluster } from './cluster.ts';
 import { refusedRequest } from './failure.ts';
 import { severalAtOnce } from './several-at-once.ts';

@@ -1,8 +1,7 @@
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
-import { interrupted } from '../../../core/interrupted.ts';
+import { interrupted, StowageError } from '../../../core/error.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import { INSIDE_SECONDS, type RanInside, TIMED_OUT } from '../../target.ts';
 import type { Cluster } from './cluster.ts';
 import { socketConfig } from './connection.ts';

@@ -1,4 +1,4 @@
-import { fieldsOf } from '../../../core/fields.ts';
+import { fieldsOf } from '../../../core/json.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';

@@ -1,6 +1,5 @@
-import { counted, formatBytes } from '../../../core/amount.ts';
-import { fieldsOf } from '../../../core/fields.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { fieldsOf } from '../../../core/json.ts';
+import { counted, formatBytes, oneLine } from '../../../core/text.ts';
 import type {
   KubernetesObject,
   KubernetesService,

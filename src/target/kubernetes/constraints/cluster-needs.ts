@@ -1,4 +1,4 @@
-import { fieldsOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, textOf } from '../../../core/json.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';
 import { clusterWorkload } from '../workload.ts';

@@ -1,4 +1,4 @@
-import { oneLine } from '../../../core/printable.ts';
+import { oneLine } from '../../../core/text.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { releaseText } from '../../change.ts';
 import { isForbidden } from '../api/failure.ts';

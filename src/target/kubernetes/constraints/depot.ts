@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { interrupted } from '../../../core/interrupted.ts';
+import { interrupted } from '../../../core/error.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
 import { clusterWorkload } from '../workload.ts';

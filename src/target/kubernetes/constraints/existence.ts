@@ -1,4 +1,4 @@
-import { fieldsOf, listOf, textOf, textsOf } from '../../../core/fields.ts';
+import { fieldsOf, listOf, textOf, textsOf } from '../../../core/json.ts';
 import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';

@@ -1,6 +1,5 @@
-import { counted } from '../../../core/amount.ts';
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
+import { counted, oneLine } from '../../../core/text.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
 import { isForbidden } from '../api/failure.ts';

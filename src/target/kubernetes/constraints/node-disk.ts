@@ -1,5 +1,5 @@
-import { counted, formatBytes } from '../../../core/amount.ts';
 import { StowageError } from '../../../core/error.ts';
+import { counted, formatBytes } from '../../../core/text.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';

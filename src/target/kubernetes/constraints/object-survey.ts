@@ -1,9 +1,9 @@
-import type { DeployedRelease } from '../../../format/generation.ts';
 import type {
   KubernetesObject,
   KubernetesSet,
   KubernetesWorkload,
 } from '../../../format/kubernetes.ts';
+import type { DeployedRelease } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
 import type { Found } from '../api/cluster.ts';
 import { type Placed, placedKey } from '../api/object-api.ts';

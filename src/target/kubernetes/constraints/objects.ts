@@ -1,4 +1,4 @@
-import { fieldsOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, textOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { type Constraint, POWERS } from '../../../format/plan.ts';
 import { releaseText } from '../../change.ts';

@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, changesBetween } from '../../change.ts';

@@ -1,5 +1,5 @@
-import { counted } from '../../../core/amount.ts';
-import { fieldsOf, listOf } from '../../../core/fields.ts';
+import { fieldsOf, listOf } from '../../../core/json.ts';
+import { counted } from '../../../core/text.ts';
 import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Constraint } from '../../../format/plan.ts';

@@ -1,4 +1,4 @@
-import { textOf } from '../../../core/fields.ts';
+import { textOf } from '../../../core/json.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
 import { kinds } from '../api/kinds.ts';

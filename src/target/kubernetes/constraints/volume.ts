@@ -1,5 +1,5 @@
-import { formatBytes } from '../../../core/amount.ts';
-import { fieldsOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, textOf } from '../../../core/json.ts';
+import { formatBytes } from '../../../core/text.ts';
 import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { StowageError } from '../../../core/error.ts';
-import { textOf } from '../../../core/fields.ts';
-import { type ClusterProof, clusterProofKind, MAX_PULLS } from '../../../format/cluster-proof.ts';
+import { textOf } from '../../../core/json.ts';
+import { type ClusterProof, clusterProofKind, MAX_PULLS } from '../../../format/cluster-record.ts';
 import { readCanonical, writeCanonical } from '../../../format/document.ts';
 import { readIfThere, writeAtomic } from '../../../io/file.ts';
 import type { Cluster } from '../api/cluster.ts';

@@ -1,6 +1,6 @@
-import { counted } from '../../../core/amount.ts';
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, textOf } from '../../../core/json.ts';
+import { counted } from '../../../core/text.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Finding } from '../../finding.ts';

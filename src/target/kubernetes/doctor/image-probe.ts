@@ -1,6 +1,6 @@
-import { fieldsOf, listOf } from '../../../core/fields.ts';
-import { interrupted } from '../../../core/interrupted.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { interrupted } from '../../../core/error.ts';
+import { fieldsOf, listOf } from '../../../core/json.ts';
+import { oneLine } from '../../../core/text.ts';
 import { isAbsentImage, isUnreachable, type StartFailure, startFailure } from '../start-failure.ts';
 import type { ProbePlace } from './probe-place.ts';
 import {

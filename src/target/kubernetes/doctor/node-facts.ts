@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import type { Found } from '../api/cluster.ts';
 import { metadataOf } from '../pods.ts';
 import { quantity } from '../quantity.ts';

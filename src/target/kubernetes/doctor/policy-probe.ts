@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { interrupted } from '../../../core/interrupted.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { interrupted } from '../../../core/error.ts';
+import { oneLine } from '../../../core/text.ts';
 import { pathOf } from '../api/kinds.ts';
 import type { Shown } from './image-probe.ts';
 import { type ProbePlace, probeLabels, probeName, probeSelector } from './probe-place.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { interrupted } from '../../../core/interrupted.ts';
+import { interrupted } from '../../../core/error.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Cluster, Named } from '../api/cluster.ts';

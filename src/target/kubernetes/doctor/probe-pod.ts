@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Fields, fieldsOf, listOf, textOf } from '../../../core/fields.ts';
-import { interrupted } from '../../../core/interrupted.ts';
+import { interrupted } from '../../../core/error.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import type { Cluster, Found } from '../api/cluster.ts';
 import { type ApiFailure, refusedRequest } from '../api/failure.ts';
 import { pathOf } from '../api/kinds.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { interrupted } from '../../../core/interrupted.ts';
+import { interrupted } from '../../../core/error.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { SiteSupply } from '../../target.ts';
 import type { Attempt, Found } from '../api/cluster.ts';

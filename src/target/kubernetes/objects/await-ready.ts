@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
-import { interrupted } from '../../../core/interrupted.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { interrupted, StowageError } from '../../../core/error.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
+import { oneLine } from '../../../core/text.ts';
 import type { KubernetesSet, KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Found } from '../api/cluster.ts';
 import { pathOf } from '../api/kinds.ts';

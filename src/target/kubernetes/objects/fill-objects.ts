@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson, type Json } from '../../../core/canonical-json.ts';
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, textOf } from '../../../core/fields.ts';
-import { quoted } from '../../../core/printable.ts';
+import { canonicalJson, fieldsOf, type Json, textOf } from '../../../core/json.ts';
+import { quoted } from '../../../core/text.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { ObjectPath, RenderedObject } from '../../../format/rendered-objects.ts';
 

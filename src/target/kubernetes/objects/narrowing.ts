@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf, textsOf } from '../../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textsOf } from '../../../core/json.ts';
 
 /** The most that is said of one definition. */
 const MAX_FOUND = 50;

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Fields, fieldsOf } from '../../../core/fields.ts';
+import { type Fields, fieldsOf } from '../../../core/json.ts';
 import type { Found } from '../api/cluster.ts';
 import { metadataOf } from '../pods.ts';
 

@@ -1,5 +1,5 @@
-import { counted } from '../../../core/amount.ts';
-import { type Fields, fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../../../core/json.ts';
+import { counted } from '../../../core/text.ts';
 import type { ReadyWhen } from '../../../format/cluster-content.ts';
 import type { Found } from '../api/cluster.ts';
 import { apiGroup } from '../api/resources.ts';

@@ -1,5 +1,5 @@
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf } from '../../../core/fields.ts';
+import { fieldsOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { removeAndWait } from '../api/await-gone.ts';
 import type { Found } from '../api/cluster.ts';

@@ -1,14 +1,17 @@
-import type { Json } from '../../../core/canonical-json.ts';
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf } from '../../../core/fields.ts';
+import { fieldsOf, type Json } from '../../../core/json.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type {
   KubernetesHook,
   KubernetesObject,
   KubernetesSet,
 } from '../../../format/kubernetes.ts';
-import { MAX_POWERS, powersOf } from '../../../format/object-powers.ts';
-import { type RenderedObject, rewrite } from '../../../format/rendered-objects.ts';
+import {
+  MAX_POWERS,
+  powersOf,
+  type RenderedObject,
+  rewrite,
+} from '../../../format/rendered-objects.ts';
 import type { RenderInput } from '../../target.ts';
 import { apiGroup, objectKey } from '../api/resources.ts';
 import { modelAddress, settingsOf } from '../content.ts';

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { Json } from '../../../core/canonical-json.ts';
+import type { Json } from '../../../core/json.ts';
 import { readCanonical, writeCanonical } from '../../../format/document.ts';
 import {
   type ReplacedBySet,
   type ReplacedObjects as ReplacedDocument,
   replacedObjectsKind,
-} from '../../../format/replaced-objects.ts';
+} from '../../../format/site-state.ts';
 import { readIfThere, remove, writeAtomic } from '../../../io/file.ts';
 import type { Found } from '../api/cluster.ts';
 

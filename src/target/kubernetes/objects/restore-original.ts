@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Fields, listOf } from '../../../core/fields.ts';
+import { type Fields, listOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { SiteSupply } from '../../target.ts';
 import { type Attempt, type Found, required } from '../api/cluster.ts';

@@ -1,4 +1,4 @@
-import { type Fields, fieldsOf, listOf } from '../../../core/fields.ts';
+import { type Fields, fieldsOf, listOf } from '../../../core/json.ts';
 import type { Found } from '../api/cluster.ts';
 import type { ApiFailure } from '../api/failure.ts';
 import { apiGroup } from '../api/resources.ts';

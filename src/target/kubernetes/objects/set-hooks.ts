@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, textOf } from '../../../core/fields.ts';
-import { interrupted } from '../../../core/interrupted.ts';
+import { interrupted, StowageError } from '../../../core/error.ts';
+import { fieldsOf, textOf } from '../../../core/json.ts';
 import type {
   KubernetesHook,
   KubernetesObject,

@@ -1,5 +1,5 @@
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Found } from '../api/cluster.ts';
 import { type Placed, placedText } from '../api/object-api.ts';

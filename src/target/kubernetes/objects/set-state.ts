@@ -1,7 +1,6 @@
-import { counted } from '../../../core/amount.ts';
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, listOf, textOf } from '../../../core/fields.ts';
-import { oneLine } from '../../../core/printable.ts';
+import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
+import { counted, oneLine } from '../../../core/text.ts';
 import type { KubernetesSet, KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Drift, ServiceState } from '../../target.ts';
 import type { Found } from '../api/cluster.ts';

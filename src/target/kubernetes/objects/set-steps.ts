@@ -1,6 +1,6 @@
-import { counted } from '../../../core/amount.ts';
-import type { DeployedRelease } from '../../../format/generation.ts';
+import { counted } from '../../../core/text.ts';
 import type { KubernetesSet } from '../../../format/kubernetes.ts';
+import type { DeployedRelease } from '../../../format/plan.ts';
 import type { Change } from '../../change.ts';
 import type { ServiceStep, TargetStep } from '../../target.ts';
 import { objectKey } from '../api/resources.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson, type Json } from '../../../core/canonical-json.ts';
 import { StowageError } from '../../../core/error.ts';
+import { canonicalJson, type Json } from '../../../core/json.ts';
 import type {
   KubernetesObject,
   KubernetesSet,

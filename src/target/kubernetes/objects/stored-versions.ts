@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Fields, fieldsOf, listOf, textsOf } from '../../../core/fields.ts';
+import { type Fields, fieldsOf, listOf, textsOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { Found } from '../api/cluster.ts';
 import { refusedRequest } from '../api/failure.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Json } from '../../../../src/core/canonical-json.ts';
+import type { Json } from '../../../../src/core/json.ts';
 import type { Filled } from '../../../../src/format/rendered-objects.ts';
 import {
   fillObjects,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { generationSchema } from '../../../../src/format/generation.ts';
+import { generationSchema } from '../../../../src/format/plan.ts';
 import type { RenderedObject } from '../../../../src/format/rendered-objects.ts';
 import type { Change } from '../../../../src/target/change.ts';
 import { severalAtOnce } from '../../../../src/target/kubernetes/api/several-at-once.ts';

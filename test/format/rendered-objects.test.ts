@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Json } from '../../src/core/canonical-json.ts';
-import { powersOf } from '../../src/format/object-powers.ts';
+import type { Json } from '../../src/core/json.ts';
+import { powersOf } from '../../src/format/rendered-objects.ts';
 
 const object = (apiVersion: string, kind: string, more: { [member: string]: Json } = {}) => ({
   ...{ apiVersion, kind, metadata: { name: 'a' } },

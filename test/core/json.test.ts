@@ -6,7 +6,7 @@ import {
   type Json,
   parseCanonical,
   parseJson,
-} from '../../src/core/canonical-json.ts';
+} from '../../src/core/json.ts';
 import { MAX_JSON_DEPTH } from '../../src/core/limits.ts';
 import { expectCode } from '../support/error.ts';
 

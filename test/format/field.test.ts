@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { exact } from '../../src/format/exact.ts';
+import { exact } from '../../src/format/field.ts';
 
 interface Sample {
   readonly name: string;
@@ -51,7 +51,7 @@ describe('when a schema is compared with its type', () => {
       .flatMap((file) => {
         const text = readFileSync(new URL(file, folder), 'utf8');
         const found = text.matchAll(
-          /(?:: z\.ZodType<(?!string>|number>)[^=]*> =\s+(?!exact\()\S+|\bschema: z\s*\.(?!literal|ZodType)\w+)/g,
+          /(?:: z\.ZodType<(?!string>|number>)[^=]*> =\s+(?!(?:field\.)?exact\()\S+|\bschema: z\s*\.(?!literal|ZodType)\w+)/g,
         );
         return [...found].map(([each]) => `${file}${each}`);
       });

@@ -6,9 +6,9 @@ import {
   readJson,
   writeCanonical,
 } from '../../src/format/document.ts';
-import { generationKind } from '../../src/format/generation.ts';
 import { lockKind, sealLock } from '../../src/format/lock.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
+import { generationKind } from '../../src/format/plan.ts';
 import { expectCode } from '../support/error.ts';
 import { bend } from './bend.ts';
 import * as sample from './samples.ts';
