@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { componentsPath } from '../src/format/installer.ts';
 import { buildDist } from './build/dist.ts';
-import { installerCode } from './installer/code.ts';
+import { toolkitCode } from './installer/code.ts';
 import { NODE_VERSION, platforms } from './installer/platforms.ts';
 import { run } from './installer/run.ts';
 import { toolSbom } from './releasing/sbom.ts';
@@ -23,8 +23,9 @@ const inputs = await buildDist(root);
 run(process.execPath, ['scripts/build-installer.ts'], root);
 run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], root);
 for (const platform of Object.keys(platforms))
-  for (const name of [`stowage-${platform}`, componentsPath(`stowage-${platform}`)])
-    copyFileSync(join(root, 'dist/installer', name), join(folder, name));
+  for (const program of [`stowage-${platform}`, `stowage-toolkit-${platform}`])
+    for (const name of [program, componentsPath(program)])
+      copyFileSync(join(root, 'dist/installer', name), join(folder, name));
 copyFileSync(join(root, 'dist/man/stowage.1'), join(folder, 'stowage.1'));
 for (const [shell, name] of Object.entries(completions))
   writeFileSync(
@@ -32,7 +33,7 @@ for (const [shell, name] of Object.entries(completions))
     execFileSync(process.execPath, [join(root, 'dist/main.js'), 'completion', shell]),
   );
 copyFileSync(join(root, 'dist/THIRD-PARTY.txt'), join(folder, 'THIRD-PARTY.txt'));
-const { inputs: within } = await installerCode(root);
+const { inputs: within } = await toolkitCode(root);
 json('sbom.cdx.json', toolSbom(root, [...inputs, ...within]));
 json('release.json', { commit, node: NODE_VERSION });
 writeSums(folder);

@@ -9,7 +9,13 @@ import { examples } from '../src/cli/examples.ts';
 import { commanderStatus, createProgram } from '../src/cli/program.ts';
 import type { Terminal } from '../src/cli/terminal.ts';
 import { errorCodes } from '../src/core/error.ts';
-import { callsOf, clusterPage, commandsOfPage, typedPages } from './support/documents.ts';
+import {
+  callsOf,
+  clusterPage,
+  commandsOfPage,
+  perimeterPage,
+  typedPages,
+} from './support/documents.ts';
 import { readSource } from './support/import-graph.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -19,7 +25,9 @@ const COMMAND = /(?<![\w./@-])stowage ([a-z][a-z-]*)((?: (?!stowage )[A-Za-z<-][
 const PROSE = new Set(
   'release program that is does command verifies claims without uses has'.split(' '),
 );
-const guides = [...typedPages, clusterPage].filter((page) => page !== 'CONTRIBUTING.md');
+const guides = [...typedPages, clusterPage, perimeterPage].filter(
+  (page) => page !== 'CONTRIBUTING.md',
+);
 const pages = globSync(['*.md', '{manifests,scripts,signing}/*.md', '{src,test}/**/*.md'], {
   cwd: root,
 });
@@ -124,7 +132,7 @@ describe('when pages name error codes', () => {
 describe('when a page has commands to type', () => {
   it('is among the pages whose commands a test types', () => {
     const typed = pages.filter((page) => commandsOfPage(read(page)).length > 0);
-    expect(typed.toSorted()).toEqual([...typedPages, clusterPage].toSorted());
+    expect(typed.toSorted()).toEqual([...typedPages, clusterPage, perimeterPage].toSorted());
   });
 
   it('has them in fences, where that test looks', () => {

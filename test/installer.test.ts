@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { noticesText, packageNotices } from '../scripts/build/notices.ts';
-import { connectedInputs, installerCode } from '../scripts/installer/code.ts';
+import { connectedInputs, installerCode, toolkitCode } from '../scripts/installer/code.ts';
 import { packagesInside, partsOf, runtimeParts } from '../scripts/installer/components.ts';
 import { NODE_VERSION, platforms } from '../scripts/installer/platforms.ts';
 import { runtimeNotice } from '../scripts/installer/runtime.ts';
@@ -21,6 +21,17 @@ describe('when the code of the installer is bundled', () => {
     const forge = inputs.filter((path) => path.includes('/node-forge/lib/'));
     expect(forge.map((path) => path.replace(/.*\//, '')).toSorted()).toEqual(FORGE);
     expect(worker.length).toBeLessThan(100_000);
+  });
+
+  it('of the toolkit holds all of it', async () => {
+    const { main, inputs } = await toolkitCode(root);
+    expect(inputs).toEqual(
+      expect.arrayContaining(['src/cli/commands/pack.ts', 'src/cli/commands/install.ts']),
+    );
+    expect(
+      connectedInputs({ inputs: Object.fromEntries(inputs.map((each) => [each, {}])) } as never),
+    ).not.toEqual([]);
+    expect(main).not.toContain('import.meta');
   });
 
   it('would be refused if it held any', () => {

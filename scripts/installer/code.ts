@@ -26,24 +26,42 @@ export interface Code {
  * Bundles the disconnected side into one CommonJS file, as a single executable wants it.
  * @throws Error when anything of the connected side got in
  */
-export async function installerCode(root: string): Promise<Code> {
+export function installerCode(root: string): Promise<Code> {
+  return codeOf('src/cli/installer.ts', async (entry) => {
+    const found = await bundle(root, entry);
+    if (found.strays.length > 0)
+      throw new Error(`the installer would hold the connected side: ${found.strays.join(', ')}`);
+    return found;
+  });
+}
+
+/** Bundles the whole program in the same way. */
+export function toolkitCode(root: string): Promise<Code> {
+  return codeOf('src/cli/toolkit.ts', (entry) => bundle(root, entry));
+}
+
+async function codeOf(entry: string, read: (entry: string) => Promise<Bundled>): Promise<Code> {
   const [main, worker, client] = await Promise.all([
-    bundle(root, 'src/cli/installer.ts'),
-    bundle(root, 'src/io/hash-worker.ts'),
-    bundle(root, CLIENT),
+    read(entry),
+    read('src/io/hash-worker.ts'),
+    read(CLIENT),
   ]);
   const inputs = [...new Set([...main.inputs, ...worker.inputs, ...client.inputs])].toSorted();
   return { main: main.text, worker: worker.text, client: client.text, inputs };
 }
 
-async function bundle(root: string, entry: string): Promise<{ text: string; inputs: string[] }> {
+interface Bundled {
+  readonly text: string;
+  readonly inputs: string[];
+  /** What is of the connected side. */
+  readonly strays: readonly string[];
+}
+
+async function bundle(root: string, entry: string): Promise<Bundled> {
   const { outputFiles, metafile } = await build({ ...options(root), entryPoints: [entry] });
-  const strays = connectedInputs(metafile);
-  if (strays.length > 0)
-    throw new Error(`the installer would hold the connected side: ${strays.join(', ')}`);
   const written = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
   const inputs = written.filter(([, each]) => each.bytesInOutput > 0).map(([path]) => path);
-  return { text: outputFiles[0]?.text ?? '', inputs };
+  return { text: outputFiles[0]?.text ?? '', inputs, strays: connectedInputs(metafile) };
 }
 
 /** Files of the connected side, and packages that only it uses, in what esbuild bundled. */

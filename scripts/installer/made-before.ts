@@ -9,7 +9,7 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Platform } from './platforms.ts';
 
 /**
@@ -22,7 +22,7 @@ export function madeBefore(
   { platform, blob, output }: { platform: Platform; blob: string; output: string },
   make: (path: string) => void,
 ): void {
-  const cache = join(root, 'node_modules/.cache/stowage', platform.package);
+  const cache = join(root, 'node_modules/.cache/stowage', basename(output));
   const kept = join(cache, inputsOf(root, platform, blob));
   if (!existsSync(kept)) {
     mkdirSync(cache, { recursive: true });

@@ -12,10 +12,12 @@ import {
   bundleBytes,
   bundleFiles,
   bundleKind,
+  bundleSchema,
   dataParts,
 } from '../format/bundle.ts';
 import { writeChecksums } from '../format/checksums.ts';
 import { writeCanonical } from '../format/document.ts';
+import type { DescribedInstaller } from '../format/installer.ts';
 import type { Lock } from '../format/lock.ts';
 import type { Parity } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
@@ -118,12 +120,10 @@ async function write(
   const folders = new Set([...control.keys()].map((path) => dirname(path)));
   for (const each of folders) await makeFolder(join(folder, each));
   for (const [path, bytes] of control) await writeNew(join(folder, path), bytes);
-  const bare: Bundle = {
-    ...indexOf(lock, { described, facts, blobs: copied, control, partSize }),
-    ...(installers.length === 0
-      ? {}
-      : { installers: installers.map(({ components: _, ...each }) => each) }),
-  };
+  const bare = withPrograms(
+    indexOf(lock, { described, facts, blobs: copied, control, partSize }),
+    installers,
+  );
   const parity = await addParity(bare, folder, options);
   const bundle = parity === undefined ? bare : { ...bare, parity };
   const index = writeCanonical(bundleKind, bundle);
@@ -140,6 +140,12 @@ async function write(
       : incrementOf(bundle, options.receivers).omitted;
   for (const path of omitted) await remove(join(folder, path));
   return { bundle, id: sriHex(sriOf(checksums)), omitted };
+}
+
+function withPrograms(bundle: Bundle, programs: readonly DescribedInstaller[]): Bundle {
+  if (programs.length === 0) return bundle;
+  const installers = programs.map(({ components: _, ...each }) => each);
+  return { ...bundle, schema: bundleSchema({ ...bundle, installers }), installers };
 }
 
 async function copyBlobs(

@@ -11,6 +11,7 @@ import {
   type InstallerComponents,
   installerComponentsKind,
   installerPath,
+  toolkitPath,
 } from '../format/installer.ts';
 import { ioError, readIfThere } from '../io/file.ts';
 import { wholeSums } from '../io/hash-task.ts';
@@ -30,22 +31,24 @@ export interface BuiltInstaller {
 }
 
 /**
- * The installers for these platforms, all of them, with the lists of their components.
+ * The installers or toolkits for these platforms, all of them, with the lists of their components.
  * @throws StowageError `file-missing`, `file-kind` for a platform without one, `document-invalid` and `format-newer` for a
  * list, `io-failed`
  */
 export async function findInstallers(
   folder: string,
   platforms: readonly string[],
+  kind: 'installer' | 'toolkit' = 'installer',
 ): Promise<BuiltInstaller[]> {
   const found: BuiltInstaller[] = [];
   // `linux/arm64/v8` is served by the installer for `linux/arm64`.
   const bases = new Set(platforms.map((each) => each.split('/').slice(0, 2).join('/')));
   for (const platform of [...bases].toSorted()) {
-    const path = installerPath(platform);
-    if (path === undefined) throw missing(platform, 'an installer for linux/amd64 or linux/arm64');
+    const path = kind === 'toolkit' ? toolkitPath(platform) : installerPath(platform);
+    if (path === undefined)
+      throw missing(kind, platform, 'an installer for linux/amd64 or linux/arm64');
     const place = join(folder, path);
-    const size = await sizeOf(place, platform);
+    const size = await sizeOf(place, kind, platform);
     const list = await readIfThere(
       join(folder, componentsPath(path)),
       MAX_INSTALLER_COMPONENTS_BYTES,
@@ -58,7 +61,7 @@ export async function findInstallers(
   return found;
 }
 
-async function sizeOf(place: string, platform: string): Promise<number> {
+async function sizeOf(place: string, kind: string, platform: string): Promise<number> {
   try {
     const status = await lstat(place);
     if (!status.isFile()) throw unfit(place, 'file-kind', 'something else');
@@ -67,16 +70,16 @@ async function sizeOf(place: string, platform: string): Promise<number> {
   } catch (error) {
     const failure = ioError(error, place);
     if (failure instanceof StowageError && failure.code === 'file-missing')
-      throw missing(platform, place, error);
+      throw missing(kind, platform, place, error);
     throw failure;
   }
 }
 
-function missing(platform: string, expected: string, cause?: unknown): StowageError {
-  return new StowageError('file-missing', `there is no installer for ${platform}`, {
+function missing(kind: string, platform: string, expected: string, cause?: unknown): StowageError {
+  return new StowageError('file-missing', `there is no ${kind} for ${platform}`, {
     expected,
     found: 'nothing',
-    hint: 'installers are part of each stowage release, or run npm run build:installer in a checkout; give their folder with --installer, or pack without them with --no-installer',
+    hint: `${kind}s are part of each stowage release, or run npm run build:installer in a checkout; give their folder with --installer, or pack without ${kind === 'toolkit' ? '--toolkit' : 'them with --no-installer'}`,
     cause,
   });
 }

@@ -1,6 +1,6 @@
 import { exitStatus, type StatusName, statusMeanings } from '../core/error.ts';
 import { fill } from '../core/text.ts';
-import type { Installer } from '../format/installer.ts';
+import { type Installer, isToolkit } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
 import { siteText } from '../format/site-text.ts';
 import { siteRequirements } from './operator-asks.ts';
@@ -252,13 +252,14 @@ function listOf(title: string, names: readonly string[]): string[] {
 }
 
 function program(installers: readonly Pick<Installer, 'platform' | 'path'>[]): string {
-  if (installers.length === 0)
+  if (installers.every(isToolkit))
     return `
 This bundle contains no installer. Use the program that is already on the host.
-`;
-  const lines = installers.map(
+${toolkits(installers)}`;
+  const own = installers.filter((each) => !isToolkit(each));
+  const lines = own.map(
     ({ platform, path }) => `
-If "uname -m" prints ${platform === 'linux/arm64' ? 'aarch64' : 'x86_64'}:
+If "uname -m" prints ${machineOf(platform)}:
 
     grep ' ${path}$' SHA512SUMS | sha512sum --check --strict
     install -m 0755 ${path} /usr/local/bin/stowage
@@ -272,7 +273,28 @@ ${lines.join('')}
 If the shell does not find it, type /usr/local/bin/stowage. A user other than root cannot write there, and copies it to a folder of their own in the PATH.
 
 The program needs glibc 2.28 and libstdc++ 6, but no network. If it does not start, see README.txt.
-`;
+${toolkits(installers)}`;
+}
+
+/** For those who build bundles inside the network; empty if there is no toolkit. */
+function toolkits(programs: readonly Pick<Installer, 'platform' | 'path'>[]): string {
+  const found = programs.filter(isToolkit);
+  if (found.length === 0) return '';
+  const lines = found.map(
+    ({ platform, path }) => `
+If "uname -m" prints ${machineOf(platform)}:
+
+      grep ' ${path}$' SHA512SUMS | sha512sum --check --strict
+      install -m 0755 ${path} /usr/local/bin/stowage-toolkit
+`,
+  );
+  return `
+This bundle also contains the whole program. Only engineers who build bundles inside this network need it, on the machine on which they build.
+${lines.join('')}`;
+}
+
+function machineOf(platform: string): string {
+  return platform === 'linux/arm64' ? 'aarch64' : 'x86_64';
 }
 
 function exitStatuses(): string {

@@ -1,5 +1,5 @@
 import { fill } from '../core/text.ts';
-import type { Installer } from '../format/installer.ts';
+import { type Installer, isToolkit } from '../format/installer.ts';
 import type { Manifest } from '../format/manifest.ts';
 
 const COLUMNS = 80;
@@ -18,7 +18,8 @@ export function readmeText(
   { name, version }: Pick<Manifest, 'name' | 'version'>,
   installers: readonly Installer[],
 ): string {
-  const ways = installers.length === 0 ? WITHOUT : `${installers.map(threeLines).join('')}${NEEDS}`;
+  const own = installers.filter((each) => !isToolkit(each));
+  const ways = own.length === 0 ? WITHOUT : `${own.map(threeLines).join('')}${NEEDS}`;
   const text = `${name} ${version}: how to install this bundle
 
 You need the root certificate of your signers as ROOT.pem, and its SHA-256 fingerprint on paper. The paper must have reached you separately from this bundle. As root, or as the user whose rootless podman runs the services, change to the folder that contains this file, and set the path and the fingerprint with all its digits:

@@ -4,6 +4,7 @@ import { digestHex, sriHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { counted } from '../core/text.ts';
 import type { Bundle, BundleBlob } from '../format/bundle.ts';
+import { isToolkit } from '../format/installer.ts';
 import type { Part } from '../format/part.ts';
 import { ioError } from '../io/file.ts';
 import type { HashTask, PartDestination } from '../io/hash-task.ts';
@@ -156,7 +157,8 @@ function named(part: Part, { disc }: PartCheck): string {
 /** What a part contains, by its name in the manifest. */
 export function contentOf(bundle: Bundle, part: Part): string {
   const installer = bundle.installers?.find((each) => each.path === part.path);
-  if (installer !== undefined) return `the installer for ${installer.platform}`;
+  if (installer !== undefined)
+    return `the ${isToolkit(installer) ? 'toolkit' : 'installer'} for ${installer.platform}`;
   if (part.path.startsWith('parity/')) return 'a recovery part';
   const hex = /[0-9a-f]{64}/.exec(part.path)?.[0];
   const blob = bundle.blobs.find((each) => digestHex(each.digest) === hex);

@@ -107,6 +107,10 @@ export function addConnectedCommands(program: Command, run: Run): void {
       'pack changed content under an unchanged version; the reason is recorded in the lock and the bundle',
     )
     .option('--no-installer', 'do not include an installer')
+    .option(
+      '--toolkit',
+      'include the whole program as one executable, for engineers who build bundles inside the network',
+    )
     .addOption(insecure())
     .addOption(caFile())
     .action((file: string | undefined, options: PackOptions & ManifestOption) =>

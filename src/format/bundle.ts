@@ -15,7 +15,7 @@ import { clusterNeeds, usesCluster } from './cluster-content.ts';
 import { type Deployment, deploymentShape, recalls, usesRankings } from './deployment.ts';
 import { type DocumentKind, newerHints, schemaMember } from './document.ts';
 import * as field from './field.ts';
-import { type Installer, installer } from './installer.ts';
+import { type Installer, installer, isToolkit } from './installer.ts';
 import { usesIsolation } from './isolation.ts';
 import { takeLongLists } from './long-lists.ts';
 import { type Parity, type Part, parity, parityDefects, part, partPath } from './part.ts';
@@ -44,7 +44,7 @@ export interface ControlFile {
 export interface Bundle extends Deployment, BundleCluster {
   /**
    * Version 2 if a service has one of the fields of `scaling.ts`; version 3 with one of `isolation.ts`, with charts, objects or
-   * `cluster`, and with an acceptance test that ranks documents.
+   * `cluster`, with an acceptance test that ranks documents, and with a toolkit.
    */
   readonly schema: BundleSchema;
   readonly name: string;
@@ -62,7 +62,7 @@ export interface Bundle extends Deployment, BundleCluster {
   readonly files: readonly BundleFile[];
   readonly blobs: readonly BundleBlob[];
   readonly control: readonly ControlFile[];
-  /** Absent if none was packed. */
+  /** With the toolkits, if they were packed. Absent if none was packed. */
   readonly installers?: readonly Installer[];
   /** Recovery parts, from which lost parts are rebuilt. */
   readonly parity?: Parity;
@@ -139,9 +139,15 @@ const schema: z.ZodType<Bundle> = field.exact(
 );
 
 /** The first version that has every field of a bundle, or of the manifest that it is made from. */
-export function bundleSchema(document: Pick<Bundle, 'services' | 'acceptance'>): BundleSchema {
-  const { services, acceptance } = document;
-  const newer = usesCluster(document) || usesRankings(acceptance) || usesIsolation(services);
+export function bundleSchema(
+  document: Pick<Bundle, 'services' | 'acceptance' | 'installers'>,
+): BundleSchema {
+  const { services, acceptance, installers = [] } = document;
+  const newer =
+    usesCluster(document) ||
+    usesRankings(acceptance) ||
+    usesIsolation(services) ||
+    installers.some(isToolkit);
   const version = newer ? 3 : scalingVersion(services);
   return schemas[version - 1] ?? schemas[0];
 }

@@ -8,7 +8,7 @@ import {
 import { type DocumentKind, schemaMember } from './document.ts';
 import * as field from './field.ts';
 
-/** The program as one executable for one platform; the same on every disc. */
+/** The program as one executable for one platform: the installer, or the toolkit, which has every command. The same on every disc. */
 export interface Installer {
   /** Such as `linux/amd64`. */
   readonly platform: string;
@@ -29,6 +29,18 @@ export function installerPath(platform: string): string | undefined {
   return Object.hasOwn(paths, platform) ? paths[platform] : undefined;
 }
 
+/** The file name of the toolkit for a platform; undefined if there is none. */
+export function toolkitPath(platform: string): string | undefined {
+  return installerPath(platform)?.replace(/^stowage-/, TOOLKIT);
+}
+
+const TOOLKIT = 'stowage-toolkit-';
+
+/** Whether a program in a bundle is a toolkit. */
+export function isToolkit({ path }: Pick<Installer, 'path'>): boolean {
+  return path.startsWith(TOOLKIT);
+}
+
 export const installer: z.ZodType<Installer> = field.exact(
   z
     .strictObject({
@@ -38,10 +50,13 @@ export const installer: z.ZodType<Installer> = field.exact(
       sha512: field.sri,
       crc32: field.crc32,
     })
-    .refine(({ path, platform }) => path === installerPath(platform), {
-      path: ['path'],
-      message: 'expected the name of the installer for this platform',
-    })
+    .refine(
+      ({ path, platform }) => path === installerPath(platform) || path === toolkitPath(platform),
+      {
+        path: ['path'],
+        message: 'expected the name of the installer or the toolkit for this platform',
+      },
+    )
     .refine(({ crc32, size }) => crc32.length === 8 * Math.ceil(size / CRC_SPAN_BYTES), {
       path: ['crc32'],
       message: 'expected 8 hex digits for each 4 MiB',

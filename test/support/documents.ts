@@ -30,6 +30,9 @@ export const typedPages = [
   'CONTRIBUTING.md',
 ] as const;
 
+/** The page whose commands `test/e2e/perimeter.test.ts` types in a network without a way out. */
+export const perimeterPage = 'manifests/PERIMETER.md';
+
 /** The page whose commands `test/e2e/kubernetes-neighbours.test.ts` types on a cluster. */
 export const clusterPage = 'manifests/KUBERNETES.md';
 

@@ -8,6 +8,7 @@ import type {
   InstallerPart,
   InstallerRuntime,
 } from '../../format/installer.ts';
+import { isToolkit } from '../../format/installer.ts';
 
 /** An installer, with the dependencies among the components in it. */
 export interface InstallerEntry extends BillEntry {
@@ -25,7 +26,7 @@ export function installerEntry(installer: DescribedInstaller): InstallerEntry {
     type: 'application',
     'bom-ref': ref,
     name: path,
-    description: `The installer for ${platform}`,
+    description: `The ${isToolkit(installer) ? 'toolkit' : 'installer'} for ${platform}`,
     hashes: [{ alg: 'SHA-512', content: sriHex(sha512) }],
   };
   if (components === undefined) return { ref, component, packages: [], complete: false, inner: [] };

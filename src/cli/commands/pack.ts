@@ -37,8 +37,10 @@ export interface PackOptions extends SourceOptions, IncrementOptions {
   readonly output?: string;
   readonly partSize: string;
   readonly trustChain?: string;
-  /** Folder of the installers; false for none. */
+  /** Folder of the installers and toolkits; false for no installer. */
   readonly installer?: string | false;
+  /** Whether to include the toolkit. */
+  readonly toolkit?: boolean;
   readonly discSize?: string;
   readonly parity?: number;
   readonly parityDiscs?: number;
@@ -63,7 +65,7 @@ export async function pack(
   const { lock: found, lockPath, manifest, folder } = await readFreshLock(file, context);
   const lock = requireNewVersion(found, reasonOf(options));
   if (lock !== found) await writeAtomic(lockPath, writeJson(lockKind, lock));
-  const installers = await chosenInstallers(options.installer, manifest, context);
+  const installers = await chosenInstallers(options, manifest, context);
   const output =
     options.output === undefined
       ? join(folder, `${manifest.name}-${manifest.version}${list === undefined ? '' : '-repair'}`)
@@ -132,15 +134,20 @@ function reasonOf({ sameVersion }: PackOptions): string | undefined {
   );
 }
 
-/** The installers to include: those next to this program, or from the given folder, or none. */
+/** The installers and toolkits to include: those next to this program, or from the given folder, or none. */
 async function chosenInstallers(
-  option: string | false | undefined,
+  { installer, toolkit = false }: Pick<PackOptions, 'installer' | 'toolkit'>,
   manifest: Manifest,
   context: CommandContext,
 ): Promise<readonly BuiltInstaller[]> {
-  if (option === false || (option === undefined && isNotice(manifest))) return [];
   const beside = join(dirname(context.terminal.program), 'installer');
-  return findInstallers(option === undefined ? beside : context.path(option), manifest.platforms);
+  const folder = typeof installer === 'string' ? context.path(installer) : beside;
+  const none = installer === false || (installer === undefined && isNotice(manifest));
+  const { platforms } = manifest;
+  return [
+    ...(none ? [] : await findInstallers(folder, platforms)),
+    ...(toolkit ? await findInstallers(folder, platforms, 'toolkit') : []),
+  ];
 }
 
 /** Reads the trust documents to include and checks that a site can follow the chain. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { admit } from '../../bundle/admission/admit.ts';
 import { requireTrust } from '../../bundle/admission/trust-anchor.ts';
 import { findDiscs } from '../../bundle/discs.ts';
-import { installerFor } from '../../bundle/installers.ts';
+import { programsFor } from '../../bundle/installers.ts';
 import { Tally } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import { HashPool } from '../../io/hashing.ts';
@@ -163,14 +163,14 @@ async function changedControlFiles(
   pool: HashPool,
 ): Promise<string[]> {
   const folder = releaseFolder(site, id);
-  const installer = installerFor(bundle, hostPlatform());
-  const files = [...bundle.control, ...(installer === undefined ? [] : [installer])];
+  const programs = programsFor(bundle, hostPlatform());
+  const files = [...bundle.control, ...programs];
   const changed: string[] = [];
   for (const file of files) {
     const path = join(folder, file.path);
     const verdict = await verifyFile(path, file, pool);
     // An earlier version of Stowage did not keep installers.
-    const isOptional = verdict === 'missing' && file.path === installer?.path;
+    const isOptional = verdict === 'missing' && programs.some(({ path: own }) => own === file.path);
     if (verdict !== 'intact' && !isOptional) changed.push(path);
   }
   return changed;

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { Bundle } from '../../../src/format/bundle.ts';
 import { type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 
@@ -61,6 +62,42 @@ describe('when a bundle is packed', () => {
     expect(readFileSync(join(place, 'bare/README.txt'), 'utf8')).toContain(
       'This bundle contains no installer',
     );
+  });
+
+  it('includes the toolkit with --toolkit, for each platform', async () => {
+    expect((await pack('lacking', '--toolkit')).error).toMatchObject({
+      code: 'file-missing',
+      expected: join(place, 'dist/installer/stowage-toolkit-linux-x64'),
+    });
+    for (const each of ['stowage-toolkit-linux-x64', 'stowage-toolkit-linux-arm64'])
+      writeFileSync(join(place, 'dist/installer', each), `#!/bin/sh\n# ${each}\n`);
+    expect((await pack('tools', '--toolkit')).error).toBeUndefined();
+    const { schema, installers } = JSON.parse(
+      readFileSync(join(place, 'tools/bundle.json'), 'utf8'),
+    ) as Bundle;
+    expect(schema).toBe('stowage/bundle/v3');
+    expect(installers?.map(({ path }) => path).toSorted()).toEqual([
+      ...['stowage-linux-arm64', 'stowage-linux-x64'],
+      ...['stowage-toolkit-linux-arm64', 'stowage-toolkit-linux-x64'],
+    ]);
+    expect(statSync(join(place, 'tools/stowage-toolkit-linux-x64')).mode & 0o777).toBe(0o755);
+    const text = (path: string): string => readFileSync(join(place, 'tools', path), 'utf8');
+    expect(text('README.txt')).not.toContain('toolkit');
+    expect(text('OPERATOR.txt').match(/sha512sum --check --strict/g)).toHaveLength(4);
+    expect(text('attestations/sbom.cdx.json')).toContain('The toolkit for linux/arm64');
+    expect(text('attestations/provenance.slsa.json')).toContain('stowage-toolkit-linux-arm64');
+    expect((await run('inspect', 'tools')).stdout).toContain('stowage-toolkit-linux-x64');
+    expect((await pack('bare-tools', '--toolkit', '--no-installer')).error).toBeUndefined();
+    expect(sums('bare-tools')).toMatch(/ stowage-toolkit-linux-x64/);
+    expect(sums('bare-tools')).not.toMatch(/ stowage-linux/);
+  });
+
+  it('keeps the toolkit and its mode on discs', async () => {
+    const { error } = await run('split', 'tools', '--disc-size', '2GB', '--output', 'discs');
+    expect(error).toBeUndefined();
+    const [disc = ''] = readdirSync(join(place, 'discs'));
+    const path = join(place, 'discs', disc, 'stowage-toolkit-linux-x64');
+    expect(statSync(path).mode & 0o777).toBe(0o755);
   });
 
   it('includes none in a notice, which has nothing to install', async () => {
