@@ -33,8 +33,9 @@ let gap: AirGap;
 let engine: Engine;
 let person: Typist;
 
-/** What the paper copies say. */
+/** What the paper copies say, and the passphrase of the keys. */
 const answers: Answers = [
+  [/[Pp]assphrase.*: ?$/, () => 'correct horse battery staple'],
   [
     /last 16 digits of its SHA-256 fingerprint from your paper copy: $/,
     () => side.fingerprint.replaceAll(':', '').toLowerCase().slice(-16),
