@@ -189,6 +189,7 @@ In the site's folder, which section 6 names:
   site.yaml     settings of this site, which you edit
   trust.json    the signers that this site trusts
   ledger        tamper-evident log of imports and commands
+  notices/      imported notices
   receipts/     a signed statement of each change
   staging/      incomplete imports
   apply/        plan and journal of a change in progress

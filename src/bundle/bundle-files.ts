@@ -13,6 +13,7 @@ import { type ControlFile, controlFile } from './control-file.ts';
 const tooLarge: Readonly<Record<string, ErrorCode>> = {
   SHA512SUMS: 'checksums-malformed',
   'bundle.json': 'index-malformed',
+  'notice.json': 'index-malformed',
 };
 
 /**

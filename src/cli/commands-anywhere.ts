@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { DiffOptions } from './commands/diff.ts';
 import type { DoctorOptions } from './commands/doctor.ts';
 import type { InspectOptions } from './commands/inspect.ts';
+import type { NoticeOptions } from './commands/notice.ts';
 import type { PkiOptions } from './commands/pki.ts';
 import type { SignOptions } from './commands/sign-options.ts';
 import type { StreamOptions } from './commands/stream.ts';
@@ -71,6 +72,27 @@ export function addAnywhereCommands(program: Command, run: Run): void {
     .option('--signer-timeout <seconds>', 'timeout for the signer command', positiveInteger, 120)
     .action((folder: string, options: SignOptions) =>
       run(async (context) => (await import('./commands/sign.ts')).sign(folder, options, context)),
+    );
+  command('notice <document...>', 'make a notice: a signed folder of documents alone, for sites')
+    .requiredOption('--issuer <name>', 'who counts the serials, such as the name of a fleet')
+    .requiredOption(
+      '--serial <number>',
+      'higher than that of every earlier notice of this issuer',
+      positiveInteger,
+    )
+    .addOption(
+      repeatable('--to <site>', 'name of a site that it is for (repeatable; default: every site)'),
+    )
+    .option('-o, --output <folder>', 'folder to write (default: notice-ISSUER-SERIAL)')
+    .option('--key <file>', 'private key file, PKCS#8 PEM; without it, sign with stowage sign')
+    .option('--certificate <file>', 'certificate of the key, PEM or DER')
+    .option('--name <name>', 'name of the signature (default: from the certificate)')
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .action((documents: string[], options: NoticeOptions) =>
+      run(async (context) =>
+        (await import('./commands/notice.ts')).notice(documents, options, context),
+      ),
     );
   command('doctor', 'check that this host, and the cluster of its site, can run stowage')
     .option('--role', "print the rights that the site's account needs, to apply with kubectl")

@@ -53,6 +53,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'fleet trust': ['stowage fleet trust 2.trust.json'],
   'store prune': ['stowage store prune --keep stowage.lock.json --dry-run'],
   pki: ['stowage pki keys', 'stowage pki keys --encrypt --organization "Example Works"'],
+  notice: [
+    'stowage notice recalls/chat/1.json --issuer works --serial 7 --to vault',
+    'stowage notice 2.trust.json --issuer works --serial 8 --key release.key.pem --certificate release.pem',
+  ],
   sign: [
     'stowage sign chat-1.0.0 --key release.key.pem --certificate release.pem',
     'stowage sign chat-1.0.0 --certificate release.pem --prepare request.json',

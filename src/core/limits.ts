@@ -42,6 +42,8 @@ export const MAX_PATH_DEPTH = 32;
 export const MAX_BUNDLE_FILES = 1_000_000;
 /** The bundles that a receipt lists, each with about 300 bytes. */
 export const MAX_RECEIPT_BUNDLES = 100;
+/** The issuers of notices that a receipt lists, the newest first. */
+export const MAX_RECEIPT_NOTICES = 100;
 export const MAX_ARCHIVE_ENTRIES = 100_000;
 export const MAX_ARCHIVE_BYTES: number = 4 * GIB;
 /** Files and folders of one layer of an image. */
@@ -59,3 +61,10 @@ export const MAX_LICENSE_BYTES: number = MIB;
 export const MAX_SECRET_BYTES: number = 64 * KIB;
 /** The largest file that a service may use as a template. */
 export const MAX_TEMPLATE_BYTES: number = MIB;
+
+/** The most documents of a notice, besides their signatures. */
+export const MAX_NOTICE_DOCUMENTS = 1000;
+/** The most bytes of one document of a notice. */
+export const MAX_NOTICE_DOCUMENT_BYTES: number = 4 * MIB;
+/** The most bytes of all files of a notice. */
+export const MAX_NOTICE_BYTES: number = 32 * MIB;

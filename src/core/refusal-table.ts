@@ -62,7 +62,8 @@ export const refusals = {
     remedy: NEW_COPY as string,
   },
   'index-malformed': {
-    cause: 'bundle.json is not in the format that Stowage writes',
+    cause:
+      'bundle.json, notice.json or a document of a notice is not in the format that Stowage writes',
     remedy: NEW_COPY as string,
   },
   'index-mismatch': {
@@ -103,11 +104,11 @@ export const refusals = {
   },
   'release-rollback': {
     cause:
-      'the bundle has a lower sequence than one already imported, or than the trust document allows',
+      'the bundle or notice has a lower sequence than one already imported, or than the trust document allows',
     remedy: 'to return to an older version, use stowage rollback; otherwise ask for a newer bundle',
   },
   'release-equivocation': {
-    cause: 'two different bundles have the same sequence',
+    cause: 'two different bundles or notices have the same sequence',
     remedy: 'stop and tell the security officer; keep the media',
   },
   'release-leap': {
@@ -117,7 +118,7 @@ export const refusals = {
   },
   'release-foreign': {
     cause:
-      'the bundle is for a channel or platform that this site or its trust document does not accept',
+      'the bundle or notice is for another site, or for a channel or platform that this site or its trust document does not accept',
     remedy: 'check that this is the bundle for this site; site.yaml lists its channels',
   },
   'release-expired': {

@@ -1,3 +1,4 @@
+import { signaturesBeside } from '../bundle/signing/signatures-beside.ts';
 import { StowageError } from '../core/error.ts';
 import { signDetached } from '../trust/cms-sign.ts';
 import { requireCounted } from '../trust/policy.ts';
@@ -6,7 +7,6 @@ import type { FleetFolder } from './fleet-folder.ts';
 import { readRecorded } from './index/applying.ts';
 import { factAt } from './promote.ts';
 import type { FactSigner } from './record-site.ts';
-import { signaturesBeside } from './signatures-beside.ts';
 
 export interface SignedFact {
   /** Relative to the folder of the fleet. */

@@ -32,7 +32,7 @@ export type LedgerEvent =
       readonly digest: string;
       readonly seqFloor?: Readonly<Record<string, number>>;
     }
-  /** A signed bundle recalled releases. */
+  /** A signed bundle or notice recalled releases; `bundle` is the SHA-512 of its `SHA512SUMS`. */
   | {
       readonly kind: 'recalled';
       readonly release: string;
@@ -40,7 +40,25 @@ export type LedgerEvent =
       readonly reason: string;
       readonly bundle: string;
     }
-  /** A person accepted a bundle that failed only the age check. */
+  /** A notice said that a channel has a bundle for which it was not packed. */
+  | {
+      readonly kind: 'promoted';
+      readonly release: string;
+      readonly version: string;
+      readonly bundle: string;
+      readonly channel: string;
+      readonly notice: string;
+    }
+  /** A notice was imported, and everything in it is recorded. `signedAt` is as for a bundle. */
+  | {
+      readonly kind: 'noticed';
+      readonly issuer: string;
+      readonly serial: number;
+      /** SHA-512 of its `SHA512SUMS`, 128 hex digits. */
+      readonly notice: string;
+      readonly signedAt: string;
+    }
+  /** A person accepted a bundle or notice that failed only the age check. */
   | { readonly kind: 'override'; readonly bundle: string; readonly reason: string }
   /** A person temporarily overrode failed checks. */
   | ({ readonly kind: 'overridden' } & Override)
@@ -128,6 +146,21 @@ const event: z.ZodType<LedgerEvent> = field.exact(
       versions: field.versionRange,
       reason: field.line(500),
       bundle: field.hex(128),
+    }),
+    z.strictObject({
+      kind: z.literal('promoted'),
+      release: field.name,
+      version: field.version,
+      bundle: field.hex(128),
+      channel: field.name,
+      notice: field.hex(128),
+    }),
+    z.strictObject({
+      kind: z.literal('noticed'),
+      issuer: field.name,
+      serial: field.sequence,
+      notice: field.hex(128),
+      signedAt: field.moment,
     }),
     z.strictObject({
       kind: z.literal('override'),
@@ -218,6 +251,21 @@ export interface Acceptance {
   readonly seq: number;
   /** The digest of the bundle with that sequence. */
   readonly bundle: string;
+}
+
+/** The newest notice of an issuer that a site has imported. */
+export interface TakenNotice {
+  readonly issuer: string;
+  readonly serial: number;
+  /** SHA-512 of its `SHA512SUMS`, 128 hex digits. */
+  readonly notice: string;
+}
+
+/** A channel that has a bundle by a promotion. */
+export interface PromotedBundle {
+  /** SHA-512 of its `SHA512SUMS`, 128 hex digits. */
+  readonly bundle: string;
+  readonly channel: string;
 }
 
 /** What a site records of the bundles it imported, so that it rejects older and recalled ones. */

@@ -4,13 +4,14 @@ import {
   MAX_CERTIFICATE_BYTES,
   MAX_CONTROL_FILE_BYTES,
   MAX_RECEIPT_BUNDLES,
+  MAX_RECEIPT_NOTICES,
   MIB,
 } from '../core/limits.ts';
 import { type ClusterRecord, clusterRecord } from './cluster-record.ts';
 import { type DocumentKind, olderVersion, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import { installerPath } from './installer.ts';
-import { type LedgerHead, ledgerHead } from './ledger.ts';
+import { type LedgerHead, ledgerHead, type TakenNotice } from './ledger.ts';
 import {
   type Intent,
   intents,
@@ -103,7 +104,7 @@ const schemas = ['stowage/receipt/v2', 'stowage/receipt/v3', 'stowage/receipt/v4
 
 /** The site's signed statement of what it changed, stores and runs. */
 export interface Receipt {
-  /** Version 3 if a service has `powers`, version 4 with `holds`. */
+  /** Version 3 if a service has `powers`, version 4 with `holds` or `notices`. */
   readonly schema: (typeof schemas)[number];
   readonly site: string;
   readonly at: string;
@@ -125,6 +126,8 @@ export interface Receipt {
   readonly held: { readonly blobs: number; readonly bytes: number };
   /** What decides what must travel to the site; absent in receipts of earlier programs. */
   readonly holds?: Holdings;
+  /** The newest notice of each issuer that the site has imported; absent if there is none. */
+  readonly notices?: readonly TakenNotice[];
   /** The state of each service at the time of writing. */
   readonly health: readonly ServiceHealth[];
   readonly host: {
@@ -162,6 +165,11 @@ const schema: z.ZodType<Receipt> = field.exact(
     generations: z.array(z.int().min(1)),
     held: z.strictObject({ blobs: z.int().min(0), bytes: field.bytes }),
     holds: holdings.exactOptional(),
+    notices: z
+      .array(z.strictObject({ issuer: field.name, serial: field.sequence, notice: field.hex(128) }))
+      .min(1)
+      .max(MAX_RECEIPT_NOTICES)
+      .exactOptional(),
     health: z.array(
       z.strictObject({
         service: z.string().max(200),
@@ -210,8 +218,9 @@ export const receiptKind: DocumentKind<Receipt> = {
 export function receiptSchema({
   health,
   holds,
-}: Pick<Receipt, 'health' | 'holds'>): Receipt['schema'] {
-  if (holds !== undefined) return schemas[2];
+  notices,
+}: Pick<Receipt, 'health' | 'holds' | 'notices'>): Receipt['schema'] {
+  if (holds !== undefined || notices !== undefined) return schemas[2];
   return health.some(({ powers }) => powers !== undefined) ? schemas[1] : schemas[0];
 }
 

@@ -5,6 +5,7 @@ import { fleetEntryKind, fleetKind, fleetSiteKind } from './fleet.ts';
 import { promotionKind, recallOrderKind } from './fleet-orders.ts';
 import { lockKind } from './lock.ts';
 import { manifestKind } from './manifest.ts';
+import { noticeKind } from './notice.ts';
 import { planKind } from './plan.ts';
 import { keyHandoverKind, receiptKind } from './receipt.ts';
 import { renderedObjectsKind } from './rendered-objects.ts';
@@ -24,6 +25,7 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   lock: lockKind,
   manifest: manifestKind,
   objects: renderedObjectsKind,
+  notice: noticeKind,
   plan: planKind,
   promotion: promotionKind,
   'recall-order': recallOrderKind,

@@ -42,6 +42,11 @@ export interface Site {
   readonly address: string;
   /** The channels whose releases can be imported. */
   readonly channels: readonly string[];
+  /**
+   * The channel that this site follows: a release is installed only if the channel has it, because it was packed for it or a
+   * notice promoted it. Absent for a site that installs whatever it can import.
+   */
+  readonly channel?: string;
   /** Whether a bundle needs a signature of the trust document's role `approval` as well. */
   readonly requireApproval: boolean;
   /** Whether a plan needs a signature of that role before it is applied. */
@@ -105,6 +110,7 @@ const schema: z.ZodType<Site> = field.exact(
       kubernetes: kubernetesSite.exactOptional(),
       address: address.default('127.0.0.1'),
       channels: z.array(field.name).min(1).max(64).default(['stable']),
+      channel: field.name.exactOptional(),
       requireApproval: z.boolean().default(false),
       requirePlanApproval: z.boolean().default(false),
       labels: z.record(field.name, field.line(256)).default({}),

@@ -10,16 +10,24 @@ type Named = Pick<Manifest, 'name' | 'version'>;
  * spaces, and run in order, in bash, in the bundle's folder. ASCII, at most 80 columns, except commands.
  */
 export function verifyText(bundle: Named): string {
-  return fill(`${verifySteps(bundle)}${DISCS}${DIGEST}`, COLUMNS);
+  return fill(`${verifySteps(bundle)}${DISCS}${digestText('bundle')}`, COLUMNS);
+}
+
+/** `VERIFY.txt` of a notice: the same steps. */
+export function noticeVerifyText(name: string): string {
+  return fill(`${verifySteps({ name, version: '' }, 'notice')}${digestText('notice')}`, COLUMNS);
 }
 
 /** The five steps of it, for a whole bundle, as paragraphs that are not filled. */
-export function verifySteps({ name, version }: Named): string {
-  return `${name} ${version}: how to check this bundle by hand
+export function verifySteps(
+  { name, version }: Named,
+  what: 'bundle' | 'notice' = 'bundle',
+): string {
+  return `${[name, version].filter((each) => each !== '').join(' ')}: how to check this ${what} by hand
 
 You need bash, openssl (1.1.1 or later), GNU coreutils, findutils and grep. You also need the root certificate of your
-signers as ROOT.pem. Its fingerprint must have reached you separately from this bundle, because a bundle cannot prove its own origin.
-Each check prints "ok" or, after "WRONG", what is wrong. Change to the bundle's folder, which contains VERIFY.txt, and set the path of
+signers as ROOT.pem. Its fingerprint must have reached you separately from this ${what}, because a ${what} cannot prove its own origin.
+Each check prints "ok" or, after "WRONG", what is wrong. Change to the ${what}'s folder, which contains VERIFY.txt, and set the path of
 the certificate. If signers have different roots, name all of them, separated by spaces: ROOTS=(/path/A.pem /path/B.pem)
 
     ROOTS=(/path/to/ROOT.pem)
@@ -71,7 +79,9 @@ every file on the list is on one of them. Type these two lines in the folder tha
 
 `;
 
-const DIGEST = `If all five steps succeed, the bundle is complete and unchanged since it was signed. This digest identifies it:
+function digestText(what: string): string {
+  return `If all five steps succeed, the ${what} is complete and unchanged since it was signed. This digest identifies it:
 
     sha512sum SHA512SUMS
 `;
+}

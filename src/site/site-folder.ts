@@ -30,14 +30,14 @@ const FOLDERS = ['releases', 'generations', 'receipts'] as const;
 /** What the first command of a site, if it was killed, a person or a file system may have put into a new folder. */
 const OWN_NAMES: ReadonlySet<string> = new Set([
   ...[...FOLDERS, 'keys', 'staging', 'store', 'apply', 'bin', 'layouts', 'logs', 'current'],
-  ...['secrets', 'lost+found'],
+  ...['notices', 'secrets', 'lost+found'],
 ]);
 
 const LEFTOVER = /^(?:lock(?:\..*)?|\.[0-9a-f]{16}\.tmp)$/;
 
 /**
  * The folder of one site, with
- * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `receipts/`, `keys/`, `bin/`, `logs/`;
+ * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `notices/`, `receipts/`, `keys/`, `bin/`, `logs/`;
  * a site with a cluster also has `cluster-proof.json`, which can be deleted.
  */
 export class SiteFolder {
@@ -115,7 +115,7 @@ export class SiteFolder {
   /** Whether nothing was recorded, imported or applied here. */
   async isBlank(): Promise<boolean> {
     if (await exists(this.path('ledger'))) return false;
-    for (const each of [...FOLDERS, 'staging', 'store'])
+    for (const each of [...FOLDERS, 'staging', 'store', 'notices'])
       if ((await namesIn(this.path(each))).length > 0) return false;
     return !(await exists(this.path('apply'))) && !(await exists(this.path('trust.json')));
   }
@@ -129,6 +129,8 @@ export class SiteFolder {
     await remove(this.path('.current.tmp'));
     await remove(this.path('bin', '.stowage.partial'));
     for (const each of ['.piped', '.remote', '.repair']) await remove(this.path('staging', each));
+    for (const name of await namesIn(this.path('notices')))
+      if (name.endsWith('.partial')) await remove(this.path('notices', name));
     // A depot that is at work in `store/cars` does without its record, and calculates it again.
     for (const each of ['.', 'keys', 'generations', 'receipts', 'logs', 'store/cars'])
       await removeTemporaries(this.path(each));
@@ -141,7 +143,7 @@ export class SiteFolder {
   /** Removes what the first command of a new site made before its work; other files stay. */
   async removeBlank(): Promise<void> {
     for (const each of ['format.json', ...KEYS]) await remove(this.path(each));
-    for (const each of [...FOLDERS, 'staging', 'store', 'keys'])
+    for (const each of [...FOLDERS, 'staging', 'store', 'notices', 'keys'])
       await removeEmpty(this.path(each), this.path(each));
   }
 

@@ -7,7 +7,8 @@ import { exists } from '../io/file.ts';
 import { lockHolder } from '../io/lock-file.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
 import { type LedgerDamage, readLedger, surveyLedger } from './ledger/site-ledger.ts';
-import { stateOf } from './ledger/site-state.ts';
+import { type ImportedNotice, stateOf } from './ledger/site-state.ts';
+import { type KeptAdvisory, siteAdvisories } from './notices.ts';
 import { validOverrides } from './planning/constraints/override.ts';
 import {
   type Untrusted,
@@ -34,6 +35,10 @@ export interface SiteStatus extends Withdrawn {
   readonly services: readonly ServiceStatus[];
   /** The overrides of failed checks that are valid now. */
   readonly overrides: readonly Override[];
+  /** The newest notice of each issuer that was imported. */
+  readonly notices: readonly ImportedNotice[];
+  /** The newest advisory about each component; absent if a stored notice was changed. */
+  readonly advisories?: readonly KeptAdvisory[];
   /** The process of another command that is changing the site now. */
   readonly busy?: number;
   /** Whether the next command must finish or undo the plan of a killed one. */
@@ -74,6 +79,11 @@ export async function siteStatus({
   const { entries, damage } = await surveyLedger(site);
   const withdrawn = await withdrawnAt({ site, kept, entries }, now());
   const found = await knownDamage(site);
+  const state = stateOf(entries);
+  const advisories = await siteAdvisories(site, entries).catch((error: unknown) => {
+    if (error instanceof StowageError) return undefined;
+    throw error;
+  });
   const busy = await lockHolder(site.path('lock'));
   return {
     site: (await site.site()).name,
@@ -84,7 +94,9 @@ export async function siteStatus({
     failed: failedInstalls(entries),
     services,
     ...withdrawn,
-    overrides: validOverrides(stateOf(entries).overrides, momentOf(now())),
+    overrides: validOverrides(state.overrides, momentOf(now())),
+    notices: state.notices,
+    ...(advisories === undefined ? {} : { advisories }),
     ...(busy === undefined ? {} : { busy }),
     // The plan of a running command is not interrupted.
     interrupted: busy === undefined && (await exists(site.path('apply', 'plan.json'))),

@@ -2,6 +2,8 @@ import { createHash, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { type AdmittedNotice, admitNotice } from '../../src/bundle/notice/admit-notice.ts';
+import { StowageError } from '../../src/core/error.ts';
 import type * as file from '../../src/io/file.ts';
 import type * as algorithm from '../../src/trust/algorithm.ts';
 import type * as certificate from '../../src/trust/certificate.ts';
@@ -9,7 +11,15 @@ import type * as cmsVerify from '../../src/trust/cms-verify.ts';
 import type * as policy from '../../src/trust/policy.ts';
 import { codesFor, decidingFiles, flipped, verdictOn } from '../attacks/flipped-byte.ts';
 import { type SignedBundle, signedBundle } from '../attacks/signed-bundle.ts';
+import { context, packedAt } from '../support/context.ts';
 import { scratchFolder } from '../support/scratch.ts';
+import {
+  advisoryOf,
+  noticeAuthority,
+  promotionOf,
+  recallOf,
+  smallNotice,
+} from '../support/small-notice.ts';
 
 // Tens of thousands of bundles differ in one byte each. To save time, positive verdicts are cached by trust document,
 // role, content and files; refusals are always computed. `sampled-bytes.test.ts` runs a sample without this cache.
@@ -127,5 +137,37 @@ describe('when any byte that the verdict depends on is flipped (attack 3)', () =
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     console.info(`${flips} bytes flipped in ${seconds} s, none admitted`);
     expect(await verdictOn(bundle)).toBe('admitted');
+  }, 300_000);
+});
+
+describe('when any byte of a notice is flipped (attacks 3 and 149)', () => {
+  it('refuses the notice, for each byte of each of its files', async () => {
+    const authority = noticeAuthority();
+    const { trust, approver } = authority;
+    trust.issue();
+    const folder = scratch.fresh('notice');
+    const { files } = await smallNotice({
+      ...{ authority, folder, chain: trust.links },
+      documents: [recallOf(), promotionOf({}, approver.signer), advisoryOf()],
+    });
+    const admit = (): Promise<AdmittedNotice> =>
+      admitNotice(folder, { ...context({ now: () => packedAt }), trust: trust.pinned });
+    await admit();
+    let flips = 0;
+    for (const [file, bytes] of files) {
+      const path = join(folder, file);
+      for (let at = 0; at < bytes.length; at += 1) {
+        media.set(path, flipped(bytes, at));
+        const code = await admit().then(
+          () => 'admitted',
+          (error: unknown) => (error instanceof StowageError ? error.code : 'no refusal'),
+        );
+        expect(['admitted', 'no refusal'], `byte ${at} of ${file}`).not.toContain(code);
+        flips += 1;
+      }
+      media.set(path, bytes);
+    }
+    console.info(`${flips} bytes of a notice of ${files.size} files flipped, none admitted`);
+    await admit();
   }, 300_000);
 });

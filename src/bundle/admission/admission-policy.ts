@@ -1,7 +1,7 @@
 import { StowageError } from '../../core/error.ts';
 import { MAX_SEQ_STEP } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import type { AdmissionHistory } from '../../format/ledger.ts';
+import type { AdmissionHistory, PromotedBundle } from '../../format/ledger.ts';
 import type { Trust } from '../../format/trust.ts';
 import type { SignerVerdict } from '../../trust/policy.ts';
 import { recallOf } from './recall.ts';
@@ -12,6 +12,8 @@ export interface SitePolicy {
   /** This host's platform, such as `linux/amd64`. */
   readonly platform: string;
   readonly state: AdmissionHistory;
+  /** What notices promoted to further channels. */
+  readonly promoted?: readonly PromotedBundle[];
   /** Whether the role `approval` must have signed as well. */
   readonly requireApproval?: boolean;
   /** The reason for accepting a bundle that fails only the age check. */
@@ -71,16 +73,27 @@ export function requireFresh(
   );
 }
 
+/** The channels that have a bundle: the one for which it was packed, then those to which it was promoted. */
+export function channelsOf(
+  { channel }: Pick<Bundle, 'channel'>,
+  id: string,
+  promoted: readonly PromotedBundle[],
+): string[] {
+  const further = promoted.flatMap((each) => (each.bundle === id ? [each.channel] : []));
+  return [...new Set([channel, ...further])];
+}
+
 /** @throws StowageError `release-foreign` for a channel or platform that this site does not have */
-export function requireSiteMatch(bundle: Bundle, policy: SitePolicy): void {
-  if (!policy.channels.includes(bundle.channel)) {
+export function requireSiteMatch(bundle: Bundle, id: string, policy: SitePolicy): void {
+  const has = channelsOf(bundle, id, policy.promoted ?? []);
+  if (!has.some((each) => policy.channels.includes(each))) {
     throw new StowageError(
       'release-foreign',
       `this site does not accept releases from channel ${bundle.channel}`,
       {
         expected: policy.channels.join(', '),
-        found: bundle.channel,
-        hint: 'check that this is the right bundle for this site; site.yaml lists its channels',
+        found: has.join(', '),
+        hint: 'check that this is the right bundle for this site; site.yaml lists its channels; if it was promoted to one of them, import the notice that says so first',
       },
     );
   }

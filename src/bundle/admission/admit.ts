@@ -180,7 +180,7 @@ async function examine(
 
   step('identity');
   requireTrustedChannel(bundle, trust);
-  if (policy !== undefined) requireSiteMatch(bundle, policy);
+  if (policy !== undefined) requireSiteMatch(bundle, id, policy);
   step('sequence');
   requireSeqFloor(bundle, trust);
   if (policy !== undefined) {

@@ -10,11 +10,12 @@ import { requireCounted, requireUsable } from '../../trust/policy.ts';
 import type { SignatureFile } from '../../trust/signature-file.ts';
 import { readControlFiles, readSignatures } from '../bundle-files.ts';
 import { findDiscs } from '../discs.ts';
+import { isNoticeFolder, readNotice, readNoticeFiles } from '../notice/read-notice.ts';
 import { mixed, type ReadIndex, readIndex } from '../read-index.ts';
 import { throwWorst } from '../worst-fault.ts';
 import { nameInUse } from './name-in-use.ts';
 
-/** A bundle, or all discs of one, to which a signature can be added. */
+/** A bundle, all discs of one, or a notice, to which a signature can be added. */
 export interface SignableBundle {
   /** The bundle's folder, or those of its discs. */
   readonly folders: readonly string[];
@@ -47,22 +48,19 @@ export async function signBundle(
 }
 
 /**
- * Checks that this is a bundle whose control files are as listed, and that the signature's name is unused, before the user has to enter a passphrase or
+ * Checks that this is a bundle or a notice whose control files are as listed, and that the signature's name is unused, before the user has to enter a passphrase or
  * touch a token.
  * @throws StowageError as {@link signBundle}
  */
 export async function openForSigning(place: string, name: string): Promise<SignableBundle> {
   const folders = await findDiscs([place]);
   const file = `${name}.p7s`;
-  let first: ReadIndex | undefined;
+  let first: Listed | undefined;
   const present = new Map<string, SignatureFile>();
   for (const folder of folders) {
-    const index = await readIndex(folder);
+    const index = await readListed(folder);
     first ??= index;
     if (index.id !== first.id) throw mixed(folder, first.id, index.id);
-    const control = index.bundle.control.map(({ path }) => path);
-    const { faults } = await readControlFiles(folder, control, index.checksums);
-    throwWorst([...faults.values()]);
     const path = join(folder, 'signatures', file);
     if (await exists(path)) throw await nameInUse(path, index.list);
     for (const each of await readSignatures(folder)) present.set(each.name, each);
@@ -77,6 +75,22 @@ export async function openForSigning(place: string, name: string): Promise<Signa
   const path = join(folders[0] ?? '', 'signatures', file);
   const signatures = [...present.values()];
   return { folders, checksums: first.list, id: first.id, path, file, signatures };
+}
+
+type Listed = Pick<ReadIndex, 'id' | 'list'>;
+
+/** The list of a bundle whose control files are as listed, or of a notice whose files are. */
+async function readListed(folder: string): Promise<Listed> {
+  if (await isNoticeFolder(folder)) {
+    const read = await readNotice(folder);
+    await readNoticeFiles(folder, read);
+    return read;
+  }
+  const index = await readIndex(folder);
+  const control = index.bundle.control.map(({ path }) => path);
+  const { faults } = await readControlFiles(folder, control, index.checksums);
+  throwWorst([...faults.values()]);
+  return index;
 }
 
 /** What a new signature is checked against before it is written. */

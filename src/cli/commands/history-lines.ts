@@ -22,7 +22,17 @@ export function historyLine({ at, event, by }: LedgerEntry, cluster?: ClusterRec
     case 'recalled':
       return line(
         'recall',
-        `${event.release} ${event.versions}: ${event.reason}, by bundle ${short(event.bundle)}`,
+        `${event.release} ${event.versions}: ${event.reason}, announced by ${short(event.bundle)}`,
+      );
+    case 'promoted':
+      return line(
+        'promote',
+        `${event.release} ${event.version} to channel ${event.channel}, bundle ${short(event.bundle)}, by notice ${short(event.notice)}`,
+      );
+    case 'noticed':
+      return line(
+        'notice',
+        `notice ${event.serial} of ${event.issuer} imported, ${short(event.notice)}`,
       );
     case 'override':
       return line('age', `bundle ${short(event.bundle)} accepted despite its age: ${event.reason}`);

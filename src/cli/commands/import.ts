@@ -11,6 +11,7 @@ import { releaseFolder } from '../../site/release/release.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { importNoticeCommand, noticeAmong } from './import-notice.ts';
 import { type InstallOptions, importOptions, requireBundle } from './import-options.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { closePiped, pipedOf } from './piped.ts';
@@ -27,6 +28,8 @@ export async function importCommand(
 ): Promise<CommandResult> {
   const opened = await openNewSite(options.root, context);
   await requireBundle(places, context);
+  const notice = await noticeAmong(places, context);
+  if (notice !== undefined) return importNoticeCommand(notice, opened, options, context);
   const importing = await importOptions(opened, options, context);
   const given =
     pipedOf(places, context) ??

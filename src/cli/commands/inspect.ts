@@ -2,9 +2,10 @@ import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { type BundleView, presentDiscs, viewBundle } from '../../bundle/inspect/bundle-view.ts';
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
+import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { printableLines } from '../../core/text.ts';
 import { writeAtomic } from '../../io/file.ts';
-import type { CommandContext, CommandResult } from '../command.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { showsUnicode } from '../terminal.ts';
 import { treeLines } from '../tree.ts';
 import { bundleTree, discBranch, sizeText } from './bundle-tree.ts';
@@ -23,6 +24,13 @@ export async function inspect(
   context: CommandContext,
 ): Promise<CommandResult> {
   const folders = await findDiscs([context.path(place)]);
+  const [only] = folders;
+  if (only !== undefined && folders.length === 1 && (await isNoticeFolder(only))) {
+    if (options.html !== undefined)
+      throw usage('a notice has no page', 'inspect without --html', '--html');
+    const { showNotice } = await import('./notice.ts');
+    return showNotice(only, options, context);
+  }
   const pagePath = options.html === undefined ? undefined : context.path(options.html);
   if (pagePath !== undefined) await requirePlace(pagePath, folders);
   const given = await trustOf(options, context);

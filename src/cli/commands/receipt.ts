@@ -62,6 +62,9 @@ function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): stri
     ...receipt.gates.flatMap(describeGate),
     `  store: ${counted(held.blobs, 'blob')}, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
     ...holdingLines(receipt.holds),
+    ...(receipt.notices ?? []).map(
+      ({ issuer, serial }) => `  newest notice of ${issuer}: serial ${serial}`,
+    ),
     ...clusterLines(receipt.cluster),
     `  ledger: ${counted(receipt.ledger.number, 'entry', 'entries')}`,
     `  signed by ${subject}, certificate SHA-256 ${fingerprint}`,

@@ -1,6 +1,7 @@
 import { findDiscs } from '../../bundle/discs.ts';
 import { viewBundle } from '../../bundle/inspect/bundle-view.ts';
 import { readRendered } from '../../bundle/inspect/rendered.ts';
+import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { type Acceptance, addSignature, openForSigning } from '../../bundle/signing/sign.ts';
 import { powersShown } from '../../content/rendered.ts';
 import { requireSigner } from '../../trust/chain.ts';
@@ -31,6 +32,7 @@ export async function sign(
 
 /** Shows, before the signature, what charts and objects may do in the clusters of sites: whoever signs agrees to it. */
 async function showPowers(folder: string, context: CommandContext): Promise<void> {
+  if (await isNoticeFolder(context.path(folder))) return;
   const view = await viewBundle(await findDiscs([context.path(folder)]), context);
   const { charts = [], objects = [] } = view.bundle;
   const items = [...charts, ...objects];

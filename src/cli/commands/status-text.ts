@@ -3,6 +3,7 @@ import type { DeployedRelease } from '../../format/plan.ts';
 import type { ServiceStatus } from '../../site/service-status.ts';
 import type { SiteStatus } from '../../site/status.ts';
 import { generationLines } from './history-lines.ts';
+import { advisoryLine } from './notice-lines.ts';
 import { withdrawnLines } from './site.ts';
 import { INTERRUPTED } from './site-check.ts';
 
@@ -17,6 +18,16 @@ function repairLines(
   const broken = services.some((each) => each.release === name && isBroken(each));
   if (!broken || busy !== undefined || mark(release) === 'recalled') return [];
   return [`    to repair changed and stopped services: stowage install ${name}@${version}`];
+}
+
+/** The notices that a site imported, and the advisories in them with their dates. */
+function noticeLines({ notices, advisories }: SiteStatus): string[] {
+  return [
+    ...notices.map(({ issuer, serial, at }) => `notice ${serial} of ${issuer}, imported ${at}`),
+    ...(advisories === undefined
+      ? ['CHANGED: a stored notice is not as it was imported; its advisories are not shown']
+      : advisories.map(advisoryLine)),
+  ];
 }
 
 /** The state of a site for a person: its releases, their services, and what needs attention with the next command. */
@@ -70,6 +81,7 @@ export function statusText(status: SiteStatus): string {
     ...status.overrides.map(
       ({ rule, by, reason, until }) => `  OVERRIDDEN: ${rule} until ${until}: ${reason}, by ${by}`,
     ),
+    ...noticeLines(status).map((each) => `  ${each}`),
     ...(status.busy === undefined
       ? []
       : [

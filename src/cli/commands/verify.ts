@@ -1,5 +1,6 @@
 import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
 import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
+import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { verifyFolders } from '../../bundle/report/verification-record.ts';
 import { counted, formatBytes } from '../../core/text.ts';
 import { bundleSize, totalSize } from '../../format/bundle.ts';
@@ -20,6 +21,11 @@ export async function verify(
   const folders = await findDiscs(given.map((place) => context.path(place)));
   if (options.report.length === 0) {
     requireNoSigner(options);
+    const [folder] = folders;
+    if (folder !== undefined && folders.length === 1 && (await isNoticeFolder(folder))) {
+      const { showNotice } = await import('./notice.ts');
+      return showNotice(folder, options, context);
+    }
     const trust = await readTrustFile(options.trust, context);
     const partial = options.partial === true;
     const verified = await verifyFolders(folders, { ...context, trust: trust.trust, partial });

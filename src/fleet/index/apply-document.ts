@@ -1,10 +1,10 @@
 import { readSignature } from '../../bundle/bundle-files.ts';
+import { signaturesBeside } from '../../bundle/signing/signatures-beside.ts';
 import { StowageError } from '../../core/error.ts';
 import { readCanonical } from '../../format/document.ts';
 import { fleetSiteKind } from '../../format/fleet.ts';
 import { judgeFact } from '../judged.ts';
 import { isHealthy, stateOf } from '../receipt-state.ts';
-import { signaturesBeside } from '../signatures-beside.ts';
 import {
   certificateIn,
   parseSiteDocument,

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { readSignatures, requireSum } from '../../bundle/bundle-files.ts';
+import { signaturesBeside } from '../../bundle/signing/signatures-beside.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
@@ -12,7 +13,6 @@ import { readBounded } from '../../io/file.ts';
 import { damagedFleet } from '../fleet-folder.ts';
 import { judgeFact } from '../judged.ts';
 import { releaseFolder } from '../release-folder.ts';
-import { signaturesBeside } from '../signatures-beside.ts';
 import { type Applying, misplaced, type Recorded, readRecorded } from './applying.ts';
 
 /** The control files of a bundle, verified as at a site. */

@@ -10,6 +10,7 @@ import { withLock } from '../../io/lock-file.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { openLedger } from '../ledger/site-ledger.ts';
+import { settleNotices } from '../notices.ts';
 import { requireSatisfied } from '../planning/constraints/check-constraints.ts';
 import { overridesUsed } from '../planning/constraints/override.ts';
 import { unapproved } from '../planning/plan-approval.ts';
@@ -70,6 +71,7 @@ async function underLock<T>(
     await upgradeFormat(site);
     await siteSigner(site, (await site.site()).name, options.now());
     const ledger = await openLedger(site, options.user);
+    await settleNotices(site, ledger.entries);
     await recoverPlan(ledger, options);
     return await work(ledger);
   } finally {

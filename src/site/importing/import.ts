@@ -105,9 +105,10 @@ async function admitAtSite(
   const { site, emit, acceptAge } = options;
   // Read again under the lock: another command may have changed it.
   const trust = (await site.trust()) ?? options.trust;
-  const { channels, requireApproval } = await site.site();
+  const { channel, channels, requireApproval } = await site.site();
   const policy = {
-    channels,
+    channels: channel === undefined ? channels : [...channels, channel],
+    promoted: state.promoted,
     platform: hostPlatform(),
     state,
     requireApproval,

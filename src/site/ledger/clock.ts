@@ -8,7 +8,7 @@ export function laterOf(clock: Date, floor: string, emit: Emit): Date {
   if (clock >= seen) return clock;
   emit({
     type: 'warning',
-    message: `the clock of this host is wrong: it shows ${clock.toISOString()}, but a bundle signed at ${floor} was already imported`,
+    message: `the clock of this host is wrong: it shows ${clock.toISOString()}, but a bundle or notice signed at ${floor} was already imported`,
     hint: 'set the clock; until then, stowage uses the signed time',
   });
   return seen;

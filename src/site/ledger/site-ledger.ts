@@ -94,6 +94,11 @@ async function requireNewest(site: SiteFolder, { entries, head }: Ledger): Promi
     if (![...accepted, ...staged].some((id) => id.startsWith(name)))
       refuseNewer(`releases/${name}`);
   }
+  const noticed = events.flatMap((event) => (event.kind === 'noticed' ? [event.notice] : []));
+  for (const name of await namesIn(site.path('notices'))) {
+    if (!/^[0-9a-f]{32}$/.test(name)) continue;
+    if (!noticed.some((id) => id.startsWith(name))) refuseNewer(`notices/${name}`);
+  }
   if (await exists(site.path('apply', 'plan.json'))) return;
   const applied = events.flatMap((event) => (event.kind === 'command' ? [event.generation] : []));
   for (const number of await generationNumbers(site))

@@ -1,11 +1,25 @@
 import type { Recall } from '../../format/deployment.ts';
-import type { Acceptance, AdmissionHistory, LedgerEntry } from '../../format/ledger.ts';
+import type {
+  Acceptance,
+  AdmissionHistory,
+  LedgerEntry,
+  PromotedBundle,
+  TakenNotice,
+} from '../../format/ledger.ts';
 import type { Override } from '../../format/override.ts';
 
 /** The state that follows from a site's ledger. */
 export interface SiteState extends AdmissionHistory {
   /** Overrides of constraints, oldest first, including expired ones. */
   readonly overrides: readonly GrantedOverride[];
+  /** The newest notice of each issuer. */
+  readonly notices: readonly ImportedNotice[];
+  readonly promoted: readonly PromotedBundle[];
+}
+
+export interface ImportedNotice extends TakenNotice {
+  /** When it was imported, RFC 3339. */
+  readonly at: string;
 }
 
 export interface GrantedOverride {
@@ -21,6 +35,8 @@ export function stateOf(entries: readonly LedgerEntry[]): SiteState {
   const accepted = new Map<string, Acceptance>();
   const recalls = new Map<string, Recall>();
   const overrides: GrantedOverride[] = [];
+  const notices = new Map<string, ImportedNotice>();
+  const promoted = new Map<string, PromotedBundle>();
   let floors: Readonly<Record<string, number>> = {};
   let floor = BEGINNING;
   for (const { at, event } of entries) {
@@ -41,12 +57,24 @@ export function stateOf(entries: readonly LedgerEntry[]): SiteState {
       const { release, versions, reason } = event;
       recalls.set(`${release} ${versions}`, { release, versions, reason });
     }
+    if (event.kind === 'promoted') {
+      const { bundle, channel } = event;
+      promoted.set(`${bundle} ${channel}`, { bundle, channel });
+    }
+    if (event.kind === 'noticed') {
+      const { issuer, serial, notice, signedAt } = event;
+      notices.set(issuer, { issuer, serial, notice, at });
+      if (signedAt > floor) floor = signedAt;
+    }
     if (event.kind === 'overridden') {
       const { kind: _, ...override } = event;
       overrides.push({ override, at });
     }
   }
-  return { accepted: [...accepted.values()], floor, recalls: [...recalls.values()], overrides };
+  return {
+    ...{ accepted: [...accepted.values()], floor, recalls: [...recalls.values()], overrides },
+    ...{ notices: [...notices.values()], promoted: [...promoted.values()] },
+  };
 }
 
 /** A new floor allows every sequence from it on, whatever was accepted before. */

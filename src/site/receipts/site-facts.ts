@@ -1,10 +1,14 @@
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import { MAX_RECEIPT_NOTICES } from '../../core/limits.ts';
+import type { TakenNotice } from '../../format/ledger.ts';
 import type { Generation } from '../../format/plan.ts';
 import type { Receipt, ServiceHealth } from '../../format/receipt.ts';
 import { hostKernel, hostPlatform } from '../../target/host/platform.ts';
 import type { Target } from '../../target/target.ts';
 import { generationNumbers } from '../generations.ts';
+import { readLedger } from '../ledger/site-ledger.ts';
+import { stateOf } from '../ledger/site-state.ts';
 import { type ServiceStatus, serviceStatus } from '../service-status.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { findService, stoppedServices } from '../stopped.ts';
@@ -12,7 +16,7 @@ import { holdingsOf } from './holdings.ts';
 
 export type SiteFacts = Pick<
   Receipt,
-  'generations' | 'held' | 'holds' | 'health' | 'host' | 'cluster'
+  'generations' | 'held' | 'holds' | 'notices' | 'health' | 'host' | 'cluster'
 >;
 
 interface Place {
@@ -59,6 +63,7 @@ export async function siteFacts(
   const generations = await generationNumbers(site);
   const promise = heldUntil === undefined ? {} : { heldUntil };
   const holds = await orUnknown(holdingsOf(site, { running, generations, sizes, ...promise }));
+  const notices = (await orUnknown(noticesOf(site))) ?? [];
   const engine = await orUnknown(target.probe(signal));
   const cluster = await orUnknown(target.record?.(running, signal) ?? Promise.resolve(undefined));
   return {
@@ -66,6 +71,7 @@ export async function siteFacts(
     generations,
     held: { blobs: sizes.size, bytes },
     ...(holds === undefined ? {} : { holds }),
+    ...(notices.length === 0 ? {} : { notices }),
     health,
     host: {
       platform: hostPlatform(),
@@ -74,6 +80,15 @@ export async function siteFacts(
       labels,
     },
   };
+}
+
+/** The newest notice of each issuer, the latest import first. */
+async function noticesOf(site: SiteFolder): Promise<TakenNotice[]> {
+  const { notices } = stateOf((await readLedger(site)).entries);
+  return notices
+    .toSorted((a, b) => (a.at > b.at ? -1 : 1))
+    .slice(0, MAX_RECEIPT_NOTICES)
+    .map(({ issuer, serial, notice }) => ({ issuer, serial, notice }));
 }
 
 function healthOf(found: ServiceStatus | undefined): Omit<ServiceHealth, 'service'> {

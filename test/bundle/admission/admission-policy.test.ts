@@ -109,8 +109,15 @@ describe('when a site restricts channels and platforms', () => {
     ['with images for it', { images, platforms: ['linux/arm64', 'linux/amd64'] }, undefined],
     ['with images for others', arm, 'release-foreign'],
     ['without images', { ...arm, images: [] }, undefined],
+    ['that was promoted to a channel of its own', { channel: 'promoted' }, undefined],
+    ['that was promoted to another channel', { channel: 'elsewhere' }, 'release-foreign'],
   ])('judges a bundle %s', async (_, values, code) => {
-    await judge(code, () => requireSiteMatch(bundle(values), policy));
+    const to = values.channel === 'promoted' ? 'lts' : 'unstable';
+    const promoted = [
+      { bundle: id, channel: to },
+      { bundle: 'b'.repeat(128), channel: 'stable' },
+    ];
+    await judge(code, () => requireSiteMatch(bundle(values), id, { ...policy, promoted }));
   });
 });
 
@@ -120,6 +127,8 @@ describe('when a site has accepted bundles before', () => {
     floor: '1970-01-01T00:00:00Z',
     recalls: [],
     overrides: [],
+    notices: [],
+    promoted: [],
   });
   const other = 'b'.repeat(128);
   const nothing: SiteState = { ...state(1), accepted: [] };

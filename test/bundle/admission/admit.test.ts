@@ -58,6 +58,8 @@ const blank: SiteState = {
   floor: '1970-01-01T00:00:00Z',
   recalls: [],
   overrides: [],
+  notices: [],
+  promoted: [],
 };
 
 function policy(values: Partial<SitePolicy> = {}): SitePolicy {

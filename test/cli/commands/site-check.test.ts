@@ -40,6 +40,7 @@ const site: SiteStatus = {
   untrusted: [],
   mark: () => undefined,
   overrides: [],
+  notices: [],
   interrupted: false,
 };
 const fault = new StowageError('state-damaged', 'changed', {

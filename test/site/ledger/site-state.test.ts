@@ -41,6 +41,8 @@ describe('when a ledger is summed up', () => {
       floor: '1970-01-01T00:00:00Z',
       recalls: [],
       overrides: [],
+      notices: [],
+      promoted: [],
     });
   });
 

@@ -1,3 +1,4 @@
+import { channelsOf } from '../../../bundle/admission/admission-policy.ts';
 import { recallOf } from '../../../bundle/admission/recall.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { Constraint } from '../../../format/plan.ts';
@@ -7,14 +8,34 @@ import type { ConstraintInput } from './constraint.ts';
 
 /** The site accepts the bundle's channel: `site.yaml` may have changed since the import. */
 export function channel(input: ConstraintInput): Constraint[] {
-  const { channels } = input.settings;
+  const { settings, state } = input;
+  const { channel: followed, channels } = settings;
+  const accepted = followed === undefined ? channels : [...channels, followed];
   if (input.context.change.intent !== 'install') return [];
-  return arrivals(input.context.change).map(({ bundle }) => ({
-    rule: 'channel',
-    satisfied: channels.includes(bundle.channel),
-    needs: `channel ${bundle.channel} among the channels of site.yaml`,
-    found: channels.join(', '),
-  }));
+  return arrivals(input.context.change).map(({ release, bundle }) => {
+    const has = channelsOf(bundle, release.bundle, state.promoted);
+    return {
+      rule: 'channel',
+      satisfied: has.some((each) => accepted.includes(each)),
+      needs: `channel ${has.join(' or ')} among the channels of site.yaml`,
+      found: accepted.join(', '),
+    };
+  });
+}
+
+/** The channel that the site follows has each arriving release: it was packed for it, or a notice promoted it. */
+export function promotion({ settings, state, context: { change } }: ConstraintInput): Constraint[] {
+  const { channel: followed } = settings;
+  if (followed === undefined || change.intent !== 'install') return [];
+  return arrivals(change).map(({ release, bundle }) => {
+    const has = channelsOf(bundle, release.bundle, state.promoted);
+    return {
+      rule: 'promotion',
+      satisfied: has.includes(followed),
+      needs: `channel ${followed} has ${releaseText(release)}`,
+      found: `it is in ${has.join(', ')}`,
+    };
+  });
 }
 
 /** No arriving release was recalled; for a rollback, no release of that generation. */

@@ -3,7 +3,7 @@ import { oneLine } from '../../../core/text.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { changesBetween, repairedReleases } from '../../../target/change.ts';
-import { appliesObjects, channel, recalled, signers } from './admissible.ts';
+import { appliesObjects, channel, promotion, recalled, signers } from './admissible.ts';
 import type { ConstraintInput, Rule } from './constraint.ts';
 import { overridableRules, withOverrides } from './override.ts';
 import { conflictingReleases, requiredReleases } from './releases.ts';
@@ -17,6 +17,7 @@ const rules: readonly Rule[] = [
   recalled,
   signers,
   channel,
+  promotion,
   appliesObjects,
   requiredReleases,
   conflictingReleases,
@@ -52,7 +53,7 @@ export async function checkConstraints(input: ConstraintInput): Promise<Constrai
 }
 
 /** The error for a violated rule about what may be installed at all, whatever else is violated. */
-const withdrawn: Readonly<Record<string, { code: ErrorCode; message: string; hint: string }>> = {
+const forbidden: Readonly<Record<string, { code: ErrorCode; message: string; hint: string }>> = {
   recall: {
     code: 'release-recalled',
     message: 'a release of this plan was recalled',
@@ -63,11 +64,17 @@ const withdrawn: Readonly<Record<string, { code: ErrorCode; message: string; hin
     message: 'the signer of a release of this plan is revoked',
     hint: 'install a version that a signer who is not revoked has signed; if this one is sound, ask the release engineer for the same bundle with the signature of another signer, and import that',
   },
+  promotion: {
+    code: 'release-foreign',
+    message: 'the channel that this site follows does not have a release of this plan',
+    hint: 'import the notice that promotes the release to this channel, or ask the release engineer for it',
+  },
 };
 
 /**
  * @throws StowageError `host-unfit` listing every constraint that is violated and not overridden;
- * `release-recalled` when a recall is among them, or else `signer-revoked` when a revoked signer is
+ * `release-recalled` when a recall is among them, or else `signer-revoked` when a revoked signer is, or else `release-foreign` when
+ * the site's channel does not have a release
  */
 export function requireSatisfied(constraints: readonly Constraint[]): void {
   const violated = constraints.filter((each) => !each.satisfied && each.override === undefined);
@@ -76,7 +83,7 @@ export function requireSatisfied(constraints: readonly Constraint[]): void {
   const defects = violated.map(
     (each) => `${each.rule}: expected ${each.needs}, found ${each.found}`,
   );
-  for (const [rule, { code, message, hint }] of Object.entries(withdrawn)) {
+  for (const [rule, { code, message, hint }] of Object.entries(forbidden)) {
     const found = violated.find((each) => each.rule === rule);
     if (found === undefined) continue;
     throw new StowageError(code, message, {

@@ -1,8 +1,8 @@
 import { basename, dirname, join } from 'node:path';
-import { readSignature } from '../bundle/bundle-files.ts';
-import { MAX_SIGNATURES } from '../core/limits.ts';
-import { namesIn } from '../io/file.ts';
-import type { SignatureFile } from '../trust/signature-file.ts';
+import { MAX_SIGNATURES } from '../../core/limits.ts';
+import { namesIn } from '../../io/file.ts';
+import type { SignatureFile } from '../../trust/signature-file.ts';
+import { readSignature } from '../bundle-files.ts';
 
 /** The signatures next to a document: `FILE.NAME.p7s`. */
 export async function signaturesBeside(file: string): Promise<SignatureFile[]> {

@@ -1,0 +1,58 @@
+import type { NoticeContents } from '../../bundle/notice/notice-contents.ts';
+import { counted } from '../../core/text.ts';
+import type { Advisory } from '../../format/advisory.ts';
+import type { Notice } from '../../format/notice.ts';
+
+/** The states of CycloneDX in which a vulnerability needs nobody's attention. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'resolved',
+  'resolved_with_pedigree',
+  'false_positive',
+  'not_affected',
+]);
+
+/** An advisory in one line, with its date: what became known later is not in it. */
+export function advisoryLine({ at, about, vulnerabilities }: Advisory): string {
+  const open = vulnerabilities.filter(({ state }) => !HARMLESS.has(state));
+  const ids = open
+    .slice(0, 5)
+    .map(({ id, state }) => `${id} (${state.replaceAll('_', ' ')})`)
+    .join(', ');
+  const more = open.length > 5 ? ` and ${open.length - 5} more` : '';
+  const amount = counted(vulnerabilities.length, 'vulnerability', 'vulnerabilities');
+  return `advisory of ${at}${about === undefined ? '' : ` for ${about}`}: ${amount}, ${open.length} open${ids === '' ? '' : `: ${ids}${more}`}`;
+}
+
+/** When a notice was made and for which sites, in a few words. */
+export function noticeHead({ createdAt, sites }: Pick<Notice, 'createdAt' | 'sites'>): string {
+  const [first, ...others] = sites ?? [];
+  const who =
+    first === undefined
+      ? 'every site'
+      : others.length < 10
+        ? [first, ...others].join(', ')
+        : `${first} and ${others.length} more sites`;
+  return `made ${createdAt}, for ${who}`;
+}
+
+/** What a notice says, one line for each document. */
+export function contentLines(
+  { recalls, promotions, approvals, advisories }: NoticeContents,
+  { documents }: Notice,
+): string[] {
+  return [
+    ...documents.flatMap(({ content, path }) =>
+      content === 'trust' ? [`  trust document ${/[0-9]+/.exec(path)?.[0]}`] : [],
+    ),
+    ...recalls.map(
+      ({ release, versions, reason, strategy }) =>
+        `  recall of ${release} ${versions}: ${reason}; ${strategy === 'forward' ? 'upgrade only' : `upgrade, or go back to ${strategy.backTo} or later`}`,
+    ),
+    ...promotions.map(
+      ({ promotion: { release, version, to, bundle } }) =>
+        `  promotion of ${release} ${version} to channel ${to}, bundle ${bundle.slice(0, 16)}`,
+    ),
+    ...approvals.map(({ digest }) => `  approval of the plan with SHA-512 ${digest.slice(0, 16)}`),
+    ...advisories.map((each) => `  ${advisoryLine(each)}`),
+  ];
+}

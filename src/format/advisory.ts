@@ -1,0 +1,59 @@
+import { StowageError } from '../core/error.ts';
+import { fieldsOf, listOf, parseJson, textOf } from '../core/json.ts';
+import { oneLine } from '../core/text.ts';
+import { momentOf } from './field.ts';
+
+/** What a CycloneDX document says of vulnerabilities (VEX; CycloneDX 1.4 and later, section Vulnerabilities). */
+export interface Advisory {
+  /** When it was written: what became known later is not in it. */
+  readonly at: string;
+  /** The component that it is about, such as `chat 1.2.0`; absent if it names none. */
+  readonly about?: string;
+  readonly vulnerabilities: readonly Vulnerability[];
+}
+
+export interface Vulnerability {
+  readonly id: string;
+  /** The verdict of whoever analysed it, such as `not_affected` or `exploitable`; `unknown` without one. */
+  readonly state: string;
+}
+
+const MAX_VULNERABILITIES = 100_000;
+
+/** @throws StowageError `index-malformed` for a file that is no CycloneDX document with a time and vulnerabilities */
+export function readAdvisory(bytes: Uint8Array): Advisory {
+  const { bomFormat, metadata, vulnerabilities } = fieldsOf(parsed(bytes));
+  if (bomFormat !== 'CycloneDX') throw malformed('bomFormat: CycloneDX', String(bomFormat));
+  const { timestamp, component } = fieldsOf(metadata);
+  const at = new Date(textOf(timestamp, 64) ?? '');
+  if (Number.isNaN(at.getTime())) throw malformed('metadata.timestamp', String(timestamp));
+  if (!Array.isArray(vulnerabilities) || vulnerabilities.length > MAX_VULNERABILITIES)
+    throw malformed(`vulnerabilities, at most ${MAX_VULNERABILITIES}`, 'another value');
+  const { name, version } = fieldsOf(component);
+  const about = [name, version].flatMap((each) => textOf(each, 200) ?? []).join(' ');
+  return {
+    at: momentOf(at),
+    ...(about === '' ? {} : { about: oneLine(about, 200) }),
+    vulnerabilities: listOf(vulnerabilities).map(({ id, analysis }) => ({
+      id: oneLine(textOf(id) ?? 'without an id', 100),
+      state: oneLine(textOf(fieldsOf(analysis)['state']) ?? 'unknown', 40),
+    })),
+  };
+}
+
+function parsed(bytes: Uint8Array): unknown {
+  try {
+    return parseJson(bytes);
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    throw malformed(error.expected ?? 'JSON', error.found ?? 'something else');
+  }
+}
+
+function malformed(expected: string, found: string): StowageError {
+  return new StowageError('index-malformed', 'the advisory is no CycloneDX document', {
+    expected,
+    found: oneLine(found, 200),
+    hint: 'ask whoever made the advisory for a CycloneDX VEX document in JSON',
+  });
+}
