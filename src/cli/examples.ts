@@ -55,7 +55,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   pki: ['stowage pki keys', 'stowage pki keys --encrypt --organization "Example Works"'],
   notice: [
     'stowage notice recalls/chat/1.json --issuer works --serial 7 --to vault',
-    'stowage notice 2.trust.json --issuer works --serial 8 --key release.key.pem --certificate release.pem',
+    'stowage notice 2.trust.json --issuer works --serial 8 --key k.pem --certificate c.pem',
   ],
   sign: [
     'stowage sign chat-1.0.0 --key release.key.pem --certificate release.pem',

@@ -41,7 +41,7 @@ export const promotionKind: DocumentKind<Promotion> = {
   code: 'fleet-damaged',
   schema: promotionSchema,
   maxBytes: MIB,
-  hint: 'restore the file from version control; stowage fleet promote writes promotions',
+  hint: 'restore the file from version control; on the connected side, stowage fleet promote writes promotions',
 };
 
 /** Versions that must no longer run at any site, and where to go from them. Signed by the role `release`. */
@@ -76,5 +76,5 @@ export const recallOrderKind: DocumentKind<RecallOrder> = {
   code: 'fleet-damaged',
   schema: recallSchema,
   maxBytes: MIB,
-  hint: 'restore the file from version control; stowage fleet recall writes recalls',
+  hint: 'restore the file from version control; on the connected side, stowage fleet recall writes recalls',
 };

@@ -127,8 +127,3 @@ export function noticeFiles({ documents }: Notice): ReadonlyMap<string, NoticeFi
 export function noticeName({ issuer, serial }: Pick<Notice, 'issuer' | 'serial'>): string {
   return `notice ${serial} of ${issuer}`;
 }
-
-/** The digest of a file of a notice, 128 hex digits. */
-export function fileDigest({ sha512 }: NoticeFile): string {
-  return sriHex(sha512);
-}

@@ -80,6 +80,6 @@ function notCarried(file: string, found: string): StowageError {
     expected:
       'a recall or promotion of a fleet, N.trust.json, a plan with approvals, or a CycloneDX VEX document in JSON',
     found,
-    hint: 'give the documents that stowage fleet recall, fleet promote, trust and approve wrote; other files travel in bundles',
+    hint: 'give recalls and promotions from the folder of a fleet, trust documents, or plans with their approvals; other files travel in bundles',
   });
 }

@@ -18,8 +18,8 @@ lists those that the site still lacks.
   address              IPv4 or IPv6 address, without brackets, where services
                        publish their ports; default 127.0.0.1
   channels             channels that can be imported; default [stable]
-  channel              channel that the site follows: only what it has is installed;
-                       default: none
+  channel              channel that the site follows: only what it has is
+                       installed; default: none
   requireApproval      whether bundles need an approval signature; default false
   requirePlanApproval  whether plans need an approval signature; default false
   labels               NAME: TEXT, notes for receipts
