@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type Sri, sriHex } from '../core/digest.ts';
+import type { Sri } from '../core/digest.ts';
 import {
   MAX_NOTICE_DOCUMENT_BYTES,
   MAX_NOTICE_DOCUMENTS,

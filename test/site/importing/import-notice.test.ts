@@ -1,12 +1,9 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeCanonical } from '../../../src/format/document.ts';
 import { type Plan, planKind } from '../../../src/format/plan.ts';
 import type { Receipt } from '../../../src/format/receipt.ts';
-import { trustBytes } from '../../../src/format/trust.ts';
 import { applyPlan } from '../../../src/site/applying/apply-plan.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/install.ts';
@@ -30,7 +27,6 @@ import {
   advisoryOf,
   noticeAuthority,
   promotionOf,
-  recallOf,
   type SmallNoticeOptions,
   signedBy,
   smallNotice,
