@@ -154,7 +154,8 @@ export function bundleSchema(
 
 /** Contradictions between the lists of a bundle. */
 function* defectsOf(bundle: Bundle): Iterable<string> {
-  const sizes = new Map(bundle.blobs.map((each) => [each.digest, each.size]));
+  const sizes = new Map<Digest, number>();
+  for (const { digest, size } of bundle.blobs) sizes.set(digest, size);
   const needed = bundleSchema(bundle);
   if (schemas.indexOf(bundle.schema) < schemas.indexOf(needed)) yield `it has fields of ${needed}`;
   const rendered = [...(bundle.charts ?? []), ...(bundle.objects ?? [])];

@@ -107,7 +107,9 @@ function isMembers(value: unknown): value is Members {
 /** Whether a value has exactly `count` own members, all of them known, so that none is inherited. */
 function hasOnly(value: Members, known: ReadonlySet<string>, count: number): boolean {
   const keys = Object.keys(value);
-  return keys.length === count && keys.every((key) => known.has(key));
+  if (keys.length !== count) return false;
+  for (const key of keys) if (!known.has(key)) return false;
+  return true;
 }
 
 function isBytes(value: unknown): value is number {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { counted } from '../../src/core/amount.ts';
 import { StowageError } from '../../src/core/error.ts';
 import { primitive } from '../../src/trust/der.ts';
 import {
@@ -93,7 +94,7 @@ describe('when a value is of another type', () => {
       () => read.members(list, derTag.sequence, 'it', [2, 3]),
       'certificate-invalid',
     );
-    expect(error.message).toBe(`it has ${count} members`);
+    expect(error.message).toBe(`it has ${counted(count, 'member')}`);
   });
 });
 

@@ -74,17 +74,22 @@ export async function presentDiscs({
   bundle,
   folders,
 }: BundleView): Promise<{ discs: readonly PresentDisc[]; absent: number } | undefined> {
-  const sizes = new Map(allParts(bundle).map(({ path, size }) => [path, size]));
-  const absent = new Set(sizes.keys());
+  const parts = allParts(bundle);
+  const present = new Uint8Array(parts.length);
   const discs: PresentDisc[] = [];
   for (const folder of folders) {
-    const found = (await listMedia(folder)).filter(
-      ({ path, kind }) => kind === 'file' && sizes.has(path),
-    );
-    for (const { path } of found) absent.delete(path);
-    const size = found.reduce((sum, { path }) => sum + (sizes.get(path) ?? 0), 0);
-    discs.push({ disc: discLabel(folder), parts: found.length, size });
+    const files = new Set<string>();
+    for (const { path, kind } of await listMedia(folder)) if (kind === 'file') files.add(path);
+    let [found, size] = [0, 0];
+    for (const [at, part] of parts.entries()) {
+      if (!files.has(part.path)) continue;
+      present[at] = 1;
+      found += 1;
+      size += part.size;
+    }
+    discs.push({ disc: discLabel(folder), parts: found, size });
   }
-  if (absent.size === 0 && !onDiscs(folders)) return undefined;
-  return { discs, absent: absent.size };
+  const absent = parts.length - present.reduce((sum, each) => sum + each, 0);
+  if (absent === 0 && !onDiscs(folders)) return undefined;
+  return { discs, absent };
 }
