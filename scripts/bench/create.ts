@@ -7,10 +7,11 @@ import { inTurns, type Measured, measure, measureStowage } from './measure.ts';
 
 export const name = 'create';
 export const about =
-  'lock and pack with an empty and with a full store, beside curl, cp and sha512sum';
+  'lock and pack with an empty and with a full store, beside curl, cp and sha512sum, and Hauler if HAULER names its program';
 
 const DEFAULT_BYTES: number = 2 * 1024 ** 3;
 const TIMES = 3;
+const NOT_RUN: Measured = { seconds: 0, cpuSeconds: 0, peakMib: 0 };
 
 export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): Promise<Row[]> {
   say('making a model');
@@ -42,15 +43,18 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
     };
   };
   try {
+    const urls = readdirSync(files).map((each) => `${hub.url}/acme/large/resolve/main/${each}`);
+    const hauler = process.env['HAULER'];
     say('creating and copying in turns');
-    const { cold, warm, copied } = await inTurns(TIMES, {
+    const { cold, warm, copied, hauled } = await inTurns(TIMES, {
+      hauled: async () =>
+        hauler === undefined ? NOT_RUN : haul(hauler, join(folder, 'haul'), urls),
       cold: () => {
         rmSync(store, { recursive: true, force: true });
         return create();
       },
       warm: create,
       copied: async () => {
-        const urls = readdirSync(files).map((each) => `${hub.url}/acme/large/resolve/main/${each}`);
         const steps = [
           'mkdir "$0" "$0/store"',
           'cd "$0/store"',
@@ -67,18 +71,40 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
       },
     });
     const what = 'curl, cp and sha512sum, synced';
-    const beside = (of: string, figure: number, limit: number): Row => {
+    const beside = (of: string, figure: number, limit: number, peer = what): Row => {
       const ratio = figure / limit;
-      return { what: of, figure, unit: 's', limit: { what, figure: limit }, ratio };
+      return { what: of, figure, unit: 's', limit: { what: peer, figure: limit }, ratio };
     };
+    const peer = 'hauler store add, save';
     return [
       beside('lock and pack, empty store', cold.seconds, copied.seconds),
       beside('lock and pack, empty store, CPU', cold.cpuSeconds, copied.cpuSeconds),
       beside('lock and pack, full store', warm.seconds, copied.seconds),
       beside('lock and pack, full store, CPU', warm.cpuSeconds, copied.cpuSeconds),
+      ...(hauler === undefined
+        ? []
+        : [
+            beside('lock and pack, empty store', cold.seconds, hauled.seconds, peer),
+            beside('lock and pack, empty store, CPU', cold.cpuSeconds, hauled.cpuSeconds, peer),
+          ]),
       { what: 'resident', figure: cold.peakMib, unit: 'MiB', goal: 'under 256' },
     ];
   } finally {
     await hub.stop();
   }
+}
+
+/** The archive that Hauler makes of the same files. */
+async function haul(program: string, place: string, urls: readonly string[]): Promise<Measured> {
+  const steps = [
+    'mkdir "$1"',
+    'cd "$1"',
+    'for each in "$@"; do case "$each" in http*) "$0" store add file "$each" --store store;; esac; done',
+    '"$0" store save --store store --filename haul.tar.zst',
+    'sync -- haul.tar.zst',
+  ];
+  const script = `{ ${steps.join(' && ')}; } >/dev/null 2>&1`;
+  const measured = await measure('sh', ['-c', script, program, place, ...urls], { HOME: place });
+  rmSync(place, { recursive: true });
+  return measured;
 }
