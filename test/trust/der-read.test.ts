@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { counted } from '../../src/core/amount.ts';
 import { StowageError } from '../../src/core/error.ts';
+import { counted } from '../../src/core/text.ts';
 import { primitive } from '../../src/trust/der.ts';
 import {
   bitString,
