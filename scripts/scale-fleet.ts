@@ -18,7 +18,7 @@ import { fleetStatus } from '../src/fleet/status.ts';
 import { takeDocuments } from '../src/fleet/take.ts';
 import { writeCanonical } from '../src/format/document.ts';
 import { type FleetSite, fleetSiteKind } from '../src/format/fleet.ts';
-import { throwawayAuthority } from '../src/trust/throwaway.ts';
+import { throwawayAuthority } from '../src/trust/certificate-issue.ts';
 import { trustFromRoot } from '../src/trust/trust-root.ts';
 import {
   expectedAlarms,

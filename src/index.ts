@@ -1,7 +1,7 @@
 /** The public surface: the documents, the error, and the judgement of a bundle. The program is `stowage`. */
 
 export { type AdmitOptions, admit } from './bundle/admission/admit.ts';
-export { readTrust } from './bundle/admission/trust-anchor.ts';
+export { readTrust } from './bundle/admission/trust-files.ts';
 export type { AdmittedBundle } from './bundle/admitted-bundle.ts';
 export { verifyParts } from './bundle/verify.ts';
 export type { Context, Emit, StowageEvent } from './core/context.ts';

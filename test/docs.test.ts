@@ -3,11 +3,11 @@ import { dirname, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import type { Terminal } from '../src/cli/command.ts';
 import { visibleCommands } from '../src/cli/command-tree.ts';
 import { everyGroup } from '../src/cli/every-group.ts';
 import { examples } from '../src/cli/examples.ts';
 import { commanderStatus, createProgram } from '../src/cli/program.ts';
-import type { Terminal } from '../src/cli/terminal.ts';
 import { errorCodes } from '../src/core/error.ts';
 import {
   callsOf,

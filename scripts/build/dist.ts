@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { NOTICES } from '../../src/cli/commands/help-licenses.ts';
+import { NOTICES } from '../../src/cli/commands/help-topics.ts';
 import { manPage } from '../../src/cli/completion/man-page.ts';
 import { outlineOf } from '../../src/cli/completion/outline.ts';
 import { everyGroup } from '../../src/cli/every-group.ts';

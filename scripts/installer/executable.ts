@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { NOTICES } from '../../src/cli/commands/help-licenses.ts';
+import { NOTICES } from '../../src/cli/commands/help-topics.ts';
 import type { Code } from './code.ts';
 import { NODE_VERSION, type Platform } from './platforms.ts';
 import { run } from './run.ts';

@@ -10,8 +10,7 @@ import { counted, exactBytes } from '../core/text.ts';
 import { readEntries, treeBytes, writeTree } from '../io/archive.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, remove } from '../io/file.ts';
-import { makeFolder } from '../io/folder.ts';
-import { requireSpace } from '../io/space.ts';
+import { makeFolder, requireSpace } from '../io/folder.ts';
 import { type LocalFile, type LocalTreeFile, localFile, localTree } from '../source/local.ts';
 import { sourceKey } from './origins.ts';
 

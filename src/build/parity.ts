@@ -3,12 +3,11 @@ import { DEFAULT_PART_BYTES } from '../core/limits.ts';
 import { type Column, columnsOf, type Parity, type Part, recoveryShape } from '../format/part.ts';
 import type { CodingInput } from '../io/coding-task.ts';
 import { ioError, syncFolder } from '../io/file.ts';
-import { makeFolder } from '../io/folder.ts';
+import { makeFolder, requireSpace } from '../io/folder.ts';
 import type { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
 import { forEachBounded } from '../io/queue.ts';
-import { requireSpace } from '../io/space.ts';
-import { coefficient } from '../parity/matrix.ts';
+import { coefficient } from '../parity/field.ts';
 
 /** Columns of a bundle that is not split across discs: each row then takes a twentieth of the size of the bundle. */
 const COLUMNS = 20;

@@ -7,7 +7,7 @@ import type { BundleBlob } from '../format/bundle.ts';
 import { partPath } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError } from '../io/file.ts';
-import { makeFolder } from '../io/folder.ts';
+import { makeFolder, syncFiles } from '../io/folder.ts';
 import {
   type BlobSums,
   type HashResult,
@@ -19,7 +19,6 @@ import {
 import type { HashPool } from '../io/hashing.ts';
 import type { NotedSums } from '../io/noted-sums.ts';
 import { PassError } from '../io/positioned.ts';
-import { syncFiles } from '../io/sync-files.ts';
 
 /** One part of a blob, at a multiple of the part size. */
 interface Slice {

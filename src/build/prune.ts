@@ -5,7 +5,7 @@ import { type Digest, digestFromHex, digestHex } from '../core/digest.ts';
 import { systemCode } from '../core/error.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, remove } from '../io/file.ts';
-import { occupiedBytes } from '../io/occupied.ts';
+import { occupiedBytes } from '../io/folder.ts';
 import { withExclusiveStoreLock } from '../io/store-use.ts';
 
 export interface PruneOptions {

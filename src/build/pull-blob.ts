@@ -1,7 +1,7 @@
 import type { Emit, OnBytes } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
 import { sourceRead } from '../format/locked-content.ts';
-import { isMismatch } from '../io/receive-in-order.ts';
+import { isMismatch } from '../io/incoming.ts';
 import { fetchBlob } from './fetch.ts';
 import { firstOf } from './mirrors.ts';
 import type { BlobRequest } from './origins.ts';

@@ -9,7 +9,7 @@ import type { Lock } from '../format/lock.ts';
 import type { LockedFile } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, notFolder } from '../io/file.ts';
-import { freeBytes } from '../io/space.ts';
+import { freeBytes } from '../io/folder.ts';
 import type { AssembleOptions } from './assemble.ts';
 import { discSpace } from './disc-split.ts';
 import { isLocal } from './origins.ts';

@@ -4,7 +4,7 @@ import type { DoctorOptions } from './commands/doctor.ts';
 import type { InspectOptions } from './commands/inspect.ts';
 import type { NoticeOptions } from './commands/notice.ts';
 import type { PkiOptions } from './commands/pki.ts';
-import type { SignOptions } from './commands/sign-options.ts';
+import type { SignOptions } from './commands/signing-key.ts';
 import type { StreamOptions } from './commands/stream.ts';
 import type { VerifyOptions } from './commands/verify.ts';
 import {

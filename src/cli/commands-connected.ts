@@ -45,7 +45,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
     .addOption(manifestFile())
     .action((file: string | undefined, options: ManifestOption) =>
       run(async (context) =>
-        (await import('./commands/check.ts')).check(manifestOf(file, options), context),
+        (await import('./commands/lock.ts')).check(manifestOf(file, options), context),
       ),
     );
   command('lock [manifest]', 'resolve every tag and branch in a manifest to a digest')

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { DepotExportOptions } from './commands/depot-export.ts';
+import type { DepotExportOptions } from './commands/depot.ts';
 import { addCommand, type Run, repeatable, root } from './options.ts';
 
 /** Subcommands of `stowage depot`. */
@@ -21,8 +21,6 @@ export function addDepotCommands(program: Command, run: Run): void {
     )
     .addOption(root())
     .action((options: DepotExportOptions) =>
-      run(async (context) =>
-        (await import('./commands/depot-export.ts')).depotExport(options, context),
-      ),
+      run(async (context) => (await import('./commands/depot.ts')).depotExport(options, context)),
     );
 }

@@ -1,11 +1,10 @@
 import { type Command, Option } from 'commander';
 import { targetNames } from '../format/target-name.ts';
-import type { FleetInitOptions } from './commands/fleet/init.ts';
+import type { FleetInitOptions, FleetSignOptions } from './commands/fleet/folder.ts';
 import type { FleetOption } from './commands/fleet/open-fleet.ts';
+import type { FleetStatusOptions } from './commands/fleet/overview.ts';
 import type { PromoteOptions, RecallOptions } from './commands/fleet/releases.ts';
-import type { FleetSignOptions } from './commands/fleet/sign.ts';
 import type { AddSiteOptions, ChangeSiteOptions } from './commands/fleet/sites.ts';
-import type { FleetStatusOptions } from './commands/fleet/status.ts';
 import {
   addCommand,
   fingerprintOption,
@@ -43,7 +42,7 @@ export function addFleetCommands(program: Command, run: Run): void {
     )
     .action((folder: string | undefined, options: FleetInitOptions) =>
       run(async (context) =>
-        (await import('./commands/fleet/init.ts')).fleetInit(folder, options, context),
+        (await import('./commands/fleet/folder.ts')).fleetInit(folder, options, context),
       ),
     );
   const described = (made: Command): Command =>
@@ -93,12 +92,12 @@ export function addFleetCommands(program: Command, run: Run): void {
     'verify and record receipts and key handovers, from files and folders',
   ).action((paths: string[], options: FleetOption) =>
     run(async (context) =>
-      (await import('./commands/fleet/take.ts')).take(paths, options, context),
+      (await import('./commands/fleet/folder.ts')).take(paths, options, context),
     ),
   );
   command('check', 'verify every document of the fleet, and build its index anew').action(
     (options: FleetOption) =>
-      run(async (context) => (await import('./commands/fleet/check.ts')).check(options, context)),
+      run(async (context) => (await import('./commands/fleet/folder.ts')).check(options, context)),
   );
   command('status', 'show what every site runs, and what is wrong, as their receipts say')
     .addOption(label('only sites with this label (repeatable)'))
@@ -107,13 +106,15 @@ export function addFleetCommands(program: Command, run: Run): void {
     .option('--check', 'print one line per problem; exit with 0, 5 (attention) or 6 (failing)')
     .option('--prometheus', 'print metrics in the text format of Prometheus')
     .action((options: FleetStatusOptions) =>
-      run(async (context) => (await import('./commands/fleet/status.ts')).status(options, context)),
+      run(async (context) =>
+        (await import('./commands/fleet/overview.ts')).status(options, context),
+      ),
     );
   command('show <site>', 'show a site with its alarms and the history of its receipts')
     .option('--all', 'show all receipts')
     .action((site: string, options: FleetOption & { readonly all?: boolean }) =>
       run(async (context) =>
-        (await import('./commands/fleet/show.ts')).show(site, options, context),
+        (await import('./commands/fleet/overview.ts')).show(site, options, context),
       ),
     );
   command(
@@ -157,7 +158,7 @@ export function addFleetCommands(program: Command, run: Run): void {
     .addOption(label('only sites with this label (repeatable)'))
     .action((file: string, options: FleetOption & { label: readonly string[] }) =>
       run(async (context) =>
-        (await import('./commands/fleet/page.ts')).fleetPageTo(file, options, context),
+        (await import('./commands/fleet/overview.ts')).fleetPageTo(file, options, context),
       ),
     );
   command('next [site]', 'show what must travel to a site now, or to each, in which order')
@@ -177,7 +178,7 @@ export function addFleetCommands(program: Command, run: Run): void {
     )
     .action((document: string, options: FleetSignOptions) =>
       run(async (context) =>
-        (await import('./commands/fleet/sign.ts')).fleetSign(document, options, context),
+        (await import('./commands/fleet/folder.ts')).fleetSign(document, options, context),
       ),
     );
   command(
@@ -185,7 +186,7 @@ export function addFleetCommands(program: Command, run: Run): void {
     'record the next trust document, signed as the present one requires',
   ).action((file: string, options: FleetOption) =>
     run(async (context) =>
-      (await import('./commands/fleet/trust.ts')).fleetTrust(file, options, context),
+      (await import('./commands/fleet/folder.ts')).fleetTrust(file, options, context),
     ),
   );
 }

@@ -1,13 +1,12 @@
 import { Argument, type Command, Help } from 'commander';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { nearest } from '../core/text.ts';
-import { type CommandContext, type CommandResult, usage } from './command.ts';
+import { type CommandContext, type CommandResult, columnsOf, usage } from './command.ts';
 import { aliasesOf, pathOf, visibleCommands } from './command-tree.ts';
-import type { Shell } from './commands/completion.ts';
 import { elsewhere, isElsewhere } from './commands-elsewhere.ts';
+import type { Shell } from './completion/shells.ts';
 import { examples } from './examples.ts';
 import { addCommand, type Run } from './options.ts';
-import { columnsOf } from './terminal.ts';
 import { commandLines, definitions, textColumns } from './wrap.ts';
 
 /** A help topic that is not a command. */
@@ -76,7 +75,7 @@ export function addCompletionCommand(program: Command, run: Run, topics: Topics)
         for (const [name, topic] of Object.entries(topics))
           if (topic.entries !== undefined) entries[name] = await topic.entries();
         const outline = outlineOf(program, { entries });
-        return (await import('./commands/completion.ts')).completion(shell, outline);
+        return (await import('./completion/shells.ts')).completion(shell, outline);
       }),
     );
   // Called by the completion scripts when a key is pressed: it reads the site's folder and loads nothing else.

@@ -3,21 +3,18 @@ import { MIB } from '../core/limits.ts';
 import { engines } from '../depot/mirror-config.ts';
 import type { ServiceCommand } from '../format/override.ts';
 import { DEFAULT_NAME_RULE } from '../push/name-rule.ts';
-import type { ApproveOptions } from './commands/approve.ts';
+import type { ApproveOptions, OverrideOptions, RollbackOptions } from './commands/apply.ts';
 import type { DepotCommandOptions } from './commands/depot.ts';
-import type { ForgetCommandOptions } from './commands/forget.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/import-options.ts';
-import type { LogsOptions } from './commands/logs.ts';
-import type { OverrideOptions } from './commands/override.ts';
+import type { LogsOptions } from './commands/operate.ts';
 import type { PlanOptions } from './commands/plan.ts';
 import type { PushCommandOptions } from './commands/push.ts';
 import type { ReceiptShowOptions, ReceiptWriteOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
-import type { RollbackOptions } from './commands/rollback.ts';
 import type { StatusOptions } from './commands/status.ts';
 import type { StoreVerifyOptions } from './commands/store-verify.ts';
-import type { UninstallOptions } from './commands/uninstall.ts';
+import type { ForgetCommandOptions, UninstallOptions } from './commands/uninstall.ts';
 import {
   addCommand,
   caFile,
@@ -123,7 +120,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((rule: string, options: OverrideOptions) =>
       run(async (context) =>
-        (await import('./commands/override.ts')).override(rule, options, context),
+        (await import('./commands/apply.ts')).override(rule, options, context),
       ),
     );
   withKey(
@@ -132,7 +129,7 @@ export function addSiteCommands(program: Command, run: Run): void {
       'SHA-512 of the plan that you reviewed',
     ),
   ).action((file: string, options: ApproveOptions) =>
-    run(async (context) => (await import('./commands/approve.ts')).approve(file, options, context)),
+    run(async (context) => (await import('./commands/apply.ts')).approve(file, options, context)),
   );
   command('apply <plan>', 'apply a plan, if the site has not changed since it was made')
     .addOption(root())
@@ -157,7 +154,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((release: string, options: ForgetCommandOptions) =>
       run(async (context) =>
-        (await import('./commands/forget.ts')).forget(release, options, context),
+        (await import('./commands/uninstall.ts')).forget(release, options, context),
       ),
     );
   const receipt = program
@@ -183,7 +180,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((folder: string, options: { root?: string }) =>
       run(async (context) =>
-        (await import('./commands/receipt-key.ts')).receiptNewKey(folder, options, context),
+        (await import('./commands/receipt.ts')).receiptNewKey(folder, options, context),
       ),
     );
   addCommand(receipt, 'write', 'write a receipt of the current state of the site')
@@ -227,7 +224,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((release: string, service: string | undefined, options: LogsOptions) =>
       run(async (context) =>
-        (await import('./commands/logs.ts')).logs(release, service, options, context),
+        (await import('./commands/operate.ts')).logs(release, service, options, context),
       ),
     );
   command('rollback', 'roll back to an earlier generation')
@@ -240,7 +237,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(rehash())
     .addOption(root())
     .action((options: RollbackOptions) =>
-      run(async (context) => (await import('./commands/rollback.ts')).rollback(options, context)),
+      run(async (context) => (await import('./commands/apply.ts')).rollback(options, context)),
     );
   command('uninstall [release]', 'stop and remove a release')
     .alias('remove')
@@ -338,11 +335,11 @@ export function addSiteCommands(program: Command, run: Run): void {
   addCommand(audit, 'verify', 'verify that the ledger was not edited, truncated or replaced')
     .addOption(root())
     .action((options: { root?: string }) =>
-      run(async (context) => (await import('./commands/audit.ts')).auditVerify(options, context)),
+      run(async (context) => (await import('./commands/history.ts')).auditVerify(options, context)),
     );
   addCommand(audit, 'show', 'print the ledger, oldest entry first')
     .addOption(root())
     .action((options: { root?: string }) =>
-      run(async (context) => (await import('./commands/audit.ts')).auditShow(options, context)),
+      run(async (context) => (await import('./commands/history.ts')).auditShow(options, context)),
     );
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { KeyOptions } from './commands/signing-key.ts';
-import type { TrustApplyOptions } from './commands/trust-apply.ts';
+import type { TrustApplyOptions } from './commands/trust.ts';
 import type { InitOptions, NextOptions } from './commands/trust-draft.ts';
 import {
   addCommand,
@@ -80,12 +80,12 @@ export function addTrustCommands(program: Command, run: Run): void {
   );
   command('show <file>', 'show the roots, roles and limits of a trust document').action(
     (file: string) =>
-      run(async (context) => (await import('./commands/trust-show.ts')).trustShow(file, context)),
+      run(async (context) => (await import('./commands/trust.ts')).trustShow(file, context)),
   );
   withKey(command('sign <file>', 'sign a trust document; writes FILE.NAME.p7s')).action(
     (file: string, options: KeyOptions) =>
       run(async (context) =>
-        (await import('./commands/trust-sign.ts')).trustSign(file, options, context),
+        (await import('./commands/trust.ts')).trustSign(file, options, context),
       ),
   );
   command('apply <file>', 'pin a trust document at a site')
@@ -97,7 +97,7 @@ export function addTrustCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((file: string, options: TrustApplyOptions) =>
       run(async (context) =>
-        (await import('./commands/trust-apply.ts')).trustApply(file, options, context),
+        (await import('./commands/trust.ts')).trustApply(file, options, context),
       ),
     );
 }

@@ -1,9 +1,9 @@
 import type { Ora } from 'ora';
 import ora from 'ora';
 import { printableLines } from '../core/text.ts';
+import type { Screen, Terminal } from './command.ts';
 import type { Meter, Reading } from './meter.ts';
 import { type Progress, stepText, warn } from './progress-words.ts';
-import type { Screen, Terminal } from './terminal.ts';
 
 /** What a terminal can display. */
 export interface TerminalStyle {

@@ -1,7 +1,7 @@
 import { type Argument, Command, CommanderError, Help, Option } from 'commander';
 import { PRODUCT, PRODUCT_VERSION } from '../core/product.ts';
 import { nearest, wrap } from '../core/text.ts';
-import { usage } from './command.ts';
+import { columnsOf, type Terminal, usage } from './command.ts';
 import { pathOf, visibleCommands } from './command-tree.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
 import { addDepotCommands } from './commands-depot.ts';
@@ -16,7 +16,6 @@ import {
 import { addSiteCommands, addStoreVerify } from './commands-site.ts';
 import { addTrustCommands } from './commands-trust.ts';
 import { addCommonOptions, addFormerNames, type Run, type Verbosity } from './options.ts';
-import { columnsOf, type Terminal } from './terminal.ts';
 import { textColumns, wrapLines } from './wrap.ts';
 
 const AFTER_HELP = `
@@ -81,14 +80,14 @@ export const disconnectedGroups: readonly CommandGroup[] = [
     topics: {
       errors: {
         show: async (codes, context) =>
-          (await import('./commands/help-errors.ts')).helpErrors(codes, context),
-        entries: async () => (await import('./commands/help-errors.ts')).errorNames(),
+          (await import('./commands/help-topics.ts')).helpErrors(codes, context),
+        entries: async () => (await import('./commands/help-topics.ts')).errorNames(),
       },
       licenses: {
         show: async (_, context) =>
-          (await import('./commands/help-licenses.ts')).helpLicenses(context),
+          (await import('./commands/help-topics.ts')).helpLicenses(context),
       },
-      'site.yaml': { show: async () => (await import('./commands/help-site.ts')).helpSite() },
+      'site.yaml': { show: async () => (await import('./commands/help-topics.ts')).helpSite() },
     },
   },
   { title: 'Site:', add: [addSiteCommands, addDepotCommands, addStoreVerify] },

@@ -1,6 +1,6 @@
 import type { Emit, StowageEvent } from '../core/context.ts';
 import { printableLines } from '../core/text.ts';
-import { columnsOf, type Screen } from './terminal.ts';
+import { columnsOf, type Screen } from './command.ts';
 import { wrapLines } from './wrap.ts';
 
 /** Displays progress: redrawn lines on a terminal, plain lines elsewhere, JSON for programs. */

@@ -1,12 +1,38 @@
 import { interrupted, StowageError, systemCode } from '../core/error.ts';
 import { printableJson, printableLines } from '../core/text.ts';
-import type { CommandResult } from './command.ts';
-import { jsonProgress } from './json-progress.ts';
+import {
+  type CommandResult,
+  columnsOf,
+  type Screen,
+  showsUnicode,
+  type Terminal,
+} from './command.ts';
 import { Meter } from './meter.ts';
 import type { Verbosity } from './options.ts';
 import { type Progress, stepText, taskText, warn } from './progress-words.ts';
-import { columnsOf, type Screen, showsUnicode, type Terminal } from './terminal.ts';
 import { wrapLines } from './wrap.ts';
+
+const PROGRESS_MS = 1000;
+
+/** Progress for programs: one JSON object per event, with at most one progress event a second and the last of a task. */
+export function jsonProgress({ stderr, now }: Terminal): Progress {
+  let lastWritten = 0;
+  let last = '';
+  return {
+    emit: (event) => {
+      const time = now();
+      if (event.type === 'progress') {
+        const key = `${event.task} ${event.done}`;
+        const isEnd = event.done >= event.total && key !== last;
+        if (time.getTime() - lastWritten < PROGRESS_MS && !isEnd) return;
+        lastWritten = time.getTime();
+        last = key;
+      }
+      stderr.write(printableJson(`${JSON.stringify({ time: time.toISOString(), ...event })}\n`));
+    },
+    stop: () => {},
+  };
+}
 
 /** Creates the progress display: JSON lines for programs, redrawn lines on a terminal, plain lines elsewhere. */
 export async function createProgress(

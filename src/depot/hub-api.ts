@@ -1,9 +1,9 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { MIB } from '../core/limits.ts';
 import type { Catalog, CatalogModel } from './catalog.ts';
 import type { DepotRequest, Handler } from './handler.ts';
-import { modelInfo, modelList, refsOf, treeEntry } from './hub-answer.ts';
+import { listTree, modelInfo, modelList, refsOf, treeEntry, treeOf } from './hub-answer.ts';
 import {
   bytewise,
   findRevision,
@@ -11,13 +11,125 @@ import {
   type HubRevision,
   hubRepositories,
 } from './hub-file.ts';
-import { type HubRoute, parseHubRoute } from './hub-route.ts';
 import { refuseHub, sendError, sendHubFile, sendRaw } from './hub-send.ts';
-import { listTree, treeOf } from './hub-tree.ts';
 import { sendLlamaManifest } from './llama-manifest.ts';
-import { readPaths } from './paths-body.ts';
-import type { Intact } from './send.ts';
-import { sendJson } from './send.ts';
+import { type Intact, sendJson } from './send.ts';
+
+const ACTIONS = ['revision', 'tree', 'paths-info', 'refs', 'auth-check'] as const;
+
+/** The endpoint of a Hub request, with the decoded parts of its path. They are not paths on disk. */
+export type HubRoute =
+  | { readonly kind: 'models' | 'whoami' | 'malformed' | 'unknown' }
+  /** A repository of data sets, spaces or anything else that a depot does not have. */
+  | { readonly kind: 'foreign' }
+  | {
+      readonly kind: (typeof ACTIONS)[number] | 'info' | 'raw' | 'resolve';
+      /** `organisation/name`, as the client wrote it. */
+      readonly repository: string;
+      /** The segments after it: a revision, which may have slashes of its own, and a path. */
+      readonly rest: readonly string[];
+    };
+
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const FOREIGN = ['datasets', 'spaces', 'kernels', 'buckets'];
+
+/**
+ * Parses and decodes the path of a request; undefined if it does not belong to the Hub's API.
+ * An encoded slash counts as a slash, in revisions and in paths: clients send both.
+ */
+export function parseHubRoute(path: string): HubRoute | undefined {
+  const raw = path.split('/').slice(1);
+  const api = raw[0] === 'api';
+  if (!api && !raw.includes('resolve') && raw[2] !== 'raw') return undefined;
+  const segments: string[] = [];
+  for (const each of raw) {
+    const decoded = decodeSegment(each);
+    if (decoded === undefined) return { kind: 'malformed' };
+    segments.push(...decoded.split('/'));
+  }
+  return api ? apiRoute(segments.slice(1)) : fileRoute(segments);
+}
+
+function apiRoute([kind = '', ...rest]: readonly string[]): HubRoute {
+  if (kind === 'whoami-v2' && rest.length === 0) return { kind: 'whoami' };
+  if (FOREIGN.includes(kind)) return { kind: 'foreign' };
+  if (kind !== 'models') return { kind: 'unknown' };
+  if (rest.join('') === '') return { kind: 'models' };
+  const [organisation = '', name = '', action, ...after] = rest;
+  const repository = `${organisation}/${name}`;
+  if (action === undefined) return { kind: 'info', repository, rest: [] };
+  const known = ACTIONS.find((each) => each === action);
+  return known === undefined ? { kind: 'unknown' } : { kind: known, repository, rest: after };
+}
+
+function fileRoute(segments: readonly string[]): HubRoute | undefined {
+  const [organisation = '', name = '', kind, ...rest] = segments;
+  if (kind === 'resolve' || kind === 'raw')
+    return { kind, repository: `${organisation}/${name}`, rest };
+  // Files of a data set, or of a repository without an organisation.
+  return name === 'resolve' || segments[3] === 'resolve' ? { kind: 'foreign' } : undefined;
+}
+
+/**
+ * Decodes a path segment as UTF-8. A client may send bytes that it should have encoded, which Node passes as Latin-1.
+ * Undefined for an invalid escape, invalid UTF-8, or a NUL.
+ */
+export function decodeSegment(raw: string): string | undefined {
+  if (/%(?![0-9A-Fa-f]{2})|[^\0-\xff]/.test(raw)) return undefined;
+  const bytes = raw.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  try {
+    const decoded = UTF_8.decode(Buffer.from(bytes, 'latin1'));
+    return decoded.includes('\0') ? undefined : decoded;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The body of a `paths-info` request. */
+export interface PathsRequest {
+  readonly paths: readonly string[];
+  readonly expand: boolean;
+}
+
+/**
+ * Reads the body of a `paths-info` request: a form from Python clients, JSON from JavaScript clients.
+ * Undefined if it is neither, or longer than `maxBytes`.
+ */
+export async function readPaths(
+  message: IncomingMessage,
+  maxBytes: number,
+): Promise<PathsRequest | undefined> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of message as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  return /json/i.test(message.headers['content-type'] ?? '') ? fromJson(text) : fromForm(text);
+}
+
+function fromForm(text: string): PathsRequest {
+  const form = new URLSearchParams(text);
+  return { paths: form.getAll('paths'), expand: /^(?:true|1)$/i.test(form.get('expand') ?? '') };
+}
+
+function fromJson(text: string): PathsRequest | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { paths, expand } = value as { paths?: unknown; expand?: unknown };
+  const list = typeof paths === 'string' ? [paths] : paths;
+  if (!Array.isArray(list) || !list.every((each) => typeof each === 'string')) return undefined;
+  return { paths: list, expand: expand === true };
+}
 
 const MAX_PAGE_ENTRIES = 10_000;
 /** Slashes that a revision may have if the client did not encode them. */

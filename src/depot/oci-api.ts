@@ -2,10 +2,66 @@ import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { type Digest, isDigest } from '../core/digest.ts';
 import { isDigestText, isRepositoryName, isTag } from '../core/repository-name.ts';
 import type { Catalog, CatalogEntry } from './catalog.ts';
-import { findRepository } from './find-repository.ts';
 import type { DepotRequest, Handler } from './handler.ts';
-import { nextLink, pageOf } from './page.ts';
 import { type Exchange, type ServedFile, sendFile, sendJson, sendPieces } from './send.ts';
+
+const DOCKER_HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io'];
+
+/**
+ * Finds a repository by name: the copy from the registry that the engine names in `?ns=`; otherwise the repository of
+ * that name; otherwise the copy of that path from Docker Hub, whose mirrors are the only ones that are asked without
+ * `?ns=`; otherwise the only copy of that path.
+ */
+export function findRepository(
+  entries: readonly CatalogEntry[],
+  name: string,
+  registry?: string,
+): CatalogEntry | undefined {
+  const copies = entries.filter(({ upstream }) => upstream?.path === name);
+  const from = (wanted: string): CatalogEntry | undefined =>
+    copies.find(({ upstream }) => upstream?.registry === hubName(wanted));
+  return (
+    (registry === undefined ? undefined : from(registry)) ??
+    entries.find(({ repository }) => repository === name) ??
+    from('docker.io') ??
+    (copies.length === 1 ? copies[0] : undefined)
+  );
+}
+
+function hubName(registry: string): string {
+  return DOCKER_HUB.includes(registry) ? 'docker.io' : registry;
+}
+
+/** A page of a sorted list, and whether more follows. */
+export interface Page {
+  readonly items: readonly string[];
+  readonly more: boolean;
+}
+
+/**
+ * The names after `last`, at most `n` of them (distribution specification, "Content discovery").
+ * Undefined if `n` is not a number.
+ */
+export function pageOf(names: readonly string[], query: URLSearchParams): Page | undefined {
+  const n = query.get('n');
+  if (n !== null && !/^[0-9]{1,9}$/.test(n)) return undefined;
+  const last = query.get('last') ?? '';
+  const rest = [...names].sort(bytewise).filter((name) => bytewise(name, last) > 0);
+  const items = n === null ? rest : rest.slice(0, Number(n));
+  return { items, more: items.length > 0 && items.length < rest.length };
+}
+
+/** The `Link` header to the next page, if there is one. */
+export function nextLink(path: string, page: Page): { Link?: string } {
+  const last = page.items.at(-1);
+  if (!page.more || last === undefined) return {};
+  const query = new URLSearchParams({ n: String(page.items.length), last });
+  return { Link: `<${path}?${query}>; rel="next"` };
+}
+
+function bytewise(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
 
 const API_VERSION = { 'Docker-Distribution-Api-Version': 'registry/2.0' } as const;
 const INDEX = 'application/vnd.oci.image.index.v1+json';

@@ -9,8 +9,7 @@ import {
 } from 'node:zlib';
 import { MIB } from '../core/limits.ts';
 import { counted } from '../core/text.ts';
-import { type Bytes, memoryBytes } from './bytes.ts';
-import { RuleBroken } from './rule-broken.ts';
+import { type Bytes, memoryBytes, RuleBroken } from './bytes.ts';
 
 /** Limit of the decompressed size, in memory. */
 const MAX_UNPACKED_BYTES = 64 * MIB;

@@ -1,8 +1,6 @@
 import { MIB } from '../core/limits.ts';
 import { counted } from '../core/text.ts';
-import type { Bytes } from './bytes.ts';
-import { Reader } from './reader.ts';
-import { RuleBroken } from './rule-broken.ts';
+import { type Bytes, Reader, RuleBroken } from './bytes.ts';
 
 export interface GgufTensor {
   readonly name: string;

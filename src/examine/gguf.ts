@@ -1,9 +1,8 @@
 import { MIB } from '../core/limits.ts';
 import { counted } from '../core/text.ts';
 import type { Rule } from '../format/finding.ts';
-import { type Bytes, boundedBytes } from './bytes.ts';
+import { type Bytes, boundedBytes, RuleBroken } from './bytes.ts';
 import { type GgufHead, type GgufTensor, readGgufHead } from './gguf-head.ts';
-import { RuleBroken } from './rule-broken.ts';
 
 const MAX_HEAD_BYTES = 128 * MIB;
 const DEFAULT_ALIGNMENT = 32;

@@ -1,4 +1,4 @@
-import { RuleBroken } from './rule-broken.ts';
+import { RuleBroken } from './bytes.ts';
 
 /** A tensor as a safetensors header describes it. */
 export interface TensorInfo {

@@ -1,8 +1,7 @@
 import { counted } from '../core/text.ts';
 import type { Rule } from '../format/finding.ts';
-import type { Bytes } from './bytes.ts';
+import { type Bytes, RuleBroken } from './bytes.ts';
 import { MAX_SAFETENSORS_HEADER } from './content-kind.ts';
-import { RuleBroken } from './rule-broken.ts';
 import { parseSafetensorsHeader, type TensorInfo } from './safetensors-header.ts';
 
 /** Bits of an element, for every dtype of the format (safetensors 0.7). */

@@ -1,7 +1,6 @@
 import { KIB } from '../core/limits.ts';
 import { counted } from '../core/text.ts';
-import type { Bytes } from './bytes.ts';
-import { RuleBroken } from './rule-broken.ts';
+import { type Bytes, RuleBroken } from './bytes.ts';
 
 /** A Git LFS pointer is smaller than 1,024 bytes (git-lfs, docs/spec.md); one of git-annex has at most 32 KiB. */
 const MAX_POINTER_BYTES = 32 * KIB;

@@ -1,7 +1,6 @@
 import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
 import { BLOCK_BYTES, decodeHeader, decodeLongName, decodePax } from '../io/ustar.ts';
-import type { Bytes } from './bytes.ts';
-import { RuleBroken } from './rule-broken.ts';
+import { type Bytes, RuleBroken } from './bytes.ts';
 
 const MAX_LONG_NAME = MIB;
 

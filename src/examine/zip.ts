@@ -1,8 +1,7 @@
 import { crc32, inflateRawSync } from 'node:zlib';
 import { KIB, MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
 import { counted } from '../core/text.ts';
-import { type Bytes, memoryBytes, sliceBytes } from './bytes.ts';
-import { RuleBroken } from './rule-broken.ts';
+import { type Bytes, memoryBytes, RuleBroken, sliceBytes } from './bytes.ts';
 
 const LOCAL = 0x04034b50;
 const CENTRAL = 0x02014b50;

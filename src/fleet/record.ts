@@ -17,7 +17,7 @@ import {
   syncFolder,
   writeAtomic,
 } from '../io/file.ts';
-import { syncFiles } from '../io/sync-files.ts';
+import { syncFiles } from '../io/folder.ts';
 import { damagedFleet, type FleetFolder, OWN_FOLDER } from './fleet-folder.ts';
 
 const MAX_PENDING_BYTES: number = 16 * MIB;

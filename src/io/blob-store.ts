@@ -17,7 +17,14 @@ import {
 import { makeFolder } from './folder.ts';
 import type { FollowPool } from './follow-pool.ts';
 import type { BlobSums } from './hash-task.ts';
-import { Incoming, incomingPaths, removeIncoming, type SizedExpected } from './incoming.ts';
+import {
+  Incoming,
+  incomingPaths,
+  isMismatch,
+  receiveInOrder,
+  removeIncoming,
+  type SizedExpected,
+} from './incoming.ts';
 import { inTurn, type LockWait } from './lock-file.ts';
 import {
   type FileMark,
@@ -30,7 +37,6 @@ import {
   writeNote,
 } from './noted-sums.ts';
 import { forEachBounded } from './queue.ts';
-import { isMismatch, receiveInOrder } from './receive-in-order.ts';
 import type { Expected } from './running-hashes.ts';
 
 export interface ReceiveOptions extends LockWait {

@@ -3,7 +3,7 @@ import { closeSync, constants, fsyncSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { sriFromHex } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, MIB } from '../core/limits.ts';
-import { accumulate } from '../parity/accumulate.ts';
+import { accumulate } from '../parity/field.ts';
 import type { CodedSums, CodingInput, CodingOutput, CodingTask, Segment } from './coding-task.ts';
 import { attempt, drain, fill, setModeSync } from './positioned.ts';
 

@@ -1,10 +1,9 @@
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectSecure, type SecureContextOptions } from 'node:tls';
 import { MIB } from '../core/limits.ts';
+import { lookupPublic } from './address.ts';
 import { retain, seal, takeBuffer } from './buffer-pool.ts';
-import { socketHost, verifyCertificates } from './exchange.ts';
-import { lookupPublic } from './local-address.ts';
-import { type ResponseHead, readResponseHead } from './response-head.ts';
+import { type ResponseHead, readResponseHead, socketHost, verifyCertificates } from './exchange.ts';
 
 /** The least that is read at once; a buffer with less room left is sealed. */
 const MIN_READ_BYTES = 64 * 1024;

@@ -1,8 +1,7 @@
 import type { SecureContextOptions } from 'node:tls';
 import { MIB } from '../core/limits.ts';
 import { DirectConnection } from './direct-connection.ts';
-import type { ExchangeRequest, ExchangeResponse } from './exchange.ts';
-import type { ResponseHead } from './response-head.ts';
+import type { ExchangeRequest, ExchangeResponse, ResponseHead } from './exchange.ts';
 
 const IDLE_MS = 4000;
 /** For one origin. */

@@ -3,15 +3,17 @@ import { interrupted, StowageError } from '../core/error.ts';
 import { oneLine } from './address.ts';
 import { MAX_TRIES, pauseMs, rateLimitMs, retryAfterMs, type Sleep, sleep } from './backoff.ts';
 import type { ExchangeResponse, Transport, Upload } from './exchange.ts';
-import { beginning, collect, readBody } from './http-body.ts';
 import {
   type Asked,
+  beginning,
+  collect,
   isFinal,
   malformed,
   NoAnswer,
+  readBody,
   refusedStatus,
   unreachable,
-} from './http-error.ts';
+} from './http-response.ts';
 import { follow, isRedirect, MAX_REDIRECTS } from './redirect.ts';
 import type { Secret } from './secret.ts';
 import { createTransport } from './transport.ts';

@@ -2,6 +2,7 @@ import { Agent, type IncomingMessage, request as requestPlain } from 'node:http'
 import { request as requestSecure, Agent as SecureAgent } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import type { SecureContextOptions } from 'node:tls';
+import { lookupPublic } from './address.ts';
 import {
   type ExchangeBody,
   type ExchangeRequest,
@@ -9,7 +10,6 @@ import {
   socketHost,
   verifyCertificates,
 } from './exchange.ts';
-import { lookupPublic } from './local-address.ts';
 import type { Proxies } from './proxy.ts';
 
 /** Node applies it until a proxy has opened a tunnel, and ignores the signal until then. */

@@ -1,5 +1,5 @@
-import { type Asked, malformed } from './http-error.ts';
-import { isLocal, pointsToLocal } from './local-address.ts';
+import { isLocal, pointsToLocal } from './address.ts';
+import { type Asked, malformed } from './http-response.ts';
 
 export const MAX_REDIRECTS = 10;
 const WITH_BODY = ['PATCH', 'POST', 'PUT'];

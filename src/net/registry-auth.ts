@@ -1,12 +1,10 @@
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, textOf } from '../core/json.ts';
 import { MIB } from '../core/limits.ts';
-import { isLoopback } from './address.ts';
+import { isLoopback, pointsToLocal } from './address.ts';
 import type { Credential } from './credential-file.ts';
 import type { Authorization, Http, HttpRequest } from './http.ts';
-import { parseRemote } from './http-body.ts';
-import { type Asked, malformed } from './http-error.ts';
-import { pointsToLocal } from './local-address.ts';
+import { type Asked, malformed, parseRemote } from './http-response.ts';
 import type { CredentialStore } from './registry-credentials.ts';
 import { Secret } from './secret.ts';
 

@@ -1,8 +1,7 @@
 import { StowageError } from '../core/error.ts';
-import { isLoopback } from './address.ts';
+import { isLocal, isLoopback } from './address.ts';
 import type { Http, HttpRefusal, HttpRequest, HttpResponse } from './http.ts';
-import { type Asked, isCertificateFailure, isTlsFailure, malformed } from './http-error.ts';
-import { isLocal } from './local-address.ts';
+import { type Asked, isCertificateFailure, isTlsFailure, malformed } from './http-response.ts';
 import { requireSafe } from './redirect.ts';
 import { createAuthenticator, denied, type Place, type Scope } from './registry-auth.ts';
 import type { CredentialStore } from './registry-credentials.ts';

@@ -2,7 +2,7 @@ import type { RemoteBundle, RemoteFile } from '../bundle/remote-bundle.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_BUNDLE_FILES, MAX_CHECKSUMS_BYTES } from '../core/limits.ts';
 import { pathDefect } from '../core/safe-path.ts';
-import { malformed } from '../net/http-error.ts';
+import { malformed } from '../net/http-response.ts';
 import { fileBytes, type RemoteHost } from './file-bytes.ts';
 
 /** A line of the list of a depot: the size of a file in bytes, and its path. */

@@ -1,5 +1,5 @@
 import type { Http, HttpRequest, HttpResponse } from '../net/http.ts';
-import { malformed } from '../net/http-error.ts';
+import { malformed } from '../net/http-response.ts';
 import type { Scope } from '../net/registry-auth.ts';
 import type { RegistryClient } from '../net/registry-client.ts';
 

@@ -2,8 +2,7 @@ import type { RemoteBundle, RemoteFile } from '../bundle/remote-bundle.ts';
 import { digestOf, isDigest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
-import { parseRemote } from '../net/http-body.ts';
-import { malformed } from '../net/http-error.ts';
+import { malformed, parseRemote } from '../net/http-response.ts';
 import { MANIFEST_TYPE, readArtifact } from './artifact.ts';
 import { fileBytes, type RemoteHost } from './file-bytes.ts';
 

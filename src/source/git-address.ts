@@ -1,6 +1,5 @@
 import { StowageError } from '../core/error.ts';
-import { isLoopback, oneLine } from '../net/address.ts';
-import { pointsToLocal } from '../net/local-address.ts';
+import { isLoopback, oneLine, pointsToLocal } from '../net/address.ts';
 
 /** A git repository and a revision of it. */
 export interface GitAddress {

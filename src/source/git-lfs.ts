@@ -1,11 +1,9 @@
 import { type Digest, digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/json.ts';
-import { isLoopback, oneLine, redactUrl } from '../net/address.ts';
+import { isLoopback, oneLine, pointsToLocal, redactUrl } from '../net/address.ts';
 import type { Authorization, Http, HttpRequest } from '../net/http.ts';
-import { parseRemote } from '../net/http-body.ts';
-import { malformed } from '../net/http-error.ts';
-import { pointsToLocal } from '../net/local-address.ts';
+import { malformed, parseRemote } from '../net/http-response.ts';
 import { Secret } from '../net/secret.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';

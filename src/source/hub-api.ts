@@ -1,8 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { MAX_ARCHIVE_ENTRIES, MAX_HUB_RESPONSE_BYTES } from '../core/limits.ts';
 import type { Authorization, Http } from '../net/http.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
-import { nextPage } from '../net/next-page.ts';
+import { type Asked, malformed, nextPage } from '../net/http-response.ts';
 import { type HubFile, type HubModel, readModelInfo, readTreeEntry } from './hub-model.ts';
 import { hubRefusal } from './hub-refusal.ts';
 import type { HubSource } from './hub-source.ts';

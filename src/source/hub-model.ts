@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/json.ts';
 import { oneLine } from '../net/address.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
+import { type Asked, malformed } from '../net/http-response.ts';
 
 /** A file of a model repository, as the Hub lists it. Its path is not checked yet. */
 export interface HubFile {

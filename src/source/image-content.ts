@@ -6,8 +6,7 @@ import { canonicalBytes, type Fields, fieldsOf, listOf, textOf, textsOf } from '
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
 import { counted, quoted } from '../core/text.ts';
 import { listMembers, type TarMember } from '../io/tar-members.ts';
-import { parseRemote } from '../net/http-body.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
+import { type Asked, malformed, parseRemote } from '../net/http-response.ts';
 import { localFailure, wrongKind } from './local.ts';
 import { type Origin, wholeOf } from './origin.ts';
 import { parseReference, repositoryName } from './reference.ts';

@@ -5,7 +5,7 @@ import { quoted } from '../core/text.ts';
 import { isListSource } from '../format/source.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { Http } from '../net/http.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
+import { type Asked, malformed } from '../net/http-response.ts';
 import type { FoundFile, ModelSourceKind } from './found-model.ts';
 import { describeHttps, httpsOrigin } from './https.ts';
 

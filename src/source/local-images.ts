@@ -5,8 +5,7 @@ import { StowageError } from '../core/error.ts';
 import { fieldsOf } from '../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../core/limits.ts';
 import type { LocalImage } from '../format/source.ts';
-import { parseRemote } from '../net/http-body.ts';
-import type { Asked } from '../net/http-error.ts';
+import { type Asked, parseRemote } from '../net/http-response.ts';
 import {
   type Content,
   filesInArchive,

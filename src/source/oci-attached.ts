@@ -2,8 +2,7 @@ import { type Digest, digestHex, isDigest } from '../core/digest.ts';
 import { isSourceError, StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/json.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
-import { parseRemote } from '../net/http-body.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
+import { type Asked, malformed, parseRemote } from '../net/http-response.ts';
 import type { Place } from '../net/registry-auth.ts';
 import type { FetchedManifest, Reader } from './oci-reader.ts';
 

@@ -3,10 +3,8 @@ import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../core/json.ts';
 import { counted } from '../core/text.ts';
 import type { LockedBlob, LockedLayer } from '../format/locked-content.ts';
-import { oneLine } from '../net/address.ts';
-import { parseRemote } from '../net/http-body.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
-import { pointsToLocal } from '../net/local-address.ts';
+import { oneLine, pointsToLocal } from '../net/address.ts';
+import { type Asked, malformed, parseRemote } from '../net/http-response.ts';
 import { describeHttps } from './https.ts';
 import { type PlatformFields, platformOf } from './oci-platform.ts';
 

@@ -4,8 +4,7 @@ import { type Fields, fieldsOf, sizeOf, textOf, textsOf } from '../core/json.ts'
 import { counted, quoted } from '../core/text.ts';
 import { isRegistrySource } from '../format/source.ts';
 import { oneLine } from '../net/address.ts';
-import { parseRemote } from '../net/http-body.ts';
-import { malformed } from '../net/http-error.ts';
+import { malformed, parseRemote } from '../net/http-response.ts';
 import type { FoundFile, FoundModel, ModelLayer, ModelSourceKind } from './found-model.ts';
 import type { Registry } from './oci.ts';
 import type { FetchedManifest } from './oci-reader.ts';

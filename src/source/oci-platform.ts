@@ -1,7 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, textOf } from '../core/json.ts';
 import { oneLine } from '../net/address.ts';
-import type { Asked } from '../net/http-error.ts';
+import type { Asked } from '../net/http-response.ts';
 
 export interface PlatformFields {
   readonly os: string;

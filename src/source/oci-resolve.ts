@@ -3,8 +3,7 @@ import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../core/json.ts';
 import { counted } from '../core/text.ts';
 import type { LockedBlob, LockedImage, LockedLayer } from '../format/locked-content.ts';
-import { parseRemote } from '../net/http-body.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
+import { type Asked, malformed, parseRemote } from '../net/http-response.ts';
 import type { Place } from '../net/registry-auth.ts';
 import {
   type ImageDocument,

@@ -2,7 +2,7 @@ import type { Digest } from '../core/digest.ts';
 import { fieldsOf, textOf } from '../core/json.ts';
 import type { LockedBlob } from '../format/locked-content.ts';
 import type { Http } from '../net/http.ts';
-import { parseRemote } from '../net/http-body.ts';
+import { parseRemote } from '../net/http-response.ts';
 import type { Place } from '../net/registry-auth.ts';
 import { createRegistryClient } from '../net/registry-client.ts';
 import type { CredentialStore } from '../net/registry-credentials.ts';

@@ -1,8 +1,8 @@
 import { StowageError } from '../core/error.ts';
 import { counted } from '../core/text.ts';
+import { isLocal } from '../net/address.ts';
 import type { Http, HttpRequest, HttpResponse } from '../net/http.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
-import { isLocal } from '../net/local-address.ts';
+import { type Asked, malformed } from '../net/http-response.ts';
 import type { Origin, OriginPart } from './origin.ts';
 
 /** Sends a GET with these headers and everything else that is required, such as credentials. */

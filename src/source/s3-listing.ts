@@ -3,7 +3,7 @@ import { fieldsOf, listOf, textOf } from '../core/json.ts';
 import { MAX_ARCHIVE_ENTRIES, MIB } from '../core/limits.ts';
 import { quoted } from '../core/text.ts';
 import type { Http } from '../net/http.ts';
-import { type Asked, malformed } from '../net/http-error.ts';
+import { type Asked, malformed } from '../net/http-response.ts';
 import { signedRequest } from './s3-api.ts';
 import type { S3Settings } from './s3-settings.ts';
 

@@ -4,7 +4,7 @@ import { StowageError } from '../core/error.ts';
 import { isS3Source } from '../format/source.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { Http } from '../net/http.ts';
-import { malformed } from '../net/http-error.ts';
+import { malformed } from '../net/http-response.ts';
 import type { FileState, FoundFile, ModelSourceKind } from './found-model.ts';
 import type { Origin } from './origin.ts';
 import { rangeOrigin } from './range-origin.ts';

@@ -1,4 +1,5 @@
 import type { Digest } from '../core/digest.ts';
+import { MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { BundleModel } from '../format/bundled-content.ts';
 import type { ClusterRecord } from '../format/cluster-record.ts';
@@ -15,10 +16,33 @@ import type { SecretReference } from '../format/secret-reference.ts';
 import type { Adapter, Health } from '../format/service.ts';
 import type { Site } from '../format/site.ts';
 import type { Change, ServiceName } from './change.ts';
-import type { DiskUse } from './disk-use.ts';
-import type { Finding } from './finding.ts';
 import type { HostProbe } from './host/host-probe.ts';
 import type { Way } from './way.ts';
+
+/** What a change writes to one file system of this host. */
+export interface DiskUse {
+  readonly path: string;
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** A low estimate of the average file size in a layer or tree. */
+const BYTES_PER_FILE = 8192;
+
+/** The estimated number of files in a layer or tree of this size. */
+export function filesIn(bytes: number): number {
+  return Math.min(MAX_ARCHIVE_ENTRIES, Math.ceil(bytes / BYTES_PER_FILE));
+}
+
+/** The result of one check of the host, or of what runs its services. */
+export interface Finding {
+  readonly area: 'computes' | 'runtime' | 'environment' | 'clock' | 'engine' | 'cluster';
+  readonly check: string;
+  /** `wrong` makes the host unfit; a person must judge a `doubt`. */
+  readonly verdict: 'right' | 'doubt' | 'wrong';
+  readonly found: string;
+  readonly hint?: string;
+}
 
 /** A service of a release, independent of the target that runs it. */
 export interface DeployedService {

@@ -1,10 +1,98 @@
 import { constants, createHash, type KeyObject, sign, verify } from 'node:crypto';
 import { StowageError } from '../core/error.ts';
 import type { AlgorithmName } from '../format/trust.ts';
-import type { Der } from './der.ts';
-import { explicit, integer, nullValue, oid, sequence } from './der-build.ts';
-import { acceptedKeys, type KeyKind, keyDescription, keyKind } from './key-kind.ts';
-import { oids } from './oid.ts';
+import { type Der, explicit, integer, nullValue, oid, sequence } from './der.ts';
+
+/** The accepted kinds of signing keys. */
+export type KeyKind = 'ec-p384' | 'rsa' | 'ml-dsa-87';
+
+/** Smallest RSA modulus, in bits, that CNSA 1.0 and 2.0 accept. */
+export const MIN_RSA_BITS = 3072;
+
+const RSA_EXPONENT = 65537n;
+
+/** The kind of a key; undefined if it is not accepted. See {@link keyDescription}. */
+export function keyKind(key: KeyObject): KeyKind | undefined {
+  const details = key.asymmetricKeyDetails ?? {};
+  switch (key.asymmetricKeyType) {
+    case 'ec':
+      return details.namedCurve === 'secp384r1' ? 'ec-p384' : undefined;
+    case 'rsa':
+      return (details.modulusLength ?? 0) >= MIN_RSA_BITS && details.publicExponent === RSA_EXPONENT
+        ? 'rsa'
+        : undefined;
+    case 'ml-dsa-87':
+      return 'ml-dsa-87';
+    default:
+      return undefined;
+  }
+}
+
+/** Describes a key for a message: type, size and exponent or curve; nothing secret. */
+export function keyDescription(key: KeyObject): string {
+  const details = key.asymmetricKeyDetails ?? {};
+  switch (key.asymmetricKeyType) {
+    case 'ec':
+      return `an elliptic-curve key on ${details.namedCurve ?? 'an unnamed curve'}`;
+    case 'rsa':
+      return `an RSA key of ${details.modulusLength} bits with exponent ${details.publicExponent}`;
+    default:
+      return `a key of type ${key.asymmetricKeyType ?? key.type}`;
+  }
+}
+
+/** The accepted keys, for a message. */
+export const acceptedKeys: string = `a key on P-384, RSA of ${MIN_RSA_BITS} bits or more with exponent 65537, or ML-DSA-87`;
+
+/** Object identifiers, each with the document that assigns it. */
+export const oids = {
+  /** RFC 5652 (CMS) */
+  data: '1.2.840.113549.1.7.1',
+  signedData: '1.2.840.113549.1.7.2',
+  contentType: '1.2.840.113549.1.9.3',
+  messageDigest: '1.2.840.113549.1.9.4',
+  signingTime: '1.2.840.113549.1.9.5',
+  /** RFC 5035 */
+  signingCertificateV2: '1.2.840.113549.1.9.16.2.47',
+
+  /** RFC 8017, RFC 4055 */
+  rsaEncryption: '1.2.840.113549.1.1.1',
+  mgf1: '1.2.840.113549.1.1.8',
+  rsaPss: '1.2.840.113549.1.1.10',
+  sha384WithRsa: '1.2.840.113549.1.1.12',
+  /** RFC 5480, RFC 5758 */
+  ecPublicKey: '1.2.840.10045.2.1',
+  secp384r1: '1.3.132.0.34',
+  ecdsaWithSha384: '1.2.840.10045.4.3.3',
+  /** RFC 9881, RFC 9882 */
+  mlDsa87: '2.16.840.1.101.3.4.3.19',
+  /** RFC 5754 */
+  sha384: '2.16.840.1.101.3.4.2.2',
+  sha512: '2.16.840.1.101.3.4.2.3',
+
+  /** RFC 8018 (PKCS #5), RFC 3565 */
+  pbes2: '1.2.840.113549.1.5.13',
+  pbkdf2: '1.2.840.113549.1.5.12',
+  hmacWithSha512: '1.2.840.113549.2.11',
+  aes256Cbc: '2.16.840.1.101.3.4.1.42',
+
+  /** X.520, RFC 4519, RFC 5280 appendix A */
+  commonName: '2.5.4.3',
+  organization: '2.5.4.10',
+
+  /** RFC 5280 section 4.2 */
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  crlDistributionPoints: '2.5.29.31',
+  certificatePolicies: '2.5.29.32',
+  authorityKeyIdentifier: '2.5.29.35',
+  extendedKeyUsage: '2.5.29.37',
+  authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
+  codeSigning: '1.3.6.1.5.5.7.3.3',
+  emailProtection: '1.3.6.1.5.5.7.3.4',
+} as const;
 
 export type { AlgorithmName } from '../format/trust.ts';
 

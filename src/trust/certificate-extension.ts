@@ -1,8 +1,6 @@
 import { counted } from '../core/text.ts';
-import type { Der } from './der.ts';
-import { contextTag, derTag } from './der-build.ts';
-import type { DerReader } from './der-read.ts';
-import { oids } from './oid.ts';
+import { oids } from './algorithm.ts';
+import { contextTag, type Der, type DerReader, derTag } from './der.ts';
 
 /** The bits of a KeyUsage, by their number (RFC 5280 section 4.2.1.3). */
 const keyUsages = [

@@ -4,9 +4,7 @@ import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
 import { counted } from '../core/text.ts';
 import { type AlgorithmName, algorithmFits, algorithmOf, verifyWith } from './algorithm.ts';
 import { type Extensions, readExtensions } from './certificate-extension.ts';
-import type { Der } from './der.ts';
-import { constructedTag, derTag, explicit, integer, sequence } from './der-build.ts';
-import { DerReader } from './der-read.ts';
+import { constructedTag, type Der, DerReader, derTag, explicit, integer, sequence } from './der.ts';
 import { describeName } from './name.ts';
 import { readPublicKey } from './public-key.ts';
 

@@ -1,6 +1,6 @@
 import { StowageError } from '../core/error.ts';
+import { oids } from './algorithm.ts';
 import { type Certificate, isSignedBy, refuseCertificate } from './certificate.ts';
-import { oids } from './oid.ts';
 
 /** The part of a verified signature that determines its root. */
 export interface Chained {

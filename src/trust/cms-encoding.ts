@@ -3,21 +3,23 @@ import {
   algorithmIdentifier,
   digestIdentifier,
   digestWith,
+  oids,
 } from './algorithm.ts';
 import type { Certificate } from './certificate.ts';
-import { constructed, type Der, parseDer } from './der.ts';
 import {
+  constructed,
   constructedTag,
+  type Der,
   explicit,
   inSetOrder,
   integer,
   octetString,
   oid,
+  parseDer,
   sequence,
   setOf,
   time,
-} from './der-build.ts';
-import { oids } from './oid.ts';
+} from './der.ts';
 import { malformed } from './signature-file.ts';
 
 /** Version of SignedData and of SignerInfo that identifies its signer by issuer and serial number (RFC 5652 section 5). */

@@ -12,7 +12,7 @@ import {
 } from './algorithm.ts';
 import type { Certificate } from './certificate.ts';
 import { encodeSignature, encodeSignedAttributes, type SignedAttributes } from './cms-encoding.ts';
-import { integer, sequence } from './der-build.ts';
+import { integer, sequence } from './der.ts';
 import { encodePublicKey } from './public-key.ts';
 import { invalid } from './signature-file.ts';
 

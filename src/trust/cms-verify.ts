@@ -5,6 +5,7 @@ import {
   algorithmOf,
   digestIdentifier,
   digestWith,
+  oids,
   verifyWith,
 } from './algorithm.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
@@ -14,10 +15,7 @@ import {
   encodeSignedAttributes,
   type SignedAttributes,
 } from './cms-encoding.ts';
-import type { Der } from './der.ts';
-import { constructedTag, derTag, oid } from './der-build.ts';
-import { DerReader } from './der-read.ts';
-import { oids } from './oid.ts';
+import { constructedTag, type Der, DerReader, derTag, oid } from './der.ts';
 import { invalid, malformed, refusedAlgorithm } from './signature-file.ts';
 
 /** A valid signature over the content. It does not mean that its key is trusted. */

@@ -102,3 +102,191 @@ function sized(bytes: Buffer, content: Buffer): boolean {
   const more = content.length < 0x80 ? 0 : Math.ceil((32 - Math.clz32(content.length)) / 8);
   return bytes.length === 2 + more + content.length;
 }
+
+/** Identifier octets of the universal types that certificates, keys and signatures use. */
+export const derTag = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  utf8String: 0x0c,
+  printableString: 0x13,
+  ia5String: 0x16,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+} as const;
+
+/** The identifier octet of context tag `[number]`, primitive. */
+export function contextTag(number: number): number {
+  return 0x80 | number;
+}
+
+/** The identifier octet of context tag `[number]`, constructed. */
+export function constructedTag(number: number): number {
+  return 0xa0 | number;
+}
+
+export function sequence(...children: readonly Der[]): Der {
+  return constructed(derTag.sequence, children);
+}
+
+/** A SET OF: its members in ascending order of their encodings (X.690 section 11.6). */
+export function setOf(members: readonly Der[]): Der {
+  return constructed(derTag.set, inSetOrder(members));
+}
+
+/** The members in the order of a SET OF. */
+export function inSetOrder(members: readonly Der[]): Der[] {
+  return [...members].sort((a, b) => Buffer.compare(a.bytes, b.bytes));
+}
+
+/** `[number] EXPLICIT`: the value inside a context tag. */
+export function explicit(number: number, ...children: readonly Der[]): Der {
+  return constructed(constructedTag(number), children);
+}
+
+export function oid(dotted: string): Der {
+  return primitive(derTag.oid, encodeOid(dotted));
+}
+
+export function octetString(bytes: Uint8Array): Der {
+  return primitive(derTag.octetString, bytes);
+}
+
+/** @param unused number of bits at the end of the last octet that are not part of the string */
+export function bitString(bytes: Uint8Array, unused = 0): Der {
+  return primitive(derTag.bitString, Buffer.concat([Buffer.from([unused]), bytes]));
+}
+
+/** A non-negative integer from its big-endian magnitude, or from a number below 2^31. */
+export function integer(value: Uint8Array | number): Der {
+  let magnitude = Buffer.from(value instanceof Uint8Array ? value : bigEndian(value));
+  while (magnitude[0] === 0) magnitude = magnitude.subarray(1);
+  const negative = ((magnitude[0] ?? 0) & 0x80) !== 0 || magnitude.length === 0;
+  return primitive(
+    derTag.integer,
+    negative ? Buffer.concat([Buffer.from([0]), magnitude]) : magnitude,
+  );
+}
+
+export function boolean(value: boolean): Der {
+  return primitive(derTag.boolean, Buffer.from([value ? 0xff : 0]));
+}
+
+export function nullValue(): Der {
+  return primitive(derTag.null, Buffer.alloc(0));
+}
+
+export function utf8String(text: string): Der {
+  return primitive(derTag.utf8String, Buffer.from(text, 'utf8'));
+}
+
+/** A time truncated to the second: UTCTime from 1950 to 2049, GeneralizedTime otherwise (RFC 5280 section 4.1.2.5). */
+export function time(moment: Date): Der {
+  const digits = `${moment.toISOString().slice(0, 19).replace(/[-T:]/g, '')}Z`;
+  const year = moment.getUTCFullYear();
+  return year >= 1950 && year < 2050
+    ? primitive(derTag.utcTime, Buffer.from(digits.slice(2), 'latin1'))
+    : primitive(derTag.generalizedTime, Buffer.from(digits, 'latin1'));
+}
+
+function bigEndian(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+const UTC_TIME = /(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z/;
+const GENERALIZED_TIME = /(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z/;
+
+/**
+ * Reads DER values of a required type, and throws its owner's error for any other. Every method takes the value
+ * (undefined if it is absent) and its name for the error.
+ */
+export class DerReader {
+  readonly refuse: Refuse;
+
+  constructor(refuse: Refuse) {
+    this.refuse = refuse;
+  }
+
+  /** {@link parseDer} with this reader's error. */
+  parse(bytes: Uint8Array, maxBytes: number): Der {
+    return parseDer(bytes, maxBytes, this.refuse);
+  }
+
+  /** A value that must exist and have this identifier octet. */
+  expect(value: Der | undefined, tag: number, what: string): Der {
+    if (value === undefined) throw this.refuse(`${what} is missing`);
+    if (value.tag === tag) return value;
+    throw this.refuse(`${what} has tag 0x${value.tag.toString(16)}`);
+  }
+
+  /** The members of a constructed value, `fewest` to `most` of them. */
+  members(
+    value: Der | undefined,
+    tag: number,
+    what: string,
+    [fewest, most]: readonly [number, number] = [0, Number.POSITIVE_INFINITY],
+  ): readonly Der[] {
+    const { children } = this.expect(value, tag, what);
+    if (children.length >= fewest && children.length <= most) return children;
+    throw this.refuse(`${what} has ${counted(children.length, 'member')}`);
+  }
+
+  oid(value: Der | undefined, what: string): string {
+    const dotted = decodeOid(this.expect(value, derTag.oid, what).content);
+    if (dotted !== undefined) return dotted;
+    throw this.refuse(`${what} is not an object identifier`);
+  }
+
+  octets(value: Der | undefined, what: string): Buffer {
+    return this.expect(value, derTag.octetString, what).content;
+  }
+
+  /** The octets of a bit string without unused bits. */
+  bits(value: Der | undefined, what: string): Buffer {
+    const { content } = this.expect(value, derTag.bitString, what);
+    if (content.length > 1 && content[0] === 0) return content.subarray(1);
+    throw this.refuse(`${what} is not a string of whole octets`);
+  }
+
+  boolean(value: Der | undefined, what: string): boolean {
+    const { content } = this.expect(value, derTag.boolean, what);
+    if (content.length === 1 && (content[0] === 0 || content[0] === 0xff)) return content[0] !== 0;
+    throw this.refuse(`${what} is not a DER boolean`);
+  }
+
+  /** The content octets of an integer: two's complement, big-endian, at least one. */
+  integer(value: Der | undefined, what: string): Buffer {
+    const { content } = this.expect(value, derTag.integer, what);
+    if (content.length > 0) return content;
+    throw this.refuse(`${what} is an integer without octets`);
+  }
+
+  /** An integer from 0 to 127. */
+  small(value: Der | undefined, what: string): number {
+    const content = this.integer(value, what);
+    const number = content[0] ?? 0;
+    if (content.length === 1 && number < 0x80) return number;
+    throw this.refuse(`${what} is out of range`);
+  }
+
+  /** A time in UTC to the second, in the one form that RFC 5280 section 4.1.2.5 allows for its year. */
+  time(value: Der | undefined, what: string): Date {
+    if (value === undefined) throw this.refuse(`${what} is missing`);
+    const pattern = value.tag === derTag.utcTime ? UTC_TIME : GENERALIZED_TIME;
+    const found = pattern.exec(value.content.toString('latin1'));
+    const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] =
+      found?.slice(1).map(Number) ?? [];
+    const full = value.tag === derTag.utcTime ? year + (year < 50 ? 2000 : 1900) : year;
+    const moment = new Date(Date.UTC(full, month - 1, day, hour, minute, second));
+    // Only the canonical encoding of that time is accepted.
+    if (time(moment).bytes.equals(value.bytes)) return moment;
+    throw this.refuse(`${what} is not a time in UTC to the second`);
+  }
+}

@@ -9,10 +9,16 @@ import {
 import { StowageError } from '../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
 import { counted } from '../core/text.ts';
-import { type AlgorithmName, unsupported } from './algorithm.ts';
-import { integer, nullValue, octetString, oid, sequence } from './der-build.ts';
-import { acceptedKeys, keyDescription, keyKind, MIN_RSA_BITS } from './key-kind.ts';
-import { oids } from './oid.ts';
+import {
+  type AlgorithmName,
+  acceptedKeys,
+  keyDescription,
+  keyKind,
+  MIN_RSA_BITS,
+  oids,
+  unsupported,
+} from './algorithm.ts';
+import { integer, nullValue, octetString, oid, sequence } from './der.ts';
 import { decodePem, encodePem } from './pem.ts';
 
 export interface KeyPair {

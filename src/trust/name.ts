@@ -1,9 +1,7 @@
 import { StowageError } from '../core/error.ts';
 import { printable } from '../core/text.ts';
-import { constructed, type Der } from './der.ts';
-import { derTag, oid, sequence, utf8String } from './der-build.ts';
-import type { DerReader } from './der-read.ts';
-import { oids } from './oid.ts';
+import { oids } from './algorithm.ts';
+import { constructed, type Der, type DerReader, derTag, oid, sequence, utf8String } from './der.ts';
 
 /** The subject of a certificate. */
 export interface DistinguishedName {

@@ -2,10 +2,9 @@ import { StowageError } from '../core/error.ts';
 import { MAX_SIGNATURES } from '../core/limits.ts';
 import { counted } from '../core/text.ts';
 import type { Role, RoleName, Trust } from '../format/trust.ts';
-import { type AlgorithmName, allAlgorithms } from './algorithm.ts';
+import { type AlgorithmName, allAlgorithms, keyKind } from './algorithm.ts';
 import { anchorOf, requireSigner, revocation } from './chain.ts';
 import { type VerifiedSignature, verifyDetached } from './cms-verify.ts';
-import { keyKind } from './key-kind.ts';
 import {
   invalid,
   malformed,

@@ -1,11 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { StowageError } from '../core/error.ts';
-import { unsupported } from './algorithm.ts';
-import type { Der } from './der.ts';
-import { derTag, nullValue, oid, sequence } from './der-build.ts';
-import type { DerReader } from './der-read.ts';
-import { acceptedKeys, keyDescription, keyKind } from './key-kind.ts';
-import { oids } from './oid.ts';
+import { acceptedKeys, keyDescription, keyKind, oids, unsupported } from './algorithm.ts';
+import { type Der, type DerReader, derTag, nullValue, oid, sequence } from './der.ts';
 
 const UNCOMPRESSED_POINT = 0x04;
 const P384_POINT_BYTES = 97;

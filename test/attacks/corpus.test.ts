@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { admit } from '../../src/bundle/admission/admit.ts';
-import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
+import { readTrust } from '../../src/bundle/admission/trust-files.ts';
 import { verifyParts } from '../../src/bundle/verify.ts';
 import { StowageError } from '../../src/core/error.ts';
 import { context } from '../support/context.ts';

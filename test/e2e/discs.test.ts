@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
+import { readTrust } from '../../src/bundle/admission/trust-files.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { type FileSystem, MediaLab, offsetOn, removeLab } from '../lab/media.ts';

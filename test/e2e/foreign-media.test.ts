@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
+import { readTrust } from '../../src/bundle/admission/trust-files.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { trustFromRoot } from '../../src/trust/trust-root.ts';

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { trustFingerprint } from '../../src/bundle/admission/trust-anchor.ts';
+import { trustFingerprint } from '../../src/bundle/admission/trust-files.ts';
 import { writeCanonical } from '../../src/format/document.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { type AirGap, airGap } from '../lab/airgap.ts';

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTrust } from '../../src/bundle/admission/trust-anchor.ts';
+import { readTrust } from '../../src/bundle/admission/trust-files.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { randomOfTest } from '../support/seed.ts';

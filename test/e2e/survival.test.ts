@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { trustFingerprint } from '../../src/bundle/admission/trust-anchor.ts';
+import { trustFingerprint } from '../../src/bundle/admission/trust-files.ts';
 import { writeCanonical } from '../../src/format/document.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { type Engine, isolatedEngine } from '../lab/engine.ts';

@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Bytes, boundedBytes, memoryBytes } from '../../src/examine/bytes.ts';
+import { type Bytes, boundedBytes, memoryBytes, RuleBroken } from '../../src/examine/bytes.ts';
 import { examineContent } from '../../src/examine/examine-content.ts';
 import { examineGguf } from '../../src/examine/gguf.ts';
 import { scanPickle } from '../../src/examine/pickle.ts';
-import { RuleBroken } from '../../src/examine/rule-broken.ts';
 import { examineSafetensors } from '../../src/examine/safetensors.ts';
 import { type Rule, ruleNames } from '../../src/format/finding.ts';
 import { pythonPickles } from '../lab/python-pickles.ts';

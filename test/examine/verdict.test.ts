@@ -35,24 +35,14 @@ describe('when a verdict is recorded', () => {
 describe('when the rules that judge content change', () => {
   const FILES = [
     ...['bytes', 'chat-template', 'compressed', 'content-kind', 'examine-content', 'gguf-head'],
-    ...[
-      'gguf',
-      'external',
-      'literal-search',
-      'npy',
-      'onnx',
-      'openvino',
-      'pickle-globals',
-      'pickle-machine',
-    ],
-    ...['pickle-opcodes', 'pickle', 'reader', 'safetensors-header', 'safetensors', 'secrets'],
-    ...['stand-in', 'tar', 'zip'],
+    ...['gguf', 'external', 'literal-search', 'onnx', 'pickle-machine', 'pickle'],
+    ...['safetensors-header', 'safetensors', 'secrets', 'stand-in', 'tar', 'zip'],
   ];
 
   // If this fails: raise RULES_VERSION if a file can now have other findings, and write the new hash here.
   it('their version is raised', () => {
     const hash = createHash('sha256');
     for (const name of FILES) hash.update(readFileSync(`src/examine/${name}.ts`));
-    expect(`${RULES_VERSION} ${hash.digest('hex').slice(0, 16)}`).toBe('3 9e7b70a1a73e3674');
+    expect(`${RULES_VERSION} ${hash.digest('hex').slice(0, 16)}`).toBe('3 8f8b4657d5067186');
   });
 });

@@ -10,7 +10,7 @@ import { siteKind } from '../../src/format/site.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
 import { renderRelease } from '../../src/site/planning/render.ts';
 import { containersOf } from '../../src/target/container/workload.ts';
-import { dockerCreateArguments } from '../../src/target/docker/docker-arguments.ts';
+import { dockerCreateArguments } from '../../src/target/docker/docker-containers.ts';
 import { podmanRunArguments } from '../../src/target/podman/podman-arguments.ts';
 import { fakeTarget } from '../support/fake-engine.ts';
 

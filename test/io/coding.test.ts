@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { sriOf } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { HashPool } from '../../src/io/hashing.ts';
-import { coefficient, recoveryMatrix } from '../../src/parity/matrix.ts';
+import { coefficient, recoveryMatrix } from '../../src/parity/field.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const scratch = scratchFolder(true);

@@ -14,8 +14,7 @@ import {
   writeAtomic,
   writeNew,
 } from '../../src/io/file.ts';
-import { makeFolder } from '../../src/io/folder.ts';
-import { requireSpace } from '../../src/io/space.ts';
+import { makeFolder, requireSpace } from '../../src/io/folder.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
 

@@ -3,8 +3,8 @@ import { createHash, type KeyObject } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalBytes, type Json } from '../../src/core/json.ts';
-import { oid, sequence } from '../../src/trust/der-build.ts';
-import { oids } from '../../src/trust/oid.ts';
+import { oids } from '../../src/trust/algorithm.ts';
+import { oid, sequence } from '../../src/trust/der.ts';
 import {
   certificatePem,
   certify,

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { writeCanonical } from '../../src/format/document.ts';
 import { momentOf } from '../../src/format/field.ts';
 import { keyHandoverKind, type Receipt, receiptKind } from '../../src/format/receipt.ts';
-import { issueCertificate } from '../../src/trust/certificate-issue.ts';
+import { issueCertificate, positive } from '../../src/trust/certificate-issue.ts';
 import { type Signer, signDetached } from '../../src/trust/cms-sign.ts';
 import { generateKey } from '../../src/trust/key.ts';
-import { positive } from '../../src/trust/throwaway.ts';
 import { seededRandom } from './random.ts';
 
 /** What can be wrong with a site of a simulated fleet. */

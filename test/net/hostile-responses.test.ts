@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createDirectTransport } from '../../src/net/direct-transport.ts';
-import { readResponseHead } from '../../src/net/response-head.ts';
+import { readResponseHead } from '../../src/net/exchange.ts';
 import { drain } from './server.ts';
 
 const MIB = 1024 * 1024;

@@ -5,9 +5,13 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestFromHex } from '../../src/core/digest.ts';
 import { createRegistryClient } from '../../src/net/registry-client.ts';
-import { type PushBlobOptions, type PushedBlob, pushBlob } from '../../src/push/push-blob.ts';
+import {
+  openSessions,
+  type PushBlobOptions,
+  type PushedBlob,
+  pushBlob,
+} from '../../src/push/push-blob.ts';
 import { createRegistryWriter } from '../../src/push/registry-writer.ts';
-import { openSessions } from '../../src/push/session-file.ts';
 import { testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';

@@ -1,11 +1,15 @@
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { type CommandContext, type CommandResult, commandContext } from '../../src/cli/command.ts';
+import {
+  type CommandContext,
+  type CommandResult,
+  commandContext,
+  type Terminal,
+} from '../../src/cli/command.ts';
 import { everyGroup } from '../../src/cli/every-group.ts';
 import type { Verbosity } from '../../src/cli/options.ts';
 import { commanderStatus, createProgram } from '../../src/cli/program.ts';
 import { createProgress, errorLines, resultText, toStowageError } from '../../src/cli/render.ts';
-import type { Terminal } from '../../src/cli/terminal.ts';
 import type { StowageError } from '../../src/core/error.ts';
 import { packedAt } from './context.ts';
 import { expectFilled } from './error.ts';

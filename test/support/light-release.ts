@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { trustFingerprint } from '../../src/bundle/admission/trust-anchor.ts';
+import { trustFingerprint } from '../../src/bundle/admission/trust-files.ts';
 import { writeCanonical } from '../../src/format/document.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { shellImage } from '../target/container/shell-image.ts';

@@ -1,25 +1,25 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error.ts';
-import { algorithmIdentifier } from '../../src/trust/algorithm.ts';
+import { algorithmIdentifier, oids } from '../../src/trust/algorithm.ts';
 import { type Certificate, isSignedBy, parseCertificate } from '../../src/trust/certificate.ts';
-import { type Der, primitive } from '../../src/trust/der.ts';
 import {
   bitString,
   boolean,
   contextTag,
+  type Der,
   explicit,
   integer,
   nullValue,
   octetString,
   oid,
+  primitive,
   sequence,
   setOf,
   time,
   utf8String,
-} from '../../src/trust/der-build.ts';
+} from '../../src/trust/der.ts';
 import { generateKey } from '../../src/trust/key.ts';
-import { oids } from '../../src/trust/oid.ts';
 import { encodePublicKey } from '../../src/trust/public-key.ts';
 import { expectCode } from '../support/error.ts';
 import { makeRoot, validity } from './authority.ts';

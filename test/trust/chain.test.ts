@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error.ts';
+import { oids } from '../../src/trust/algorithm.ts';
 import { type Certificate, parseCertificate } from '../../src/trust/certificate.ts';
 import { anchorOf, revocation } from '../../src/trust/chain.ts';
-import type { Der } from '../../src/trust/der.ts';
-import { bitString, boolean, integer, oid, sequence } from '../../src/trust/der-build.ts';
-import { oids } from '../../src/trust/oid.ts';
+import { bitString, boolean, type Der, integer, oid, sequence } from '../../src/trust/der.ts';
 import { expectCode } from '../support/error.ts';
 import {
   type Holder,

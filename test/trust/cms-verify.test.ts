@@ -1,21 +1,21 @@
 import { createHash, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, StowageError } from '../../src/core/error.ts';
-import { type AlgorithmName, allAlgorithms } from '../../src/trust/algorithm.ts';
+import { type AlgorithmName, allAlgorithms, oids } from '../../src/trust/algorithm.ts';
 import { signDetached } from '../../src/trust/cms-sign.ts';
 import { verifyDetached } from '../../src/trust/cms-verify.ts';
-import { type Der, primitive } from '../../src/trust/der.ts';
 import {
+  type Der,
   explicit,
   inSetOrder,
   integer,
   nullValue,
   octetString,
   oid,
+  primitive,
   sequence,
   utf8String,
-} from '../../src/trust/der-build.ts';
-import { oids } from '../../src/trust/oid.ts';
+} from '../../src/trust/der.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { expectCode } from '../support/error.ts';
 import { makeAuthority, makeRoot, makeSigner, signedAt } from './authority.ts';

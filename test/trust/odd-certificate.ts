@@ -1,18 +1,23 @@
 import { type KeyObject, sign } from 'node:crypto';
-import { algorithmIdentifier, defaultAlgorithm, signWith } from '../../src/trust/algorithm.ts';
-import { type Der, parseDer } from '../../src/trust/der.ts';
+import {
+  algorithmIdentifier,
+  defaultAlgorithm,
+  oids,
+  signWith,
+} from '../../src/trust/algorithm.ts';
 import {
   bitString,
   boolean,
+  type Der,
   explicit,
   integer,
   octetString,
   oid,
+  parseDer,
   sequence,
   time,
-} from '../../src/trust/der-build.ts';
+} from '../../src/trust/der.ts';
 import { encodeName } from '../../src/trust/name.ts';
-import { oids } from '../../src/trust/oid.ts';
 import { encodePublicKey } from '../../src/trust/public-key.ts';
 import { type Holder, nextSerial, validity } from './authority.ts';
 

@@ -5,12 +5,14 @@ import {
   defaultAlgorithm,
   digestIdentifier,
   digestWith,
+  oids,
   signWith,
 } from '../../src/trust/algorithm.ts';
 import { encodeCertificateId } from '../../src/trust/cms-encoding.ts';
-import { constructed, type Der } from '../../src/trust/der.ts';
 import {
+  constructed,
   constructedTag,
+  type Der,
   derTag,
   explicit,
   inSetOrder,
@@ -20,8 +22,7 @@ import {
   sequence,
   setOf,
   time,
-} from '../../src/trust/der-build.ts';
-import { oids } from '../../src/trust/oid.ts';
+} from '../../src/trust/der.ts';
 import { type Holder, signedAt } from './authority.ts';
 import { der } from './odd-certificate.ts';
 

@@ -3,9 +3,9 @@ import { type ErrorCode, StowageError } from '../../src/core/error.ts';
 import { MAX_TRUST_BYTES } from '../../src/core/limits.ts';
 import { writeCanonical } from '../../src/format/document.ts';
 import { type Trust, trustKind } from '../../src/format/trust.ts';
+import { oids } from '../../src/trust/algorithm.ts';
 import { parseCertificate } from '../../src/trust/certificate.ts';
-import { octetString } from '../../src/trust/der-build.ts';
-import { oids } from '../../src/trust/oid.ts';
+import { octetString } from '../../src/trust/der.ts';
 import {
   MAX_TRUST_LINKS,
   type TrustLink,

@@ -4,9 +4,8 @@ import { fieldsOf, listOf, textOf, textsOf } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
 import { oneLine } from '../../core/text.ts';
 import { readYamlObject } from '../../format/object-stream.ts';
-import { redactUrl } from '../../net/address.ts';
+import { pointsToLocal, redactUrl } from '../../net/address.ts';
 import type { Http } from '../../net/http.ts';
-import { pointsToLocal } from '../../net/local-address.ts';
 import { describeHttps } from '../../source/https.ts';
 import type { ChartAddress } from './chart-source.ts';
 

@@ -1,8 +1,6 @@
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
-import type { Der } from '../../trust/der.ts';
-import { constructedTag, derTag, explicit, integer } from '../../trust/der-build.ts';
-import { DerReader } from '../../trust/der-read.ts';
+import { constructedTag, type Der, DerReader, derTag, explicit, integer } from '../../trust/der.ts';
 import { describeName } from '../../trust/name.ts';
 import { type PublisherExtensions, readExtensions } from './publisher-extensions.ts';
 import { refuse } from './refusal.ts';

@@ -1,4 +1,4 @@
-import { oids } from '../../trust/oid.ts';
+import { oids } from '../../trust/algorithm.ts';
 import { isIssuedBy, type PublisherCertificate } from './publisher-certificate.ts';
 import { refuse } from './refusal.ts';
 

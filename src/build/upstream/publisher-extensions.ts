@@ -1,7 +1,5 @@
-import type { Der } from '../../trust/der.ts';
-import { contextTag, derTag } from '../../trust/der-build.ts';
-import type { DerReader } from '../../trust/der-read.ts';
-import { oids } from '../../trust/oid.ts';
+import { oids } from '../../trust/algorithm.ts';
+import { contextTag, type Der, type DerReader, derTag } from '../../trust/der.ts';
 
 /** What the extensions of a publisher's certificate say; undefined where an extension is absent. */
 export interface PublisherExtensions {

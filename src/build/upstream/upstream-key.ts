@@ -1,5 +1,5 @@
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { keyDescription } from '../../trust/key-kind.ts';
+import { keyDescription } from '../../trust/algorithm.ts';
 import { refuse } from './refusal.ts';
 
 /** The hash that an elliptic-curve key may sign: that of the curve's size, or also SHA-256, as older cosign does. */

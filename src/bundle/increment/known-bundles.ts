@@ -5,8 +5,7 @@ import type { Bundle } from '../../format/bundle.ts';
 import { exists, readBounded, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { findDiscs } from '../discs.ts';
-import { readIndexes } from '../read-index.ts';
-import { readStoredBundle } from '../stored-bundle.ts';
+import { readIndexes, readStoredBundle } from '../read-index.ts';
 
 /** Finds what a bundle contains by its id: SHA-512 of its `SHA512SUMS`, 128 hex digits. */
 export type FindBundle = (id: string) => Promise<Bundle | undefined>;

@@ -1,17 +1,197 @@
+import { join } from 'node:path';
 import { itemsIn, lockBlobs, type Sections, sections } from '../../content/items.ts';
-import type { Digest } from '../../core/digest.ts';
+import type { ListedImage, ListedPackage } from '../../content/listed-packages.ts';
+import { type Digest, digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
-import type { Bundle } from '../../format/bundle.ts';
+import { textOf as anyText, fieldsOf, parseJson } from '../../core/json.ts';
+import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
+import type { Bundle, BundleBlob } from '../../format/bundle.ts';
 import type { Deployment } from '../../format/deployment.ts';
 import { withDerived } from '../../format/derived.ts';
-import { readJson } from '../../format/document.ts';
+import { readCanonical, readJson } from '../../format/document.ts';
+import { momentOf } from '../../format/field.ts';
 import type { Finding } from '../../format/finding.ts';
 import type { Installer } from '../../format/installer.ts';
 import { type Lock, lockKind } from '../../format/lock.ts';
+import {
+  MAX_OBJECTS_BYTES,
+  type RenderedObjects,
+  renderedObjectsKind,
+} from '../../format/rendered-objects.ts';
+import { readBounded } from '../../io/file.ts';
+import { allAlgorithms } from '../../trust/algorithm.ts';
+import { verifyDetached } from '../../trust/cms-verify.ts';
+import { readListed, readSignatures } from '../bundle-files.ts';
+import { whyNotCounted } from '../report/describe-signatures.ts';
+import { reportLine } from '../report/report-line.ts';
 import type { BundleView } from './bundle-view.ts';
-import { type NamedSigner, namedSigners } from './named-signers.ts';
-import { readPackages } from './packages.ts';
-import { readRendered } from './rendered.ts';
+
+/** A signature and the signer that it names. */
+export interface NamedSigner {
+  readonly file: string;
+  /** Absent for an invalid signature. */
+  readonly subject?: string;
+  /** SHA-256 of the public key, in hex. */
+  readonly key?: string;
+  readonly algorithm?: string;
+  /** As stated by the signer. */
+  readonly signingTime?: string;
+  /** Whether it counts; absent without a trust document. */
+  readonly counted?: boolean;
+  /** Why it does not count. */
+  readonly reason?: string;
+  /** Why it is invalid. */
+  readonly broken?: string;
+}
+
+/**
+ * The signers of a bundle. Without a verdict, only the signatures themselves are checked, and anyone can create a
+ * certificate with any name.
+ */
+export async function namedSigners({ folders, verdict }: BundleView): Promise<NamedSigner[]> {
+  if (verdict !== undefined)
+    return verdict.signers.map((each) => {
+      const { name, subject, keyFingerprint, algorithm, counted, signingTime } = each;
+      const reason = whyNotCounted(each);
+      return {
+        ...{ file: name, subject: reportLine(subject), key: keyFingerprint, algorithm, counted },
+        ...(reason === undefined ? {} : { reason }),
+        signingTime: momentOf(signingTime),
+      };
+    });
+  const [folder = ''] = folders;
+  const content = await readListed(folder, 'SHA512SUMS', MAX_CHECKSUMS_BYTES, 'bundle-absent');
+  const files = await readSignatures(folder);
+  return files.map(({ name, bytes }) => {
+    try {
+      const { certificate, algorithm, signingTime } = verifyDetached(
+        bytes,
+        content,
+        everyAlgorithm,
+      );
+      const subject = reportLine(certificate.subject);
+      const { keyFingerprint: key } = certificate;
+      return { file: name, subject, key, algorithm, signingTime: momentOf(signingTime) };
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+      return { file: name, broken: reportLine(`${error.message} [${error.code}]`) };
+    }
+  });
+}
+
+const everyAlgorithm = new Set(allAlgorithms);
+
+/**
+ * The images of a CycloneDX document with their packages. Everything else in it is ignored: no decision depends on it.
+ * @throws StowageError `document-invalid` if it is not JSON
+ */
+export function readPackages(document: Buffer): ListedImage[] {
+  const { components } = fieldsOf(parseJson(document));
+  return listOf(components).flatMap((component) => {
+    const { type, 'bom-ref': ref, components: inside, properties } = fieldsOf(component);
+    const image = /^image:(.+)$/.exec(textOf(ref) ?? '')?.[1];
+    if (type !== 'container' || image === undefined) return [];
+    const parts = listOf(inside);
+    const system = textOf(fieldsOf(parts.find(isSystem))['description']);
+    return [
+      {
+        image,
+        ...(system === undefined ? {} : { system }),
+        packages: parts.flatMap(packageOf),
+        unread: listOf(properties).flatMap((each) => {
+          const { name, value } = fieldsOf(each);
+          return name === 'stowage:unread' ? (textOf(value) ?? []) : [];
+        }),
+      },
+    ];
+  });
+}
+
+function isSystem(component: unknown): boolean {
+  return fieldsOf(component)['type'] === 'operating-system';
+}
+
+function packageOf(component: unknown): ListedPackage[] {
+  const { type, purl, version, licenses } = fieldsOf(component);
+  // pkg:TYPE/NAMESPACE/NAME@VERSION?QUALIFIERS, percent-encoded
+  const match = /^pkg:([a-z0-9.+-]+)\/([^@?#]+)/.exec(textOf(purl) ?? '');
+  if (type !== 'library' || match === null) return [];
+  const license = licenseOf(listOf(licenses)[0]);
+  return [
+    {
+      type: match[1] ?? '',
+      name: reportLine(decoded(match[2] ?? '')),
+      version: textOf(version) ?? '',
+      ...(license === undefined ? {} : { license }),
+    },
+  ];
+}
+
+function licenseOf(value: unknown): string | undefined {
+  const { expression, license } = fieldsOf(value);
+  const { id, name } = fieldsOf(license);
+  return textOf(expression) ?? textOf(id) ?? textOf(name);
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Text as one line: it was not checked against a schema. */
+function textOf(value: unknown): string | undefined {
+  const text = anyText(value);
+  return text === undefined ? undefined : reportLine(text);
+}
+
+/** Reads the rendered objects of a bundle from its parts, by the digest of their document; what cannot be read is left out. */
+export async function readRendered({
+  bundle,
+  folders,
+}: BundleView): Promise<ReadonlyMap<Digest, RenderedObjects>> {
+  const found = new Map<Digest, RenderedObjects>();
+  const blobs = new Map(bundle.blobs.map((each) => [each.digest, each]));
+  for (const { objects } of [...(bundle.charts ?? []), ...(bundle.objects ?? [])]) {
+    const blob = blobs.get(objects.digest);
+    const document = blob && (await documentIn(blob, folders));
+    if (document !== undefined) found.set(objects.digest, document);
+  }
+  return found;
+}
+
+async function documentIn(
+  { digest, size, parts }: BundleBlob,
+  folders: readonly string[],
+): Promise<RenderedObjects | undefined> {
+  if (size > MAX_OBJECTS_BYTES) return undefined;
+  const chunks: Buffer[] = [];
+  for (const { path } of parts) {
+    const bytes = await partIn(path, folders);
+    if (bytes === undefined) return undefined;
+    chunks.push(bytes);
+  }
+  const bytes = Buffer.concat(chunks);
+  return digestOf(bytes) === digest ? readCanonical(renderedObjectsKind, bytes) : undefined;
+}
+
+/** Missing and damaged parts are reported by verification, not here. */
+async function partIn(path: string, folders: readonly string[]): Promise<Buffer | undefined> {
+  for (const folder of folders) {
+    try {
+      return await readBounded(join(folder, path), MAX_OBJECTS_BYTES);
+    } catch (error) {
+      if (!(error instanceof StowageError)) throw error;
+    }
+  }
+  return undefined;
+}
 
 /** A bundle or a lock in a form that can be compared. */
 export interface Comparable extends Sections<'compared'> {

@@ -16,8 +16,7 @@ import type { AcceptanceTest, Deployment } from '../../format/deployment.ts';
 import type { Finding } from '../../format/finding.ts';
 import type { Installer } from '../../format/installer.ts';
 import type { Service } from '../../format/service.ts';
-import type { Comparable, ComparedRelease } from './comparable.ts';
-import type { NamedSigner } from './named-signers.ts';
+import type { Comparable, ComparedRelease, NamedSigner } from './comparable.ts';
 
 /** What changed in each kind of content, by section. */
 type ContentDifference = {

@@ -1,11 +1,15 @@
 import type { Seen } from '../../content/seen.ts';
 import type { Lock } from '../../format/lock.ts';
-import type { GivenTrust } from '../admission/trust-anchor.ts';
+import type { GivenTrust } from '../admission/trust-files.ts';
 import type { BundleView } from './bundle-view.ts';
-import { readPackageLists, readPackedLock } from './comparable.ts';
-import { type NamedSigner, namedSigners } from './named-signers.ts';
+import {
+  type NamedSigner,
+  namedSigners,
+  readPackageLists,
+  readPackedLock,
+  readRendered,
+} from './comparable.ts';
 import { readPlatforms } from './platforms.ts';
-import { readRendered } from './rendered.ts';
 
 /** Everything that is known about a bundle without reading the content of models, images and files. */
 export interface Inspection extends Seen {

@@ -2,7 +2,7 @@ import { momentOf } from '../../format/field.ts';
 import type { ReportTrust } from '../../format/report.ts';
 import { roleNames, type Trust } from '../../format/trust.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
-import type { GivenTrust } from '../admission/trust-anchor.ts';
+import type { GivenTrust } from '../admission/trust-files.ts';
 import { reportLine } from './report-line.ts';
 
 /**

@@ -11,7 +11,7 @@ import {
   reportSchema,
 } from '../../format/report.ts';
 import type { ReportContents } from '../../format/report-contents.ts';
-import type { GivenTrust } from '../admission/trust-anchor.ts';
+import type { GivenTrust } from '../admission/trust-files.ts';
 import { admittedFacts, refusedFacts } from './bundle-facts.ts';
 import { amountOf, describeSteps } from './describe-steps.ts';
 import { describeTrust } from './describe-trust.ts';

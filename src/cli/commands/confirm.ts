@@ -1,4 +1,4 @@
-import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
+import type { GivenTrust } from '../../bundle/admission/trust-files.ts';
 import {
   counted,
   digitsDefect,

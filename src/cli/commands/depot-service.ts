@@ -6,7 +6,7 @@ import { oneLine, printableLines } from '../../core/text.ts';
 import { isLoopbackAddress } from '../../depot/server.ts';
 import { exists } from '../../io/file.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
-import { depotUnit, OLDEST_SYSTEMD } from '../../target/depot/depot-unit.ts';
+import { depotUnit, OLDEST_SYSTEMD } from '../../target/depot/depot.ts';
 import { runCommand } from '../../target/host/command.ts';
 import { createSystemd, type Systemd, systemdRuns } from '../../target/host/systemd.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';

@@ -4,20 +4,23 @@ import type { Writable } from 'node:stream';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
 import { isRegistryHost } from '../../core/repository-name.ts';
-import { printableLines } from '../../core/text.ts';
+import { counted, formatBytes, printableLines } from '../../core/text.ts';
+import { exportHubCache } from '../../depot/hub-cache.ts';
 import { requireUsable } from '../../depot/listener.ts';
 import { type Engine, mirrorConfig } from '../../depot/mirror-config.ts';
 import type { MirrorOptions } from '../../depot/mirror-options.ts';
 import { type Depot, startDepot } from '../../depot/server.ts';
 import { MAX_TOKEN_FILE_BYTES, parseTokens, plainToken, type Tokens } from '../../depot/tokens.ts';
 import { exists, outputError, readNamed } from '../../io/file.ts';
+import { catalogOf, catalogOfAll } from '../../site/catalog/catalog.ts';
 import { SiteCatalog } from '../../site/catalog/site-catalog.ts';
 import { secretExposure } from '../../site/protection.ts';
-import { refusedWarning } from '../../site/release/release.ts';
+import { findRelease, refusedWarning } from '../../site/release/release.ts';
+import type { SiteFolder } from '../../site/site-folder.ts';
 import { decodePem, encodePem } from '../../trust/pem.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import type { DepotServiceOptions } from './depot-service.ts';
-import { openStoredSite } from './site.ts';
+import { openFolder, openStoredSite } from './site.ts';
 
 export interface DepotCommandOptions extends DepotServiceOptions {
   readonly printConfig?: Engine;
@@ -218,4 +221,40 @@ function troubleOf(error: unknown): { message: string; hint?: string } {
   return {
     message: 'the list of releases could not be refreshed; the previous list is still served',
   };
+}
+
+export interface DepotExportOptions {
+  readonly hfCache: string;
+  readonly release: readonly string[];
+  readonly root?: string;
+}
+
+/** Writes the models of imported releases into a Hugging Face cache folder. */
+export async function depotExport(
+  options: DepotExportOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const site = await openFolder(options.root, context);
+  const catalog =
+    options.release.length === 0
+      ? await catalogOfAll(site, (refused) => context.emit(refusedWarning(refused)))
+      : await catalogOf(site, await idsOf(site, options.release));
+  const found = await exportHubCache(catalog, context.path(options.hfCache), context);
+  const { folder, repositories, linked, copied, present } = found;
+  const lines = repositories.flatMap(({ repository, names, files, bytes }) => [
+    `${repository}: ${counted(files, 'file')}, ${formatBytes(bytes)}`,
+    ...Object.entries(names).map(([name, commit]) => `  ${name}  ${commit}`),
+  ]);
+  const sum = `${counted(linked, 'file')} linked, ${copied} copied, ${present} already present`;
+  const use = `  use: HF_HUB_OFFLINE=1 HF_HUB_CACHE=${folder}`;
+  const text =
+    repositories.length === 0
+      ? 'no release at this site contains a model from the Hugging Face Hub\n'
+      : `${[...lines, sum, use].join('\n')}\n`;
+  return { json: found, text: printableLines(text) };
+}
+
+async function idsOf(site: SiteFolder, names: readonly string[]): Promise<string[]> {
+  const releases = await Promise.all(names.map((name) => findRelease(site, name)));
+  return releases.map(({ id }) => id);
 }

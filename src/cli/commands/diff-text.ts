@@ -1,5 +1,5 @@
+import type { NamedSigner } from '../../bundle/inspect/comparable.ts';
 import { type ComparedIdentity, type Difference, differenceIn } from '../../bundle/inspect/diff.ts';
-import type { NamedSigner } from '../../bundle/inspect/named-signers.ts';
 import {
   type Branch,
   changeBranch,

@@ -13,8 +13,7 @@ import { readJson } from '../../format/document.ts';
 import { lockKind } from '../../format/lock.ts';
 import type { Trust } from '../../format/trust.ts';
 import { ioError, readNamed } from '../../io/file.ts';
-import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { showsUnicode } from '../terminal.ts';
+import { type CommandContext, type CommandResult, showsUnicode, usage } from '../command.ts';
 import { diffText } from './diff-text.ts';
 import { readTrustFile } from './trust-option.ts';
 

@@ -3,7 +3,7 @@ import { counted, printableLines } from '../../core/text.ts';
 import { examineHost } from '../../site/doctor/examine-host.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
-import type { Finding } from '../../target/finding.ts';
+import type { Finding } from '../../target/target.ts';
 import { type CommandContext, type CommandResult, siteRoot, usage } from '../command.ts';
 import { openSite } from './site.ts';
 

@@ -1,10 +1,14 @@
-import { anchorTrust } from '../../bundle/admission/trust-anchor.ts';
+import { anchorTrust } from '../../bundle/admission/trust-files.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { readId } from '../../bundle/read-index.ts';
+import type { StowageError } from '../../core/error.ts';
+import { printableLines } from '../../core/text.ts';
+import { readPipe } from '../../io/byte-source.ts';
 import { isRemoteAddress } from '../../remote/address.ts';
 import type { ImportOptions } from '../../site/importing/import.ts';
 import type { SiteContext } from '../../site/site-context.ts';
-import type { CommandContext } from '../command.ts';
+import { type CommandContext, usage } from '../command.ts';
+import { ask } from './ask.ts';
 import { confirmFingerprint } from './confirm.ts';
 import type { AccessOptions } from './registry-access.ts';
 import { readTrustFile } from './trust-option.ts';
@@ -42,4 +46,57 @@ export async function importOptions(
     confirmFingerprint(each, fingerprint, context),
   );
   return { ...opened, trust, ...(acceptAge === undefined ? {} : { acceptAge }) };
+}
+
+/** Bytes that were piped to the program. */
+export interface Piped extends AsyncIterable<Uint8Array> {
+  destroy(): unknown;
+}
+
+/** stdin if `-` is given instead of folders: a stream that `stowage stream` writes. @throws StowageError `usage-invalid` */
+export function pipedOf(places: readonly string[], context: CommandContext): Piped | undefined {
+  if (!places.includes('-')) return undefined;
+  if (places.length > 1)
+    throw usage('- cannot be combined with folders', '- alone', places.join(' '));
+  const { stdinFd } = context.terminal;
+  const pipe = stdinFd === undefined ? undefined : readPipe(stdinFd);
+  if (pipe !== undefined) return pipe;
+  const { stdin } = context.terminal;
+  if (stdin.isTTY === true)
+    throw usage(
+      'stdin is a terminal',
+      'a pipe from stowage stream',
+      'a terminal',
+      'pipe a stream into the command or redirect its input, such as < /dev/nst0; for media, give their folders in place of -',
+    );
+  return stdin;
+}
+
+/** Closes a pipe, so that its writer does not block. */
+export function closePiped(given: object): void {
+  if ('destroy' in given && typeof given.destroy === 'function') given.destroy();
+}
+
+/**
+ * Asks for the next disc: Enter for the same folder as the last disc, or another path.
+ * @param error states what is missing
+ * @returns the folders to read next; undefined without a terminal
+ */
+export async function askForDisc(
+  error: StowageError,
+  folders: readonly string[],
+  context: CommandContext,
+): Promise<string[] | undefined> {
+  const { stdin, stderr } = context.terminal;
+  if (stdin.isTTY !== true || stderr.isTTY !== true) return undefined;
+  // Ends the progress display.
+  context.emit({ type: 'waiting', reason: 'a disc' });
+  stderr.write(printableLines(`\n${error.message}\n  missing: ${error.expected ?? ''}\n`));
+  const last = folders.at(-1) ?? '';
+  const answer = await ask(
+    `Insert the next disc and press Enter to read ${printableLines(last)}, or type another folder: `,
+    context,
+  );
+  const typed = answer?.trim() ?? '';
+  return [typed === '' ? last : context.path(typed)];
 }

@@ -12,9 +12,14 @@ import type { SiteContext } from '../../site/site-context.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { importNoticeCommand, noticeAmong } from './import-notice.ts';
-import { type InstallOptions, importOptions, requireBundle } from './import-options.ts';
+import {
+  closePiped,
+  type InstallOptions,
+  importOptions,
+  pipedOf,
+  requireBundle,
+} from './import-options.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
-import { closePiped, pipedOf } from './piped.ts';
 import { remoteOf } from './remote.ts';
 import { openNewSite, withWithdrawn } from './site.ts';
 

@@ -1,12 +1,11 @@
-import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
+import type { GivenTrust } from '../../bundle/admission/trust-files.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { type BundleView, presentDiscs, viewBundle } from '../../bundle/inspect/bundle-view.ts';
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { printableLines } from '../../core/text.ts';
 import { writeAtomic } from '../../io/file.ts';
-import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { showsUnicode } from '../terminal.ts';
+import { type CommandContext, type CommandResult, showsUnicode, usage } from '../command.ts';
 import { treeLines } from '../tree.ts';
 import { bundleTree, discBranch, sizeText } from './bundle-tree.ts';
 import { signerLines } from './signers.ts';

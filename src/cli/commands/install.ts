@@ -5,9 +5,14 @@ import type { Changed } from '../../site/applying/change.ts';
 import { install as installBundle, installImported } from '../../site/applying/install.ts';
 import type { SiteContext } from '../../site/site-context.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { askForDisc } from './disc-prompt.ts';
-import { type InstallOptions, importOptions, requireBundle } from './import-options.ts';
-import { closePiped, pipedOf } from './piped.ts';
+import {
+  askForDisc,
+  closePiped,
+  type InstallOptions,
+  importOptions,
+  pipedOf,
+  requireBundle,
+} from './import-options.ts';
 import { remoteOf } from './remote.ts';
 import { changeResult, openNewSite, withWithdrawn } from './site.ts';
 
@@ -75,7 +80,7 @@ async function planInstall(
       'NAME, NAME@VERSION or a folder',
       elsewhere,
     );
-  const { planBundle } = await import('./plan-bundle.ts');
+  const { planBundle } = await import('./plan.ts');
   const folders = places.map((place) => context.path(place));
   return planBundle(folders, options, context);
 }

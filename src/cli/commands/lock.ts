@@ -1,16 +1,29 @@
+import { deriveOffline } from '../../build/derive.ts';
 import { resolve } from '../../build/resolve.ts';
 import { bundleBlobs, describeAll, fromLock } from '../../content/items.ts';
-import { formatBytes } from '../../core/text.ts';
+import { counted, formatBytes } from '../../core/text.ts';
 import { totalSize } from '../../format/bundle.ts';
+import type { DerivedSetting } from '../../format/derived.ts';
 import { writeJson } from '../../format/document.ts';
 import { type Lock, lockKind, sealLock } from '../../format/lock.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, storeFolder, usage } from '../command.ts';
 import { explainedText, explainFindings, findingLines } from '../explain-findings.ts';
-import { derivedLines } from './derived-lines.ts';
-import { checkManifest, readPreviousLock } from './manifest-file.ts';
+import { checkManifest, DEFAULT_MANIFEST, readPreviousLock } from './manifest-file.ts';
 import { openSources, type SourceOptions } from './sources.ts';
+
+/** What was derived for services because the manifest does not say it, a line each. */
+export function derivedLines(derived: readonly DerivedSetting[] = []): string[] {
+  return derived.map(
+    (each) => `  service ${each.service}: ${derivedText(each)}, derived: ${each.reason}`,
+  );
+}
+
+function derivedText({ field, value }: DerivedSetting): string {
+  if (typeof value === 'string') return `${field.replace('env.', '')}=${value}`;
+  return `${field} ${field === 'sharedMemory' ? formatBytes(value) : value}`;
+}
 
 export interface LockOptions extends SourceOptions {
   readonly store?: string;
@@ -104,4 +117,29 @@ function text(
       : []),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Checks a manifest without a network and writes nothing. `stowage lock` begins with the same checks. */
+export async function check(
+  file: string | undefined,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { manifest } = await checkManifest(file, context);
+  const { name, version, models, images, files, services } = manifest;
+  const contents = [
+    counted(models.length, 'model'),
+    counted(images.length, 'image'),
+    counted(files.length, 'file or folder', 'files or folders'),
+    counted(services.length, 'service'),
+  ];
+  const derived = deriveOffline(manifest);
+  const lines = [
+    `${file ?? DEFAULT_MANIFEST}: no defects`,
+    `  ${name} ${version}: ${contents.join(', ')}`,
+    ...derivedLines(derived),
+  ];
+  return {
+    json: { manifest: file ?? DEFAULT_MANIFEST, name, version, defects: [], derived },
+    text: `${lines.join('\n')}\n`,
+  };
 }

@@ -5,8 +5,8 @@ import { exists, writeNew } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import type { AlgorithmName } from '../../trust/algorithm.ts';
 import { encodeCertificate } from '../../trust/certificate-file.ts';
+import { throwawayAuthority } from '../../trust/certificate-issue.ts';
 import { encodePrivateKey } from '../../trust/key.ts';
-import { throwawayAuthority } from '../../trust/throwaway.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { newPassphrase, type PassphraseOptions } from './passphrase.ts';
 

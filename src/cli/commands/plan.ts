@@ -1,18 +1,85 @@
-import { exitStatus } from '../../core/error.ts';
+import { findDiscs } from '../../bundle/discs.ts';
+import { readId } from '../../bundle/read-index.ts';
+import { exitStatus, StowageError } from '../../core/error.ts';
+import { counted, formatBytes, printableLines } from '../../core/text.ts';
+import type { Bundle, BundleBlob } from '../../format/bundle.ts';
 import { writeCanonical } from '../../format/document.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
-import { planKind } from '../../format/plan.ts';
-import { writeNew } from '../../io/file.ts';
+import { type Constraint, IGNORED, type Plan, POWERS, planKind } from '../../format/plan.ts';
+import { exists, writeNew } from '../../io/file.ts';
 import { generationBefore } from '../../site/applying/rollback.ts';
 import { findImported } from '../../site/importing/find-imported.ts';
+import { previewImport } from '../../site/importing/import.ts';
+import { PreviewSite } from '../../site/importing/preview.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
 import { stateOf } from '../../site/ledger/site-state.ts';
+import { returnsOf } from '../../site/planning/constraints/upgrade-path.ts';
 import { planDigest } from '../../site/planning/plan-identity.ts';
 import { type ChangeRequest, propose } from '../../site/planning/propose.ts';
+import { releaseFolder } from '../../site/release/release.ts';
 import type { SiteContext } from '../../site/site-context.ts';
+import type { SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { constraintTable, planTable, planVerdict } from './plan-text.ts';
-import { openSite } from './site.ts';
+import { formatSeconds } from '../units.ts';
+import { type InstallOptions, importOptions } from './import-options.ts';
+import { openNewSite, openSite } from './site.ts';
+
+/** The steps of a plan with their reasons, and the services that are interrupted. */
+export function planTable(plan: Plan): string {
+  const { from, to, steps, outage } = plan;
+  const width = Math.max(0, ...steps.map((each) => each.do.action.length));
+  const lines = steps.map(({ id, do: { action, release, subject }, reason }) => {
+    const what = [release, shortened(subject)].filter((each) => each !== '').join(' ');
+    return `  ${String(id).padStart(3)}  ${action.padEnd(width)}  ${what}  (${reason})`;
+  });
+  const out =
+    outage.services.length === 0
+      ? 'no service is interrupted'
+      : `interrupted for at most ${formatSeconds(outage.seconds)}: ${outage.services.join(', ')}`;
+  const head =
+    steps.length === 0
+      ? `${plan.intent}: nothing to do; generation ${from.number} is already current`
+      : to.number === from.number
+        ? `${plan.intent}: repair services of generation ${from.number}`
+        : from.number === 0
+          ? `${plan.intent}: makes generation ${to.number}, the first`
+          : `${plan.intent}: generation ${from.number} to generation ${to.number}`;
+  const back = returnsOf(plan).map(
+    ({ name, from: before, to: after }) => `  ${name} returns from ${before} to ${after}`,
+  );
+  return printableLines([head, ...back, ...lines, out, ''].join('\n'));
+}
+
+// The plan's file has the full digest.
+function shortened(subject: string): string {
+  return /^[0-9a-f]{64,}$/.test(subject) ? subject.slice(0, 16) : subject;
+}
+
+/** The checks of a plan: the failed and overridden ones, or all. What the target ignores, and what charts may do, is always shown. */
+export function constraintTable({ constraints }: Plan, all: boolean): string {
+  const isNote = ({ rule }: Constraint): boolean => rule === IGNORED || rule === POWERS;
+  const shown = constraints.filter((each) => all || !each.satisfied || isNote(each));
+  const lines = shown.map((each) => {
+    if (each.rule === POWERS)
+      return [`  note        ${each.needs}:`, ...each.found.split('; ')].join('\n                ');
+    if (each.rule === IGNORED) return `  note        ${each.needs}: ${each.found}`;
+    const mark = each.satisfied ? 'passed' : each.override === undefined ? 'FAILED' : 'OVERRIDDEN';
+    const by =
+      each.override === undefined
+        ? ''
+        : `; overridden by ${each.override.by} until ${each.override.until}: ${each.override.reason}`;
+    return `  ${mark.padEnd(10)}  ${each.rule}: ${each.needs}; found: ${each.found}${by}`;
+  });
+  return printableLines(lines.map((each) => `${each}\n`).join(''));
+}
+
+/** The line that states that a plan cannot be applied; empty if it can. */
+export function planVerdict({ constraints }: Plan): string {
+  const failed = constraints.filter((each) => !each.satisfied && each.override === undefined);
+  return failed.length === 0
+    ? ''
+    : `cannot be applied: ${counted(failed.length, 'check')} failed\n`;
+}
 
 export interface PlanOptions {
   readonly rollback?: boolean;
@@ -72,4 +139,64 @@ async function requestOf(
     );
   if (uninstall) return { intent: 'uninstall', subject: release };
   return { intent: 'install', subject: (await findImported(release, entries, { site, emit })).id };
+}
+
+/**
+ * The plan of the installation of a bundle, also where no site is yet. Writes nothing: signatures and control files are
+ * verified on the media, and other files when they are imported.
+ * @throws StowageError what admission throws; `release-unknown` for a target whose plans need an imported bundle
+ */
+export async function planBundle(
+  places: readonly string[],
+  options: InstallOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const opened = await openNewSite(options.root, context);
+  const { site, target } = opened;
+  const folders = await findDiscs(places);
+  const id = await readId(folders[0] ?? '');
+  if (await exists(releaseFolder(site, id)))
+    return plan(id, options.root === undefined ? {} : { root: options.root }, context);
+  if (target.mountsImages === true) throw mustBeImported(places, id);
+  const state = stateOf((await readLedger(site)).entries);
+  const admitted = await previewImport(
+    folders,
+    state,
+    await importOptions(opened, options, context),
+  );
+  const preview = { ...opened, site: new PreviewSite(site.root, admitted) };
+  const request = { intent: 'install', subject: id } as const;
+  const made = await propose(request, state, context.now(), preview);
+  const coming = await missingBlobs(admitted.bundle, site);
+  const bytes = coming.reduce((sum, { size }) => sum + size, 0);
+  const verdict = planVerdict(made);
+  const copied = `${counted(coming.length, 'file')}, ${formatBytes(bytes)}, to ${site.root}`;
+  return {
+    json: { imported: false, import: { files: coming.length, bytes }, plan: made },
+    text: [
+      `import: ${copied}; the media are verified while they are copied\n`,
+      ...[planTable(made), constraintTable(made, false)],
+      'nothing was imported or changed\n',
+      verdict,
+    ].join(''),
+    ...(verdict === '' ? {} : { exitStatus: exitStatus.blocked }),
+  };
+}
+
+async function missingBlobs(
+  { blobs }: Bundle,
+  { store }: SiteFolder,
+): Promise<readonly BundleBlob[]> {
+  const missing: BundleBlob[] = [];
+  for (const blob of blobs) if ((await store.size(blob.digest)) !== blob.size) missing.push(blob);
+  return missing;
+}
+
+function mustBeImported(places: readonly string[], id: string): StowageError {
+  const place = places.join(' ');
+  return new StowageError('release-unknown', `the bundle in ${place} is not imported`, {
+    expected: 'an imported bundle: on a cluster, a plan needs its files',
+    found: `bundle ${id.slice(0, 16)}, of which nothing was changed or imported`,
+    hint: `run stowage import ${place}, which changes no service, and then the same command again`,
+  });
 }

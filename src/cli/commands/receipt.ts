@@ -3,6 +3,7 @@ import { StowageError } from '../../core/error.ts';
 import { counted, formatBytes, formatDuration, printableLines } from '../../core/text.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
 import type { GateResult, Holdings } from '../../format/receipt.ts';
+import { replaceSiteKey } from '../../site/applying/replace-key.ts';
 import { writeStatement } from '../../site/applying/write-statement.ts';
 import { newestReceipt } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -138,4 +139,20 @@ function otherSite(expected: string, found: string): StowageError {
     found,
     hint: 'compare with the fingerprint recorded when the site was set up',
   });
+}
+
+/** Replaces the key of the site, and writes the handover to a folder. */
+export async function receiptNewKey(
+  folder: string,
+  options: { readonly root?: string },
+  context: CommandContext,
+): Promise<CommandResult> {
+  const opened = await openSite(options.root, context);
+  const { file, old, certificate } = await replaceSiteKey(opened, context.path(folder));
+  return {
+    json: { handover: file, old: old.fingerprint, fingerprint: certificate.fingerprint },
+    text: printableLines(
+      `${file}\n  the key ${old.fingerprint} handed over to ${certificate.fingerprint}\n  next: send the file and its .p7s to the fleet, before or with the next receipt\n`,
+    ),
+  };
 }

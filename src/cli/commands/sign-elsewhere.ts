@@ -8,7 +8,7 @@ import { signingRequestKind } from '../../format/signing-request.ts';
 import { exists, readNamed, remove, writeNew } from '../../io/file.ts';
 import { parseCertificate } from '../../trust/certificate.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { type ChosenSigner, type SignOptions, signedResult } from './sign-options.ts';
+import { type ChosenSigner, type SignOptions, signedResult } from './signing-key.ts';
 
 /** `sign --prepare`: writes a signing request and the bytes to sign, for a token or an HSM. */
 export async function prepare(

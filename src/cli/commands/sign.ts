@@ -1,6 +1,6 @@
 import { findDiscs } from '../../bundle/discs.ts';
 import { viewBundle } from '../../bundle/inspect/bundle-view.ts';
-import { readRendered } from '../../bundle/inspect/rendered.ts';
+import { readRendered } from '../../bundle/inspect/comparable.ts';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { type Acceptance, addSignature, openForSigning } from '../../bundle/signing/sign.ts';
 import { powersShown } from '../../content/rendered.ts';
@@ -8,8 +8,15 @@ import { requireSigner } from '../../trust/chain.ts';
 import { signDetached } from '../../trust/cms-sign.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { attach, prepare, signByCommand } from './sign-elsewhere.ts';
-import { type ChosenSigner, checkOptions, type SignOptions, signedResult } from './sign-options.ts';
-import { nameOf, readIdentity, readKey } from './signing-key.ts';
+import {
+  type ChosenSigner,
+  checkOptions,
+  nameOf,
+  readIdentity,
+  readKey,
+  type SignOptions,
+  signedResult,
+} from './signing-key.ts';
 import { readTrustFile } from './trust-option.ts';
 
 /** How many powers of one item are shown before a signature. */

@@ -7,9 +7,8 @@ import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
-import { withLedgerFault } from './ledger-fault.ts';
 import { openRunningSite, warnOfOtherSite } from './site.ts';
-import { checkResult, defectLines, problemsOf } from './site-check.ts';
+import { checkResult, defectLines, problemsOf, withLedgerFault } from './site-check.ts';
 import { statusText } from './status-text.ts';
 
 export interface StatusOptions {

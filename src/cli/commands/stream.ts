@@ -3,8 +3,7 @@ import { type Sink, writeStream } from '../../bundle/stream/write-stream.ts';
 import { StowageError } from '../../core/error.ts';
 import { formatBytes } from '../../core/text.ts';
 import { exists, outputError, setMode } from '../../io/file.ts';
-import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import type { Screen } from '../terminal.ts';
+import { type CommandContext, type CommandResult, type Screen, usage } from '../command.ts';
 import {
   type IncrementOptions,
   incrementJson,

@@ -1,18 +1,15 @@
 import { basename } from 'node:path';
-import { readTrust } from '../../bundle/admission/trust-anchor.ts';
-import { trustFileName, trustFileVersion } from '../../bundle/admission/trust-files.ts';
+import { readTrust, trustFileName, trustFileVersion } from '../../bundle/admission/trust-files.ts';
 import { StowageError } from '../../core/error.ts';
 import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../../core/text.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import { type RoleName, roleNames, type Trust, trustKind } from '../../format/trust.ts';
 import { exists, writeNew } from '../../io/file.ts';
-import { allAlgorithms } from '../../trust/algorithm.ts';
-import { keyKind } from '../../trust/key-kind.ts';
+import { allAlgorithms, keyKind } from '../../trust/algorithm.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { readDocument } from './trust-option.ts';
-import { readRoot, splitPair } from './trust-pair.ts';
+import { readDocument, readRoot, splitPair } from './trust-option.ts';
 import { algorithmIn, type RoleOptions, rolesOf } from './trust-roles.ts';
 
 export interface DraftOptions extends RoleOptions {

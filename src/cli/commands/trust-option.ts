@@ -1,9 +1,10 @@
-import { type GivenTrust, readTrust } from '../../bundle/admission/trust-anchor.ts';
+import { type GivenTrust, readTrust } from '../../bundle/admission/trust-files.ts';
 import { StowageError } from '../../core/error.ts';
-import { MAX_TRUST_BYTES } from '../../core/limits.ts';
+import { MAX_CERTIFICATE_BYTES, MAX_TRUST_BYTES } from '../../core/limits.ts';
 import { readTrustDocument, type Trust } from '../../format/trust.ts';
 import { readNamed } from '../../io/file.ts';
-import type { CommandContext } from '../command.ts';
+import { decodeCertificates } from '../../trust/certificate-file.ts';
+import { type CommandContext, usage } from '../command.ts';
 
 /**
  * Reads a trust document.
@@ -27,4 +28,29 @@ export async function readDocument(
 /** Reads the trust document or root certificate given with `--trust`. */
 export async function readTrustFile(file: string, context: CommandContext): Promise<GivenTrust> {
   return readTrust(await readNamed(context.path(file), MAX_TRUST_BYTES), context.now());
+}
+
+/** Splits `LEFT=RIGHT`. @throws StowageError `usage-invalid` */
+export function splitPair(pair: string, option: string, form: string): [string, string] {
+  const cut = pair.indexOf('=');
+  if (cut > 0 && cut < pair.length - 1) return [pair.slice(0, cut), pair.slice(cut + 1)];
+  throw usage(`invalid ${option}`, form, pair);
+}
+
+/** Reads the root given as `NAME=FILE`. */
+export async function readRoot(
+  pair: string,
+  context: CommandContext,
+): Promise<Trust['roots'][number]> {
+  const [name, file] = splitPair(pair, 'root', 'NAME=FILE');
+  const [certificate, ...others] = decodeCertificates(
+    await readNamed(context.path(file), 2 * MAX_CERTIFICATE_BYTES),
+  );
+  if (certificate === undefined || others.length > 0)
+    throw usage(
+      'a root must be a single certificate',
+      `one certificate in ${file}`,
+      `${others.length + 1}`,
+    );
+  return { name, certificate: certificate.der.toString('base64') };
 }

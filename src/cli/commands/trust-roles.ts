@@ -7,7 +7,7 @@ import {
   type Trust,
 } from '../../format/trust.ts';
 import { usage } from '../command.ts';
-import { splitPair } from './trust-pair.ts';
+import { splitPair } from './trust-option.ts';
 
 export interface RoleOptions {
   /** Names of the roots for each role. */

@@ -1,6 +1,7 @@
-import { counted } from '../../core/text.ts';
+import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { requireParent } from '../../io/folder.ts';
 import { clearSite } from '../../site/applying/clear-site.ts';
+import { forgetRelease } from '../../site/applying/forget-release.ts';
 import { uninstall as uninstallRelease } from '../../site/applying/uninstall.ts';
 import { currentGeneration } from '../../site/generations.ts';
 import type { SiteContext } from '../../site/site-context.ts';
@@ -87,4 +88,35 @@ async function confirm({ site, target }: SiteContext, context: CommandContext): 
     },
     context,
   );
+}
+
+export interface ForgetCommandOptions {
+  readonly dryRun?: boolean;
+  readonly root?: string;
+}
+
+/** Removes a stored release that is not installed. */
+export async function forget(
+  release: string,
+  options: ForgetCommandOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { dryRun = false } = options;
+  const opened = await openSite(options.root, context);
+  const found = await forgetRelease(release, { ...opened, dryRun });
+  const { generations, blobs, bytes, keptBy } = found;
+  const lines = [
+    `${dryRun ? 'would remove' : 'removed'} release ${found.release}: ${counted(blobs, 'blob')}, ${formatBytes(bytes)}`,
+    ...(generations.length === 0
+      ? []
+      : [
+          `  with ${generations.length === 1 ? 'generation' : 'generations'} ${generations.join(', ')}: no rollback to ${generations.length === 1 ? 'it' : 'them'} is possible anymore`,
+        ]),
+    ...(keptBy.length === 0
+      ? []
+      : [
+          `  its blobs stay in the store: ${keptBy.join(', ')} may need them; next: finish the import or run stowage gc --incomplete`,
+        ]),
+  ];
+  return { json: { ...found, dryRun }, text: printableLines(`${lines.join('\n')}\n`) };
 }

@@ -1,4 +1,4 @@
-import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
+import type { GivenTrust } from '../../bundle/admission/trust-files.ts';
 import { makeReport } from '../../bundle/report/make-report.ts';
 import { type ReportFiles, requireRoom, writeReport } from '../../bundle/report/report-files.ts';
 import { recordVerification, type Verified } from '../../bundle/report/verification-record.ts';

@@ -1,4 +1,4 @@
-import type { GivenTrust } from '../../bundle/admission/trust-anchor.ts';
+import type { GivenTrust } from '../../bundle/admission/trust-files.ts';
 import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { verifyFolders } from '../../bundle/report/verification-record.ts';

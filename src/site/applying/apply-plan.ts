@@ -1,4 +1,4 @@
-import { requireTrust } from '../../bundle/admission/trust-anchor.ts';
+import { requireTrust } from '../../bundle/admission/trust-files.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { stateOf } from '../ledger/site-state.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { admit } from '../../bundle/admission/admit.ts';
-import { requireTrust } from '../../bundle/admission/trust-anchor.ts';
+import { requireTrust } from '../../bundle/admission/trust-files.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { programsFor } from '../../bundle/installers.ts';
 import { Tally } from '../../core/context.ts';

@@ -1,8 +1,7 @@
 import { checkManifests } from '../../bundle/check-manifests.ts';
 import type { HubModel, Served } from '../../content/content-kind.ts';
-import { includedIndex } from '../../content/included-index.ts';
 import { copiedFirst, fromBundle } from '../../content/items.ts';
-import type { StoredManifest } from '../../content/manifest-claims.ts';
+import { includedIndex, type StoredManifest } from '../../content/manifest-claims.ts';
 import { type Digest, digestHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type {

@@ -1,8 +1,8 @@
 import { StowageError } from '../../core/error.ts';
 import { policyDefect, policyPaths } from '../../target/container/image-policy.ts';
-import type { Finding } from '../../target/finding.ts';
 import { type CommandRunner, type Environment, runCommand } from '../../target/host/command.ts';
 import { createHostProbe } from '../../target/host/host-probe.ts';
+import type { Finding } from '../../target/target.ts';
 import { type KnownAnswer, knownAnswers } from '../../trust/known-answers.ts';
 import { examineRuntime, type Runtime } from './runtime.ts';
 

@@ -1,6 +1,6 @@
 import { exists } from '../../io/file.ts';
-import type { Finding } from '../../target/finding.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import type { Finding } from '../../target/target.ts';
 import { carDigest, modelCar } from '../catalog/car-entry.ts';
 import { ownSecretReader } from '../planning/secrets.ts';
 import { listReleases } from '../release/release.ts';

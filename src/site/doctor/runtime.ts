@@ -1,6 +1,6 @@
 import { createHash, getFips } from 'node:crypto';
 import { satisfies } from 'semver';
-import type { Finding } from '../../target/finding.ts';
+import type { Finding } from '../../target/target.ts';
 
 /** The runtime of this program, as it reports itself. */
 export interface Runtime {

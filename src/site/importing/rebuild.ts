@@ -6,7 +6,7 @@ import { ioError } from '../../io/file.ts';
 import type { HashPool } from '../../io/hashing.ts';
 import { PassError } from '../../io/positioned.ts';
 import { forEachBounded } from '../../io/queue.ts';
-import { recoveryMatrix } from '../../parity/matrix.ts';
+import { recoveryMatrix } from '../../parity/field.ts';
 import { partsWithin, planRebuild, type RebuildPlan } from './rebuild-plan.ts';
 import type { Staging } from './staging.ts';
 

@@ -7,11 +7,10 @@ import { digestHex } from '../../core/digest.ts';
 import type { BundleBlob } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import { allocate, remove } from '../../io/file.ts';
-import { makeFolder } from '../../io/folder.ts';
+import { makeFolder, requireSpace } from '../../io/folder.ts';
 import type { HashTask } from '../../io/hash-task.ts';
 import { HashPool } from '../../io/hashing.ts';
 import { PassError } from '../../io/positioned.ts';
-import { requireSpace } from '../../io/space.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 export interface RepairBlobsOptions extends Context {

@@ -4,7 +4,7 @@ import { MAX_RECEIPT_BUNDLES } from '../../core/limits.ts';
 import type { Generation } from '../../format/plan.ts';
 import type { HeldBundle, Holdings } from '../../format/receipt.ts';
 import { statusOf } from '../../io/file.ts';
-import { freeBytes } from '../../io/space.ts';
+import { freeBytes } from '../../io/folder.ts';
 import { loadGeneration } from '../generations.ts';
 import { listReleases, type Release, releaseFolder } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';

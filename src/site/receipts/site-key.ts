@@ -9,10 +9,9 @@ import {
   writeAtomic,
 } from '../../io/file.ts';
 import { decodeCertificates, encodeCertificate } from '../../trust/certificate-file.ts';
-import { issueCertificate } from '../../trust/certificate-issue.ts';
+import { issueCertificate, positive } from '../../trust/certificate-issue.ts';
 import type { Signer } from '../../trust/cms-sign.ts';
 import { decodePrivateKey, encodePrivateKey, generateKey } from '../../trust/key.ts';
-import { positive } from '../../trust/throwaway.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 const VALID_YEARS = 20;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readStoredBundle } from '../../bundle/stored-bundle.ts';
+import { readStoredBundle } from '../../bundle/read-index.ts';
 import type { StowageEvent } from '../../core/context.ts';
 import { type Digest, sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';

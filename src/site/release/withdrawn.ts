@@ -1,6 +1,6 @@
 import { join } from 'node:path';
+import { revokedSigner } from '../../bundle/admission/approval.ts';
 import { recallOf } from '../../bundle/admission/recall.ts';
-import { revokedSigner } from '../../bundle/admission/revoked-signer.ts';
 import { readSignatures } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';

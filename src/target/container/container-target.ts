@@ -5,8 +5,14 @@ import { controlGroupUse } from '../host/control-group.ts';
 import type { DeployedService, ServiceOf, ServiceState, Target } from '../target.ts';
 import { containerConstraints, overridableRules } from './constraints/check.ts';
 import { containerDiskUse } from './disk-use.ts';
-import type { ContainerEngine, ContainerState, EngineFacts } from './engine.ts';
-import { isOurs, labelOf, ownerInWords } from './ownership.ts';
+import {
+  type ContainerEngine,
+  type ContainerState,
+  type EngineFacts,
+  isOurs,
+  labelOf,
+  ownerInWords,
+} from './engine.ts';
 import { renderContainers } from './render.ts';
 import { containerSteps } from './steps.ts';
 import { containerOf, containersOf, imagesOf } from './workload.ts';

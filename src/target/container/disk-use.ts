@@ -4,8 +4,7 @@ import { parseJson } from '../../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../core/limits.ts';
 import type { DeployedRelease } from '../../format/plan.ts';
 import { changesBetween } from '../change.ts';
-import { type DiskUse, filesIn } from '../disk-use.ts';
-import type { ConstraintContext, StoredBlobs } from '../target.ts';
+import { type ConstraintContext, type DiskUse, filesIn, type StoredBlobs } from '../target.ts';
 import type { EngineFacts } from './engine.ts';
 import { imagesOf } from './workload.ts';
 

@@ -3,18 +3,29 @@ import { StowageError } from '../../core/error.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import { exists } from '../../io/file.ts';
 import type { EngineSettings } from '../container/container-settings.ts';
-import { withDrift } from '../container/container-state.ts';
-import type { ContainerEngine, ContainerState, EngineFacts } from '../container/engine.ts';
+import { withDrift } from '../container/drift.ts';
+import {
+  type ContainerEngine,
+  type ContainerState,
+  type EngineFacts,
+  isOurs,
+  requireOurs,
+} from '../container/engine.ts';
 import { createEngineClient, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
-import { isOurs, requireOurs } from '../container/ownership.ts';
 import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
 import { hasSelinux } from '../host/platform.ts';
-import { dockerCreateArguments, dockerVariables } from './docker-arguments.ts';
-import { containerLog, findContainer, removeContainer } from './docker-containers.ts';
+import {
+  containerLog,
+  createDockerSecrets,
+  type DockerSecrets,
+  dockerCreateArguments,
+  dockerVariables,
+  findContainer,
+  removeContainer,
+} from './docker-containers.ts';
 import { dockerFacts } from './docker-facts.ts';
 import { type DockerImage, findImage, hasImage, loadImage, unloadImage } from './docker-images.ts';
-import { createDockerSecrets, type DockerSecrets } from './docker-secrets.ts';
 
 export interface DockerOptions {
   readonly env: Environment;

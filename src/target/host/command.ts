@@ -1,4 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { delimiter, isAbsolute, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { type Interruption, interrupted, StowageError, systemCode } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
@@ -175,4 +178,20 @@ function whileRunning(program: string): Interruption {
 function title(program: string, args: readonly string[]): string {
   const words = args.slice(0, 2).filter((each) => /^[a-z][a-z-]*$/.test(each));
   return [program, ...words].join(' ');
+}
+
+const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
+
+/** The absolute path of a program in PATH, or undefined. */
+export async function programPath(name: string, env: Environment): Promise<string | undefined> {
+  for (const folder of (env['PATH'] ?? DEFAULT_PATH).split(delimiter)) {
+    if (!isAbsolute(folder)) continue;
+    const path = join(folder, name);
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return path;
+  }
+  return undefined;
 }

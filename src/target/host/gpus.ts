@@ -1,6 +1,9 @@
+import { StowageError } from '../../core/error.ts';
 import { parseJson } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
 import type { GpuNeeds } from '../../format/deployment.ts';
+import { deviceSpecificationKind } from '../../format/foreign.ts';
+import { readYaml } from '../../format/yaml-document.ts';
 import type { HostProbe } from './host-probe.ts';
 
 /** One GPU; fields that its tool does not report are absent. */
@@ -93,4 +96,32 @@ function gpu({ name, memory, unit, driver, capability }: Listed): Gpu {
     ...(version.test(driver) ? { driver: version.exec(driver)?.[0] ?? '' } : {}),
     ...(version.test(capability) ? { computeCapability: version.exec(capability)?.[0] ?? '' } : {}),
   };
+}
+
+/** The folders of Container Device Interface specifications. */
+const FOLDERS = ['/etc/cdi', '/var/run/cdi'];
+const MAX_FILES = 64;
+
+/** The devices that containers can request by name, such as `nvidia.com/gpu=0`. */
+export async function containerDevices(host: HostProbe): Promise<ReadonlySet<string>> {
+  const names = new Set<string>();
+  for (const folder of FOLDERS) {
+    const files = (await host.list(folder)).filter((name) => /\.(?:json|ya?ml)$/.test(name));
+    for (const file of files.slice(0, MAX_FILES)) {
+      const text = await host.read(`${folder}/${file}`);
+      for (const name of devicesIn(text ?? '')) names.add(name);
+    }
+  }
+  return names;
+}
+
+/** Engines ignore a specification that they cannot read, and so does this. */
+function devicesIn(text: string): string[] {
+  try {
+    const { kind, devices } = readYaml(deviceSpecificationKind, Buffer.from(text));
+    return devices.map(({ name }) => `${kind}=${name}`);
+  } catch (error) {
+    if (error instanceof StowageError) return [];
+    throw error;
+  }
 }

@@ -5,15 +5,20 @@ import type { RenderedService } from '../../format/containers.ts';
 import { homeFolder, isRootless } from '../../io/user.ts';
 import { variablesOf } from '../container/container-arguments.ts';
 import type { EngineSettings, ImageDefaults } from '../container/container-settings.ts';
-import { withDrift } from '../container/container-state.ts';
-import { differs } from '../container/drift.ts';
-import type { ContainerEngine, ContainerState, EngineFacts } from '../container/engine.ts';
+import { differs, withDrift } from '../container/drift.ts';
+import {
+  type ContainerEngine,
+  type ContainerState,
+  type EngineFacts,
+  isOurs,
+  isOurUnit,
+  requireOurs,
+  requireOurUnit,
+} from '../container/engine.ts';
 import { createEngineClient, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
-import { isOurs, isOurUnit, requireOurs, requireOurUnit } from '../container/ownership.ts';
-import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
+import { type CommandRunner, type Environment, programPath, runCommand } from '../host/command.ts';
 import { hasSelinux } from '../host/platform.ts';
-import { programPath } from '../host/program-path.ts';
 import {
   createSystemd,
   systemdRuns,
@@ -23,13 +28,17 @@ import {
 } from '../host/systemd.ts';
 import type { Drift } from '../target.ts';
 import { podmanRunArguments } from './podman-arguments.ts';
-import { removeBridge } from './podman-bridge.ts';
-import { containerLog, findContainer, removeContainer } from './podman-containers.ts';
-import { podmanFacts, readsQuadlet } from './podman-facts.ts';
+import {
+  containerLog,
+  findContainer,
+  hasSecret,
+  placeSecret,
+  removeContainer,
+  removeSecret,
+} from './podman-containers.ts';
+import { podmanFacts, readsQuadlet, removeBridge } from './podman-facts.ts';
 import { findDefaults, hasImage, loadImage, unloadImage } from './podman-images.ts';
-import { podmanQuadlet } from './podman-quadlet.ts';
-import { hasSecret, placeSecret, removeSecret } from './podman-secrets.ts';
-import { podmanUnit } from './podman-unit.ts';
+import { podmanQuadlet, podmanUnit } from './podman-unit.ts';
 
 export interface PodmanOptions {
   readonly env: Environment;

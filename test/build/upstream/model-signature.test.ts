@@ -5,8 +5,7 @@ import { verifyModelSignature } from '../../../src/build/upstream/model-signatur
 import { openRequirement } from '../../../src/build/upstream/requirement.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import type { Json } from '../../../src/core/json.ts';
-import { primitive } from '../../../src/trust/der.ts';
-import { contextTag, explicit, sequence } from '../../../src/trust/der-build.ts';
+import { contextTag, explicit, primitive, sequence } from '../../../src/trust/der.ts';
 import { expectCode } from '../../support/error.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 import {

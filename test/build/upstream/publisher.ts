@@ -1,22 +1,23 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { digestHex, digestOf } from '../../../src/core/digest.ts';
 import { canonicalBytes, type Json } from '../../../src/core/json.ts';
-import { type Der, primitive } from '../../../src/trust/der.ts';
+import { oids } from '../../../src/trust/algorithm.ts';
 import {
   bitString,
   boolean,
   contextTag,
+  type Der,
   derTag,
   explicit,
   integer,
   nullValue,
   octetString,
   oid,
+  primitive,
   sequence,
   time,
-} from '../../../src/trust/der-build.ts';
+} from '../../../src/trust/der.ts';
 import { encodeName } from '../../../src/trust/name.ts';
-import { oids } from '../../../src/trust/oid.ts';
 import { encodePem } from '../../../src/trust/pem.ts';
 import { der } from '../../trust/odd-certificate.ts';
 

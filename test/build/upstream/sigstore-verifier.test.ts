@@ -15,7 +15,7 @@ import { StowageError } from '../../../src/core/error.ts';
 import type { Json } from '../../../src/core/json.ts';
 import type { SignatureRequirement } from '../../../src/format/upstream.ts';
 import type { Attached } from '../../../src/source/oci.ts';
-import { sequence } from '../../../src/trust/der-build.ts';
+import { sequence } from '../../../src/trust/der.ts';
 import { dsseEntry, type Entry, PrivateSigstore } from '../../lab/private-sigstore.ts';
 import { expectCode } from '../../support/error.ts';
 import { temporaryFolder } from '../../support/folder.ts';

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type GivenTrust, readTrust } from '../../../src/bundle/admission/trust-anchor.ts';
+import { type GivenTrust, readTrust } from '../../../src/bundle/admission/trust-files.ts';
 import { viewBundle } from '../../../src/bundle/inspect/bundle-view.ts';
 import { inspection } from '../../../src/bundle/inspect/inspection.ts';
 import { inspectionPage } from '../../../src/bundle/inspect/page/inspection-page.ts';

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { trustFingerprint } from '../../../src/bundle/admission/trust-anchor.ts';
+import { trustFingerprint } from '../../../src/bundle/admission/trust-files.ts';
 import { MAX_INDEX_BYTES, MAX_SIGNATURE_BYTES, MIB } from '../../../src/core/limits.ts';
 import { trustBytes } from '../../../src/format/trust.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';

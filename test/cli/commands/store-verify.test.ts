@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { trustFingerprint } from '../../../src/bundle/admission/trust-anchor.ts';
+import { trustFingerprint } from '../../../src/bundle/admission/trust-files.ts';
 import { digestHex } from '../../../src/core/digest.ts';
 import { MIB } from '../../../src/core/limits.ts';
 import { readCanonical, writeCanonical } from '../../../src/format/document.ts';

@@ -10,8 +10,7 @@ import {
   RELEASED,
 } from '../../../src/site/doctor/examine-host.ts';
 import { examineRuntime, fips, type Runtime } from '../../../src/site/doctor/runtime.ts';
-import type { CommandRunner } from '../../../src/target/host/command.ts';
-import { runCommand } from '../../../src/target/host/command.ts';
+import { type CommandRunner, runCommand } from '../../../src/target/host/command.ts';
 import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 

@@ -10,7 +10,7 @@ import type {
   ImageDefaults,
   InspectedContainer,
 } from '../../../src/target/container/container-settings.ts';
-import { containerFrom, withDrift } from '../../../src/target/container/container-state.ts';
+import { containerFrom, withDrift } from '../../../src/target/container/drift.ts';
 import { service, services } from './services.ts';
 
 const image: ImageDefaults = {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { examineImagePolicy } from '../../../src/site/doctor/examine-host.ts';
-import { policy } from '../../../src/target/container/constraints/policy.ts';
+import { policy } from '../../../src/target/container/constraints/engine.ts';
 import { policyDefect } from '../../../src/target/container/image-policy.ts';
 import { capture } from '../../lab/process.ts';
 import { pushLayout, type Registry, startRegistry } from '../../lab/registry.ts';

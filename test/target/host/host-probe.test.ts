@@ -1,12 +1,15 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { arch, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createHostProbe } from '../../../src/target/host/host-probe.ts';
+import {
+  cpuFeatures,
+  createHostProbe,
+  kernelRelease,
+  memoryBytes,
+} from '../../../src/target/host/host-probe.ts';
 import { listeners, ownerOf } from '../../../src/target/host/listeners.ts';
-import { cpuFeatures, kernelRelease, memoryBytes } from '../../../src/target/host/processor.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { requireIpv6 } from '../../support/ipv6.ts';

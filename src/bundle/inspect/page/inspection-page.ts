@@ -5,10 +5,8 @@ import { momentOf } from '../../../format/field.ts';
 import { page } from '../../html/html-page.ts';
 import { digest, facts, moment, nothing } from '../../html/html-parts.ts';
 import type { Inspection } from '../inspection.ts';
-import { contents } from './page-contents.ts';
-import { findings, licenses, packages, publishers } from './page-origins.ts';
+import { contents, findings, licenses, packages, publishers, sizes } from './page-contents.ts';
 import { running } from './page-running.ts';
-import { sizes } from './page-sizes.ts';
 import { byHand, notChecked, signers, trust } from './page-trust.ts';
 
 /** One section of the page. */

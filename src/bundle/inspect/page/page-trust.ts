@@ -3,8 +3,8 @@ import { verifySteps } from '../../../format/verify-text.ts';
 import { digest, facts, moment, nothing, table } from '../../html/html-parts.ts';
 import { describeTrust } from '../../report/describe-trust.ts';
 import { trustFacts } from '../../report/page-checks.ts';
+import type { NamedSigner } from '../comparable.ts';
 import type { Inspection } from '../inspection.ts';
-import type { NamedSigner } from '../named-signers.ts';
 import { PRINTED } from './page-contents.ts';
 
 /** Each signature and what was checked. */

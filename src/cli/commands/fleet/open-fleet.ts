@@ -3,7 +3,7 @@ import { type FleetFolder, openFleetFolder } from '../../../fleet/fleet-folder.t
 import type { FactSigner } from '../../../fleet/record-site.ts';
 import { type CommandContext, fleetRoot, ledgerUser } from '../../command.ts';
 import { type KeyOptions, nameOf, readIdentity, readKey } from '../signing-key.ts';
-import { splitPair } from '../trust-pair.ts';
+import { splitPair } from '../trust-option.ts';
 
 export interface FleetOption {
   readonly fleet?: string;
@@ -33,4 +33,22 @@ export async function factSigner(
 /** Labels given as `NAME=VALUE`. @throws StowageError `usage-invalid` */
 export function labelsOf(pairs: readonly string[]): [string, string][] {
   return pairs.map((pair) => splitPair(pair, '--label', 'NAME=VALUE'));
+}
+
+/** A table as lines, each column as wide as its longest cell; empty columns are left out. */
+export function tableLines(
+  headers: readonly string[],
+  rows: readonly (readonly string[])[],
+): string[] {
+  const used = headers.map((_, at) => rows.some((row) => (row[at] ?? '') !== ''));
+  const shown = [headers, ...rows].map((row) => row.filter((_, at) => used[at]));
+  const widths = headers
+    .filter((_, at) => used[at])
+    .map((_, at) => shown.reduce((most, row) => Math.max(most, row[at]?.length ?? 0), 0));
+  return shown.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
 }

@@ -12,8 +12,13 @@ import { name as releaseName, version as semver, versionRange } from '../../../f
 import type { RecallOrder } from '../../../format/fleet-orders.ts';
 import { type CommandContext, type CommandResult, usage } from '../../command.ts';
 import type { KeyOptions } from '../signing-key.ts';
-import { changeOptions, type FleetOption, factSigner, openFleet } from './open-fleet.ts';
-import { tableLines } from './table-lines.ts';
+import {
+  changeOptions,
+  type FleetOption,
+  factSigner,
+  openFleet,
+  tableLines,
+} from './open-fleet.ts';
 
 /** Records the signed lists of bundles. */
 export async function addReleases(

@@ -3,8 +3,8 @@ import { MIB } from '../../../core/limits.ts';
 import { formatBytes } from '../../../core/text.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { type Arrival, arrivals } from '../../../target/change.ts';
-import { type DiskUse, filesIn } from '../../../target/disk-use.ts';
 import type { FileSystem } from '../../../target/host/host-probe.ts';
+import { type DiskUse, filesIn } from '../../../target/target.ts';
 import type { ConstraintInput } from './constraint.ts';
 
 /** For journal, ledger, generation and receipt. */

@@ -1,12 +1,9 @@
 import type { Constraint } from '../../../format/plan.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
+import { containerNames, layers, policy } from './engine.ts';
 import { gpus } from './gpus.ts';
-import { layers } from './layers.ts';
-import { memory } from './memory.ts';
-import { containerNames } from './names.ts';
-import { policy } from './policy.ts';
 import { ports } from './ports.ts';
-import { engine, kernel, names, nodes, platform, processor, scaling } from './system.ts';
+import { engine, kernel, memory, names, nodes, platform, processor, scaling } from './system.ts';
 
 /** Rules that need no work on the host come first. */
 const rules = [

@@ -1,6 +1,5 @@
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
-import type { Finding } from '../../finding.ts';
-import type { ExamineInput } from '../../target.ts';
+import type { ExamineInput, Finding } from '../../target.ts';
 
 export interface ClusterToExamine extends ExamineInput {
   readonly settings: KubernetesSite;

@@ -3,7 +3,7 @@ import { fieldsOf, textOf } from '../../../core/json.ts';
 import { counted } from '../../../core/text.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
-import type { Finding } from '../../finding.ts';
+import type { Finding } from '../../target.ts';
 import type { Cluster } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
 import { kinds } from '../api/kinds.ts';

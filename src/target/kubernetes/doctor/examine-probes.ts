@@ -3,7 +3,7 @@ import { MIB } from '../../../core/limits.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { BundleImage } from '../../../format/bundled-content.ts';
 import { momentOf } from '../../../format/field.ts';
-import type { Finding } from '../../finding.ts';
+import type { Finding } from '../../target.ts';
 import type { Cluster } from '../api/cluster.ts';
 import { carReference, imageReference } from '../images.ts';
 import { REGISTRY_SECRET } from '../render.ts';
