@@ -1,6 +1,6 @@
 // Makes a site folder as the program in dist/ leaves it, for every later version to open: `node scripts/make-site-corpus.ts`
-// after `npm run build`, once for each release. It is kept in test/corpus/sites/VERSION: a folder that is there already is
-// never touched. The release key is not kept; the site's own key, which signs its receipts, is a part of the folder.
+// after `npm run build`, once for each release and each version of its documents (`documents-3`). It is kept in
+// test/corpus/sites/VERSION: a folder that is there already is never touched. The release key is not kept; the site's own key, which signs its receipts, is a part of the folder.
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   cpSync,
@@ -26,9 +26,12 @@ import { fakeHost } from '../test/support/fake-host.ts';
 import { makeAuthority, resign, SMALL_SERVICE, smallBundle } from '../test/support/small-bundle.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
-const place = here(`test/corpus/sites/v${PRODUCT_VERSION}`);
+/** What bundles and services have that documents before version 3 cannot say. */
+const ofVersion3 = { cluster: { podSecurity: 'baseline' }, services: { ipc: 'host' } } as const;
+const version = `v${PRODUCT_VERSION}-documents-3`;
+const place = here(`test/corpus/sites/${version}`);
 if (existsSync(place)) {
-  console.log(`v${PRODUCT_VERSION}: kept`);
+  console.log(`${version}: kept`);
   process.exit(0);
 }
 
@@ -61,7 +64,8 @@ try {
     seq += 1;
     const folder = join(work, 'bundles', `${name}-${version}`);
     mkdirSync(folder, { recursive: true });
-    const options = { name, version, seq, authority, images: false, installer: true };
+    const { cluster } = ofVersion3;
+    const options = { name, version, seq, authority, images: false, installer: true, cluster };
     const bundle = await smallBundle({ ...options, place: folder, platform: 'linux/amd64' });
     made.set(`${name}-${version}`, bundle.folder);
   }
@@ -108,7 +112,7 @@ try {
   const served = await withServices(join(work, 'served'));
   for (const each of ['generations', 'plan.json', 'receipts'])
     keep(join(served, each), `served/${each}`);
-  console.log(`v${PRODUCT_VERSION}: made`, readdirSync(place).join(' '));
+  console.log(`${version}: made`, readdirSync(place).join(' '));
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
@@ -123,7 +127,7 @@ async function withServices(folder: string): Promise<string> {
     secrets: { 'api-key': { description: 'what clients send' } },
     services: [
       {
-        ...SMALL_SERVICE,
+        ...{ ...SMALL_SERVICE, ...ofVersion3.services },
         env: { LOG_LEVEL: 'info' },
         secrets: [{ secret: 'api-key', path: '/run/secrets/api-key' }],
         ports: [{ name: 'http', container: 8080, host: '${parameters.port}' }],

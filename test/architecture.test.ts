@@ -48,7 +48,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
 /** The files that may import a package, by a prefix of their paths. */
 const importers: Readonly<Record<string, readonly string[]>> = {
   zod: ['format/'],
-  yaml: ['format/yaml-document.ts', 'format/object-stream.ts'],
+  yaml: ['format/compose-yaml.ts', 'format/yaml-document.ts', 'format/object-stream.ts'],
   tar: ['io/archive.ts'],
   'node-forge': ['trust/der.ts'],
   ssri: ['core/digest.ts'],

@@ -11,6 +11,9 @@ export type ImageWay = (typeof imageWays)[number];
 export const weightWays = ['auto', 'image-volume', 'volume', 'local'] as const;
 export type WeightWay = (typeof weightWays)[number];
 
+/** What `${models.NAME.uri}` in objects is: as pods of services get models, or the name in the Hub of the depot. */
+export const modelUris = ['auto', 'hub'] as const;
+
 export interface Toleration {
   readonly key?: string;
   readonly operator: 'Equal' | 'Exists';
@@ -48,6 +51,7 @@ export interface KubernetesSite {
     readonly pullSecret?: string;
   };
   readonly weights: WeightWay;
+  readonly modelUris: (typeof modelUris)[number];
   /** For `volume`: a claim in the namespace that has the content, or is filled with it. */
   readonly claim?: string;
   /** For `volume` without `claim`: Stowage makes a claim of this class for each release, and fills it. */
@@ -156,6 +160,7 @@ export const kubernetesSite: z.ZodType<KubernetesSite> = field.exact(
         .default('stowage-'),
       images,
       weights: z.enum(weightWays).default('auto'),
+      modelUris: z.enum(modelUris).default('auto'),
       claim: dotted.exactOptional(),
       storageClass: dotted.exactOptional(),
       accessMode: z.enum(['ReadWriteMany', 'ReadWriteOnce']).default('ReadWriteMany'),

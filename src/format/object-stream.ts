@@ -1,12 +1,6 @@
-import {
-  type Document,
-  LineCounter,
-  parseAllDocuments,
-  parseDocument,
-  type ScalarTag,
-  type Tags,
-} from 'yaml';
+import { LineCounter, type ScalarTag, type Tags } from 'yaml';
 import type { Json } from '../core/json.ts';
+import { composeYaml, type YamlDocument } from './compose-yaml.ts';
 
 /** An object in a stream of YAML documents. */
 export interface StreamedObject {
@@ -47,14 +41,13 @@ const AS_IN_GO = {
  */
 export function readObjectStream(text: string): StreamedObject[] {
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { ...AS_IN_GO, lineCounter: lines });
-  if (!Array.isArray(documents)) return [];
+  const documents = documentsOf(text, lines);
   let pending = '';
   return documents.flatMap((document) => {
     const value = contentOf(document, lines);
     const { commentBefore, contents, comment } = document;
-    const alone = value === null ? contents?.comment : undefined;
-    const before = [commentBefore, contents?.commentBefore, comment, alone];
+    const alone = value === null ? commentsOf(contents).comment : undefined;
+    const before = [commentBefore, commentsOf(contents).commentBefore, comment, alone];
     const named = /^\s*Source:\s*(\S.*?)\s*$/m.exec(before.filter(Boolean).join('\n'))?.[1];
     const source = named ?? pending;
     // A file that begins with `---` leaves the comment in a document of its own.
@@ -67,19 +60,35 @@ export function readObjectStream(text: string): StreamedObject[] {
 /** Reads one YAML document with an object, such as `Chart.yaml` or a file with values. @throws SyntaxError */
 export function readYamlObject(text: string): { readonly [member: string]: Json } {
   const lines = new LineCounter();
-  const value = contentOf(parseDocument(text, { ...AS_IN_GO, lineCounter: lines }), lines);
+  const [first, second] = documentsOf(text, lines);
+  const value = first === undefined ? null : contentOf(first, lines);
+  if (second !== undefined)
+    throw new SyntaxError(`a second document at line ${lines.linePos(second.range[0]).line}`);
   if (value === null) return {};
   if (typeof value === 'object' && !Array.isArray(value))
     return value as { readonly [member: string]: Json };
   throw new SyntaxError('a document that is not an object');
 }
 
-function contentOf(document: Document.Parsed, lines: LineCounter): Json {
+function documentsOf(text: string, lines: LineCounter): readonly YamlDocument[] {
+  const { documents, tooMany } = composeYaml(text, { lineCounter: lines, parsing: AS_IN_GO });
+  const [first] = tooMany ?? [];
+  if (first !== undefined) throw faultAt(first.message, first.offset, lines);
+  return documents;
+}
+
+function commentsOf(contents: unknown): { commentBefore?: string; comment?: string } {
+  return typeof contents === 'object' && contents !== null ? contents : {};
+}
+
+function faultAt(message: string, offset: number, lines: LineCounter): SyntaxError {
+  const { line, col } = lines.linePos(offset);
+  return new SyntaxError(`${message.split('\n')[0]} at line ${line}, column ${col}`);
+}
+
+function contentOf(document: YamlDocument, lines: LineCounter): Json {
   const [error] = document.errors;
-  if (error !== undefined) {
-    const { line, col } = lines.linePos(error.pos[0]);
-    throw new SyntaxError(`${error.message.split('\n')[0]} at line ${line}, column ${col}`);
-  }
+  if (error !== undefined) throw faultAt(error.message, error.pos[0], lines);
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });

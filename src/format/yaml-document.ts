@@ -1,4 +1,5 @@
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter } from 'yaml';
+import { composeYaml, type YamlFault } from './compose-yaml.ts';
 import type { Defect } from './defect.ts';
 import {
   checkSize,
@@ -8,6 +9,8 @@ import {
   readValue,
   refuseDocument,
 } from './document.ts';
+
+const ANOTHER = 'a second document begins';
 
 /** A parsed YAML or JSON file, not yet checked against a schema. */
 export interface YamlSource {
@@ -39,16 +42,23 @@ export function parseYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array, file?: st
   let line: number | undefined;
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    const yaml = parseDocument(text, { prettyErrors: false, uniqueKeys: true, lineCounter });
-    defects = [...yaml.errors, ...yaml.warnings].map(({ message, pos }) => {
-      const at = place(pos[0]);
+    const parsing = { prettyErrors: false, uniqueKeys: true };
+    const options = { forceDocument: true, lineCounter, parsing };
+    const { documents, tooMany } = composeYaml(text, options);
+    const [yaml, another] = documents;
+    const own = [...(yaml?.errors ?? []), ...(yaml?.warnings ?? [])].map(
+      ({ message, pos }): YamlFault => ({ message, offset: pos[0] }),
+    );
+    const second = another === undefined ? [] : [{ message: ANOTHER, offset: another.range[0] }];
+    defects = (tooMany ?? [...own, ...second]).map(({ message, offset }) => {
+      const at = place(offset);
       line ??= at.line;
       return file === undefined
         ? `line ${at.line}, column ${at.column}: ${firstLine(message)}`
         : `${file}:${at.line}:${at.column}: ${firstLine(message)}`;
     });
     const [first] = defects;
-    if (first !== undefined) throw new SyntaxError(first);
+    if (first !== undefined || yaml === undefined) throw new SyntaxError(first);
     const value: unknown = yaml.toJS({ maxAliasCount: 0 });
     const locate = (defect: Defect): ReturnType<Locate> => place(offsetOf(yaml.contents, defect));
     const literal: Literal = (path) => {
@@ -72,7 +82,9 @@ export function parseYaml<T>(kind: DocumentKind<T>, bytes: Uint8Array, file?: st
 /** What can be read of a YAML file that may have defects; undefined if nothing can. */
 export function salvageYaml(bytes: Uint8Array): unknown {
   try {
-    return parseDocument(Buffer.from(bytes).toString('utf8')).toJS({ maxAliasCount: 0 });
+    const text = Buffer.from(bytes).toString('utf8');
+    const [yaml] = composeYaml(text, { lineCounter: new LineCounter(), parsing: {} }).documents;
+    return yaml?.toJS({ maxAliasCount: 0 });
   } catch {
     return undefined;
   }

@@ -24,9 +24,16 @@ export async function buildInstaller(): Promise<void> {
   await runProgram(process.execPath, ['scripts/build-installer.ts', 'linux-x64'], { cwd: project });
 }
 
-/** Creates one in a folder. */
-export async function connectedSide(folder: string, upstream: Upstream): Promise<ConnectedSide> {
-  const env = { HF_ENDPOINT: upstream.hub.url, STOWAGE_STORE: join(folder, 'store') };
+/** Creates one in a folder. @param programs folders of the PATH before others, such as Helm's */
+export async function connectedSide(
+  folder: string,
+  upstream: { readonly hub: Pick<Upstream['hub'], 'url'> },
+  programs: readonly string[] = [],
+): Promise<ConnectedSide> {
+  const env = {
+    ...{ HF_ENDPOINT: upstream.hub.url, STOWAGE_STORE: join(folder, 'store') },
+    PATH: [...programs, process.env['PATH']].join(':'),
+  };
   const run = (...args: readonly string[]): Promise<Ran> => stowage({ cwd: folder, env }, ...args);
   const must = async (...args: readonly string[]): Promise<void> => {
     const { status, stdout, stderr } = await run(...args);

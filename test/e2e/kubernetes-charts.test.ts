@@ -1,12 +1,4 @@
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -19,12 +11,11 @@ import { powersOf, type RenderedObject } from '../../src/format/rendered-objects
 import { createKubernetesTarget } from '../../src/target/kubernetes/kubernetes.ts';
 import type { Target } from '../../src/target/target.ts';
 import { downloadModule } from '../lab/go.ts';
-import { beginLayout, writeImage, writeLayer, writeTags } from '../lab/image-layout.ts';
 import { clientPrograms } from '../lab/kubernetes/clients.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { run } from '../lab/process.ts';
-import { pushLayout, type Registry } from '../lab/registry.ts';
-import type { Upstream } from '../lab/upstream.ts';
+import { pushReadyImage } from '../lab/ready-image.ts';
+import type { Registry } from '../lab/registry.ts';
 import { changeCluster } from '../support/cluster-change.ts';
 import { startClusterSite } from '../support/cluster-site.ts';
 import {
@@ -76,7 +67,7 @@ describe('when a bundle with objects is imported', () => {
   it('is planned with what its objects may do, installed, shown, refused to be stopped, rolled back and uninstalled', async () => {
     const folder = join(work, 'connected');
     mkdirSync(join(folder, 'things'), { recursive: true });
-    const nothing = { hub: { url: 'http://127.0.0.1:9' } } as Upstream;
+    const nothing = { hub: { url: 'http://127.0.0.1:9' } };
     const side = await connectedSide(folder, nothing);
     const bundle = (version: string): Promise<string> => {
       writeFileSync(join(folder, 'things/all.yaml'), THINGS.replace('VERSION', version));
@@ -154,7 +145,7 @@ describe('when a published chart is installed by Stowage and by Helm', () => {
     const { Dir } = await downloadModule('sigs.k8s.io/lws@v0.7.0');
     const chart = join(Dir, 'charts/lws');
     const reference = `${registry.host}/gear/lws:1`;
-    const manifest = parseDigest(await pushManager(reference));
+    const manifest = parseDigest(await pushReadyImage(work, reference));
     const values = {
       image: { manager: { repository: `${registry.host}/gear/lws`, tag: '1' } },
       resources: { requests: { cpu: '10m', memory: '16Mi' } },
@@ -211,27 +202,6 @@ describe('when a published chart is installed by Stowage and by Helm', () => {
     await run(helm, ['uninstall', 'gear', ...args], { env: { HOME: work } });
   });
 });
-
-/** The image of a server that says that it is ready, in place of the manager of LeaderWorkerSet. @returns its digest */
-async function pushManager(reference: string): Promise<string> {
-  const root = join(work, 'manager-root');
-  const layout = join(work, 'manager');
-  for (const folder of ['bin', 'www']) mkdirSync(join(root, folder), { recursive: true });
-  copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
-  symlinkSync('busybox', join(root, 'bin/sh'));
-  const script = '#!/bin/sh\nexec busybox httpd -f -p 8081 -h /www\n';
-  writeFileSync(join(root, 'manager'), script, { mode: 0o755 });
-  for (const path of ['healthz', 'readyz']) writeFileSync(join(root, 'www', path), 'ok');
-  mkdirSync(layout);
-  beginLayout(layout);
-  const image = writeImage(layout, {
-    platform: { os: 'linux', architecture: 'amd64' },
-    layers: [await writeLayer(layout, root)],
-    config: { User: '10001:10001', Env: ['PATH=/bin'] },
-  });
-  writeTags(layout, { 1: image });
-  return pushLayout(layout, '1', reference);
-}
 
 /** What the cluster has of these objects, without what each object has for itself. */
 async function liveObjects(objects: readonly RenderedObject[]): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ import { scratchFolder } from '../support/scratch.ts';
 import { tree } from '../support/tree.ts';
 
 /**
- * Sites and bundles of version 0.1.0, the current program, and a simulated later version in which every document has the
+ * Sites and bundles of version 0.1.0 and of version 3 of its documents, the current program, and a simulated later version in which every document has the
  * next version: each works on what the others wrote (attacks 145 and 146).
  */
 
@@ -55,7 +55,11 @@ const generations = ({ site }: Standing): string[] => [
   ...new Set(schemasIn(join(site, 'generations'))),
 ];
 
-const V1 = 'stowage/generation/v1';
+/** What each version left: a site with a depot runs nothing, and its generations have no field of version 3. */
+const GENERATIONS: Readonly<Record<string, string>> = {
+  'v0.1.0': 'stowage/generation/v1',
+  'v0.1.0-documents-3': 'stowage/generation/v2',
+};
 /** What the later version writes: a document names the first of them that has all its fields. */
 const LATER_SCHEMAS = Array.from(
   { length: generationKind.span ?? 1 },
@@ -68,8 +72,8 @@ const LOOKING: readonly (readonly string[])[] = [
   ['receipt', 'show'],
 ];
 
-it('keeps a site of version 0.1.0, small', () => {
-  expect(made).toContain('v0.1.0');
+it('keeps a site of each version, small', () => {
+  expect(made).toEqual(Object.keys(GENERATIONS));
   const files = readdirSync(corpus, { recursive: true, withFileTypes: true }).filter((each) =>
     each.isFile(),
   );
@@ -174,7 +178,7 @@ describe.each(made)('when a later version meets a site of %s', (version) => {
     const kept = ['trust.json', 'site.yaml', 'releases', 'receipts'];
     const lines = readFileSync(join(site, 'ledger'));
     const before = kept.map((each) => stateOf(join(site, each)));
-    expect(generations(standing)).toEqual([V1]);
+    expect(generations(standing)).toEqual([GENERATIONS[version]]);
     const installed = await later('install', join(corpus, version, 'next'));
     expect(installed.stderr).not.toContain('error');
     expect(installed.json).toMatchObject({ changed: true, generation: 4 });
@@ -242,6 +246,48 @@ describe.each(made)('when a later version meets a site of %s', (version) => {
   });
 });
 
+describe.runIf(fits)('when an earlier version meets what the current program writes', () => {
+  const EARLIER = ['--import', new URL('../support/earlier-program.ts', import.meta.url).href];
+
+  it('refuses a bundle with charts as newer, and keeps nothing of it', async () => {
+    const site = scratch.fresh('earlier');
+    const kept = scratch.copy(join(corpus, '../v3/charts-and-objects'));
+    const root = join(kept, 'root.pem');
+    const words = [
+      'import',
+      join(kept, 'bundle'),
+      '--trust',
+      root,
+      '--fingerprint',
+      fingerprintOf(root),
+    ];
+    const run = (flags: readonly string[]): Promise<Ran> =>
+      program(words, { env: { STOWAGE_ROOT: site }, flags: [...flags] });
+    const { status, stderr } = await run(EARLIER);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('format-newer')]);
+    expect(stderr).toContain('was written by a newer version of stowage');
+    expect(existsSync(join(site, 'releases'))).toBe(false);
+    expect((await run([])).status).toBe(0);
+  });
+
+  it('refuses its site, and changes nothing there', async () => {
+    const { site, today } = open('v0.1.0');
+    expect((await today('install', join(corpus, 'v0.1.0', 'next'))).status).toBe(0);
+    const before = tree(site);
+    for (const words of [...LOOKING, ['rollback'], ['uninstall', 'chat'], ['gc']]) {
+      const { status, stderr } = await program(words, {
+        env: { STOWAGE_ROOT: site },
+        flags: EARLIER,
+      });
+      expect([status, stderr], words.join(' ')).toEqual([
+        1,
+        expect.stringContaining('format-newer'),
+      ]);
+      expect(tree(site), words.join(' ')).toEqual(before);
+    }
+  });
+});
+
 describe.runIf(fits)('when a conversion is killed (attack 146)', () => {
   it('is old or new, refused by the earlier version, and completed by the next run', async () => {
     const version = made[0] ?? '';
@@ -252,7 +298,8 @@ describe.runIf(fits)('when a conversion is killed (attack 146)', () => {
       const { site, today, later } = standing;
       const killed = await killedAt(standing, moment);
       expect(killed, `${moment}`).toBe(-1);
-      for (const each of generations(standing)) expect([V1, ...LATER_SCHEMAS]).toContain(each);
+      for (const each of generations(standing))
+        expect([GENERATIONS[version], ...LATER_SCHEMAS]).toContain(each);
       const started = generations(standing).some((each) => LATER_SCHEMAS.includes(each));
       const { status, stderr } = await today('status');
       if (started) expect([status, stderr]).toEqual([1, expect.stringContaining('format-newer')]);
@@ -280,6 +327,11 @@ async function momentsOf(version: string): Promise<number> {
   const flags = [...LATER, '--import', KILL_AT_WRITE];
   expect((await program(['receipt', 'write'], { env, flags })).status).toBe(0);
   return Number(readFileSync(list, 'utf8'));
+}
+
+function fingerprintOf(certificate: string): string {
+  const { fingerprint256 } = new X509Certificate(readFileSync(certificate));
+  return fingerprint256;
 }
 
 function stateOf(path: string): Record<string, string> {

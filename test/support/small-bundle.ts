@@ -66,6 +66,8 @@ export interface SmallBundleOptions {
   readonly acceptance?: readonly object[];
   readonly parameters?: Readonly<Record<string, object>>;
   readonly requires?: object;
+  /** What a release needs of a cluster. */
+  readonly cluster?: object;
 }
 
 export interface SmallBundle extends Authority {
@@ -161,6 +163,7 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     parameters: options.parameters ?? {},
     secrets: options.secrets ?? {},
     requires: options.requires ?? {},
+    ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
   });
   const model = async (): Promise<Lock['models'][number]> => {
     const weights = await put(

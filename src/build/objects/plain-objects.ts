@@ -18,7 +18,7 @@ import { ioError, readBounded } from '../../io/file.ts';
 import { localTree } from '../../source/local.ts';
 import { kubectlVersion, kustomizationFiles, kustomizationIn, kustomize } from './kustomize.ts';
 import { isNamed } from './render.ts';
-import { type RenderPlace, streamed } from './render-chart.ts';
+import { type RenderPlace, requireCount, streamed } from './render-chart.ts';
 
 /** A local file that objects are rendered from. */
 export const MAX_INPUT_BYTES: number = 32 * MIB;
@@ -63,6 +63,7 @@ export async function plainObjects(
       const from = relative(folder, file);
       const text = (await readBounded(file, MAX_INPUT_BYTES, 'content-refused')).toString('utf8');
       all.push(...streamed(`${what}, ${from}`, text).map(({ object }) => ({ object, from })));
+      requireCount(what, all.length);
     }
   const objects = all
     .filter(({ object }) => !source.without?.some((each) => isNamed(object, each)))

@@ -100,8 +100,13 @@ export function streamed(what: string, output: string): StreamedObject[] {
     throw failed(what, `text that is not YAML: ${cause.message}`, cause);
   }
   if (objects.length === 0) throw failed(what, 'no object');
-  if (objects.length > MAX_OBJECTS) throw failed(what, `over ${MAX_OBJECTS} objects`);
+  requireCount(what, objects.length);
   return objects;
+}
+
+/** @throws StowageError `chart-failed` for more objects than one item may have */
+export function requireCount(what: string, count: number): void {
+  if (count > MAX_OBJECTS) throw failed(what, `over ${MAX_OBJECTS} objects`);
 }
 
 /** The first error that Helm reports, without its log lines. */

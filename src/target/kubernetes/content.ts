@@ -3,6 +3,7 @@ import { StowageError } from '../../core/error.ts';
 import { MAX_MOUNTED_FILE_BYTES } from '../../core/limits.ts';
 import { exactBytes } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import type { BundleModel } from '../../format/bundled-content.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import type { Mount, Service } from '../../format/service.ts';
@@ -205,9 +206,14 @@ export function carImage(name: string, input: RenderInput): string {
   return carReference(name, carOf(name, input), place);
 }
 
-/** Where a server that a chart brings finds a model of the release. */
-export function modelAddress(name: string, input: RenderInput, owner: Owner): string {
-  const { weights } = settingsOf(input);
+/** Where a server that a chart brings finds a model of the release, as KServe writes it (`storageUri`). */
+export function modelAddress(
+  { name, repository, commit }: BundleModel,
+  input: RenderInput,
+  owner: Owner,
+): string {
+  const { weights, modelUris } = settingsOf(input);
+  if (modelUris === 'hub') return `hf://${repository}:${commit}`;
   if (weights === 'local') return `pvc://${localName(input, owner)}/models/${name}`;
   if (weights === 'volume')
     return `pvc://${claimOf(input, owner)}/${folderOf(input.bundle)}/models/${name}`;

@@ -120,6 +120,18 @@ describe('when objects cannot be rendered', { timeout: 60_000 }, () => {
       ...(['chart-failed', 'ConfigMap a'] as const),
     ],
     [
+      'too many objects in several files',
+      {
+        'o/a.yaml': Array.from({ length: 9000 }, (_, at) => configMap(`a${at}`, 'x: "1"')).join(
+          '---\n',
+        ),
+        'o/b.yaml': Array.from({ length: 1001 }, (_, at) => configMap(`b${at}`, 'x: "1"')).join(
+          '---\n',
+        ),
+      },
+      ...(['chart-failed', 'over 10000 objects'] as const),
+    ],
+    [
       'an object without a kind',
       { 'o/a.yaml': 'apiVersion: v1\n' },
       'chart-failed',

@@ -25,6 +25,9 @@ const PLAIN = /^(?!.*: )[\p{L}\p{N}/._](?:[\p{L}\p{N} ._~/@%+,=?:-]*[\p{L}\p{N}/
 /** A text that YAML 1.1 reads as something else. */
 const KEYWORD = /^(?:true|false|yes|no|on|off|y|n|null)$/i;
 
+/** The operators that join name and version with a colon, also where the version is a digest (`GetImage` of the NIM operator). */
+const JOINED_BY_COLON = /^apps\.nvidia\.com\//;
+
 /** They become parts of the paths of requests, in which `..` leads to another object (`IsValidPathSegmentName` of Kubernetes). */
 const NAME = /^(?!\.{1,2}$)[^/%]+$/;
 const API_VERSION = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\/)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
@@ -45,7 +48,9 @@ export function fillObjects(
     const copy = structuredClone(object) as Record<string, Json>;
     for (const { path, as } of places)
       if (as !== 'checksum')
-        replaceAt(copy, path, (text) => filledText(text, { as, path }, values, from));
+        replaceAt(copy, path, (text) =>
+          filledText(text, { as, path, of: String(object['apiVersion']) }, values, from),
+        );
     return copy;
   });
   for (const [index, { filled: places }] of objects.entries())
@@ -63,7 +68,11 @@ export function fillObjects(
 
 function filledText(
   text: string,
-  { as, path }: { readonly as: 'text' | 'number'; readonly path: ObjectPath },
+  {
+    as,
+    path,
+    of,
+  }: { readonly as: 'text' | 'number'; readonly path: ObjectPath; readonly of: string },
   values: ObjectValues,
   from: string,
 ): string | number {
@@ -71,7 +80,7 @@ function filledText(
     PLACEHOLDER,
     (whole, image?: string, part?: string, model?: string) => {
       if (image !== undefined)
-        return imagePart(values.image(image), part, path) ?? missing(whole, from);
+        return imagePart(values.image(image), part, { path, of }) ?? missing(whole, from);
       if (model !== undefined) return values.model(model) ?? missing(whole, from);
       return values.namespace;
     },
@@ -115,20 +124,25 @@ function plainValue(
 
 /**
  * What operators join: `repository` is all before the last slash, `name` what follows it, and `version` the digest. In a field
- * `repository`, which has no field for a name beside it, the name is all of it.
+ * `repository`, which has no field for a name beside it, the name is all of it. Where an operator always joins with a colon, the name
+ * ends with the algorithm of the digest.
  * @param reference such as `10.0.0.5:5443/chat/server@sha256:...`
+ * @param of the version of the object's API
  */
 function imagePart(
   reference: string | undefined,
   part: string | undefined,
-  path: ObjectPath,
+  { path, of }: { readonly path: ObjectPath; readonly of: string },
 ): string | undefined {
   if (reference === undefined || part === undefined) return reference;
   const at = reference.lastIndexOf('@');
   const slash = reference.lastIndexOf('/', at);
-  if (part === 'version') return reference.slice(at + 1);
+  const [end, version] = JOINED_BY_COLON.test(of)
+    ? [reference.lastIndexOf(':'), reference.lastIndexOf(':') + 1]
+    : [at, at + 1];
+  if (part === 'version') return reference.slice(version);
   if (part === 'repository') return reference.slice(0, slash);
-  return path.at(-1) === 'repository' ? reference.slice(0, at) : reference.slice(slash + 1, at);
+  return reference.slice(path.at(-1) === 'repository' ? 0 : slash + 1, end);
 }
 
 function replaceAt(

@@ -52,8 +52,9 @@ function withoutCondition(found: Found, type: string, wanted: string): string | 
   if (condition === undefined) return `no condition ${type} yet`;
   const { status, message, reason, observedGeneration } = condition;
   const { generation } = fieldsOf(found['metadata']);
-  const old =
-    Number(observedGeneration ?? generation) < Number(generation) ? ', of an older version' : '';
+  // Conditions of Knative, such as KServe's, leave it to the status as a whole.
+  const observed = observedGeneration ?? fieldsOf(found['status'])['observedGeneration'];
+  const old = Number(observed ?? generation) < Number(generation) ? ', of an older version' : '';
   if (status === wanted && old === '') return undefined;
   const why = textOf(message) ?? textOf(reason) ?? '';
   return `condition ${type} is ${String(status)}${old}${why === '' ? '' : `: ${why}`}`;

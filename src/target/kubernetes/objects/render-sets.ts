@@ -1,24 +1,20 @@
 import { StowageError } from '../../../core/error.ts';
-import { fieldsOf, type Json } from '../../../core/json.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type {
   KubernetesHook,
   KubernetesObject,
   KubernetesSet,
 } from '../../../format/kubernetes.ts';
-import {
-  MAX_POWERS,
-  powersOf,
-  type RenderedObject,
-  rewrite,
-} from '../../../format/rendered-objects.ts';
+import type { RenderedObject } from '../../../format/rendered-objects.ts';
+import { MAX_POWERS, powersOf } from '../../../format/rendered-objects.ts';
 import type { RenderInput } from '../../target.ts';
-import { apiGroup, objectKey } from '../api/resources.ts';
+import { objectKey } from '../api/resources.ts';
 import { modelAddress, settingsOf } from '../content.ts';
 import { imageReference } from '../images.ts';
 import { applySetId, labels, MANAGER, type Owner } from '../labels.ts';
 import { fillObjects, type ObjectValues } from './fill-objects.ts';
 import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
+import { withPullSecret } from './pull-secrets.ts';
 
 /** The charts and objects of a release, with the values of the site. @throws StowageError `document-invalid` */
 export function renderSets(
@@ -33,7 +29,7 @@ export function renderSets(
     const document = documents?.get(name);
     if (document === undefined) throw new Error(`${name} has no rendered objects`);
     const filled = fillObjects(document.objects, values).map((object) =>
-      owned(withPullSecret(object, owner, pullSecret), owner, name),
+      owned(withPullSecret(object, owner.namespace, pullSecret), owner, name),
     );
     const hooks = document.objects.flatMap(({ hook }, index): KubernetesHook[] => {
       const object = filled[index];
@@ -94,10 +90,10 @@ function valuesFor(input: RenderInput, owner: Owner): ObjectValues {
       const found = bundle.images.find((each) => each.name === name);
       return found === undefined ? undefined : imageReference(found, platform, place);
     },
-    model: (name) =>
-      bundle.models.some((each) => each.name === name)
-        ? modelAddress(name, input, owner)
-        : undefined,
+    model: (name) => {
+      const found = bundle.models.find((each) => each.name === name);
+      return found === undefined ? undefined : modelAddress(found, input, owner);
+    },
   };
 }
 
@@ -126,26 +122,6 @@ function owned(object: KubernetesObject, owner: Owner, set: string): KubernetesO
       },
     },
   };
-}
-
-/** Pods in the namespace of the release pull as those of services do. */
-function withPullSecret(
-  object: KubernetesObject,
-  owner: Owner,
-  pullSecret: string | undefined,
-): KubernetesObject {
-  const { namespace = owner.namespace } = object.metadata;
-  if (pullSecret === undefined || namespace !== owner.namespace) return object;
-  if (!['', 'apps', 'batch'].includes(apiGroup(object.apiVersion))) return object;
-  const copy = rewrite(object as unknown as Json, (value, path) => {
-    const { containers, imagePullSecrets } = fieldsOf(value);
-    if (path.at(-1) !== 'spec' || !Array.isArray(containers)) return value;
-    const others = (Array.isArray(imagePullSecrets) ? imagePullSecrets : []).filter(
-      (each: unknown) => fieldsOf(each)['name'] !== pullSecret,
-    );
-    return { ...(value as object), imagePullSecrets: [...others, { name: pullSecret }] };
-  });
-  return copy as unknown as KubernetesObject;
 }
 
 function requireUnique(sets: readonly KubernetesSet[], owner: Owner): void {

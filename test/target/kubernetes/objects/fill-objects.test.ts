@@ -53,6 +53,21 @@ describe('when the values of a site are written into objects', () => {
     expect(filled('${images.server.name}', 'text', 'repository')).toBe('10.0.0.5:5443/gear/server');
   });
 
+  it('writes a digest so that an operator that joins with a colon makes a reference of it', () => {
+    const service = {
+      ...{ apiVersion: 'apps.nvidia.com/v1alpha1', kind: 'NIMService', metadata: { name: 'a' } },
+      spec: {
+        image: { repository: '${images.server.name}', tag: '${images.server.version}' },
+      },
+    };
+    const places = ['repository', 'tag'].map((each): Filled => {
+      return { path: ['spec', 'image', each], as: 'text' };
+    });
+    const [found] = fillObjects([plain(service, { filled: places })], values);
+    const { repository, tag } = Object(found?.['spec']).image;
+    expect(`${repository}:${tag}`).toBe(REFERENCE);
+  });
+
   it('makes a number of a parameter, and refuses one that is none', () => {
     expect(filled('${parameters.port}', 'number')).toBe(9443);
     expectCode(() => filled('${parameters.host}', 'number'), 'document-invalid');

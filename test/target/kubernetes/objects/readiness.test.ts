@@ -127,6 +127,10 @@ describe('when a custom resource is ready by a condition', () => {
       'condition Ready is True, of an older version',
       condition('Ready', 'True', { observedGeneration: 1 }),
     ],
+    [
+      'condition Ready is True, of an older version',
+      { ...condition('Ready', 'True'), observedGeneration: 1 },
+    ],
   ])('says %s', (expected, status) => {
     expect(gadget(status)).toBe(expected);
   });
