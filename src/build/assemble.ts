@@ -28,6 +28,7 @@ import { forEachBounded } from '../io/queue.ts';
 import { controlDocuments } from './bundle-documents.ts';
 import { columnsOfDiscs } from './disc-split.ts';
 import { controlSizes, discRuns, writeDiscs } from './discs.ts';
+import { hopEvidence } from './hop-evidence.ts';
 import { indexOf } from './index-of.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
 import { evenColumns, recoveryBytes, stripeOf, writeParity } from './parity.ts';
@@ -115,6 +116,7 @@ async function write(
   const control = new Map([
     ...controlDocuments(lock, { described, installers, facts }),
     ...(options.trust ?? []),
+    ...(await hopEvidence(lock, store)),
   ]);
   const folders = new Set([...control.keys()].map((path) => dirname(path)));
   for (const each of folders) await makeFolder(join(folder, each));

@@ -4,7 +4,7 @@ import { StowageError } from '../core/error.ts';
 import { type Fields, fieldsOf, listOf } from '../core/json.ts';
 import { quoted } from '../core/text.ts';
 import type { Defect } from '../format/defect.ts';
-import { isPathSource, localImageOf } from '../format/source.ts';
+import { bundleSourceOf, isPathSource, localImageOf } from '../format/source.ts';
 import { ioError } from '../io/file.ts';
 
 /**
@@ -21,12 +21,15 @@ export async function pathDefects(manifest: unknown, folder: string): Promise<De
     if (message !== undefined) defects.push({ path: ['files', index, 'source'], message });
   }
   for (const [index, model] of listOf(models).entries()) {
-    const { license } = model;
+    const { license, trust } = model;
     for (const { text: source, path } of sourcesIn(model)) {
-      if (!isPathSource(source)) continue;
-      const message = await sourceDefect(source, model, folder);
+      const place = isPathSource(source) ? source : bundleSourceOf(source)?.path;
+      if (place === undefined) continue;
+      const message = await sourceDefect(place, model, folder);
       if (message !== undefined) defects.push({ path: ['models', index, ...path], message });
     }
+    if (typeof trust === 'string' && (await realPath(resolvePath(folder, trust))) === undefined)
+      defects.push({ path: ['models', index, 'trust'], message: missing(trust) });
     const text = fieldsOf(license)['file'];
     const message = typeof text === 'string' ? await sourceDefect(text, model, folder) : undefined;
     if (message !== undefined)

@@ -35,6 +35,8 @@ export interface Sources {
   readonly http: Http;
   /** The settings of S3, which are read on first use. */
   readonly s3: ModelClients['s3'];
+  /** Opens a bundle as a source of models. */
+  readonly openBundle?: NonNullable<ModelClients['openBundle']>;
   readonly git: Git;
   /**
    * For podman and docker, which export images from their storage (by default that of this process), and for helm and kubectl, which

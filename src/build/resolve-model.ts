@@ -8,7 +8,12 @@ import { parseSafePath } from '../core/safe-path.ts';
 import { exactBytes } from '../core/text.ts';
 import { cardLicenses } from '../examine/license.ts';
 import type { Lock } from '../format/lock.ts';
-import { type LockedModel, type LockedModelFile, sourceRead } from '../format/locked-content.ts';
+import {
+  type LockedModel,
+  type LockedModelFile,
+  type ModelHop,
+  sourceRead,
+} from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
 import { oneLine } from '../net/address.ts';
 import type { FileOwner, FoundModel, ModelLayer, ModelSourceKind } from '../source/found-model.ts';
@@ -124,11 +129,15 @@ async function lockModel(
   const license = found.license ?? source.license?.id ?? card;
   const published = { name: repository, listed, files, small };
   const signature =
-    source.signature && (await verifyModelPublisher(source.signature, published, options));
+    source.signature === undefined
+      ? found.signature
+      : await verifyModelPublisher(source.signature, published, options);
+  const hop = await keepHop(found, options.transfer);
   const model: LockedModel = {
     name: source.name,
     source: source.source,
     ...place,
+    ...(hop === undefined ? {} : { hop }),
     repository,
     ...(license === undefined ? {} : { license }),
     gated: found.gated,
@@ -138,6 +147,18 @@ async function lockModel(
     files: await withLicense(source, files, options),
   };
   return { model, listed };
+}
+
+/** The bundle that a model is in, with its evidence in the store. */
+async function keepHop(
+  { hop, evidence = new Map() }: FoundModel,
+  { store }: Transfer,
+): Promise<ModelHop | undefined> {
+  if (hop === undefined) return undefined;
+  const kept: ModelHop['evidence'][number][] = [];
+  for (const [path, bytes] of evidence)
+    kept.push({ path, size: bytes.length, digest: await store.put(bytes) });
+  return { ...hop, evidence: kept };
 }
 
 interface Reused {

@@ -157,14 +157,16 @@ export const modelKind: ContentKind<ModelForms> = {
 };
 
 /** Whether its repository and commit are those of a Hub. */
-function isOfHub({ origin }: { readonly origin?: LockedModel['origin'] | undefined }): boolean {
-  return origin === undefined || origin.kind === 'hub-cache';
+function isOfHub({ origin, hop }: Pick<LockedModel, 'origin' | 'hop'>): boolean {
+  const through = origin?.kind === 'bundle' ? hop?.origin : origin;
+  return through === undefined || through.kind === 'hub-cache';
 }
 
-function revisionOf({ origin, commit }: LockedModel): Record<string, string> {
+function revisionOf(item: LockedModel): Record<string, string> {
+  const { origin, commit } = item;
   return {
     ...(origin === undefined ? {} : { sha256: digestHex(origin.digest) }),
-    ...(isOfHub({ origin }) ? { gitCommit: commit } : {}),
+    ...(isOfHub(item) ? { gitCommit: commit } : {}),
   };
 }
 
@@ -181,8 +183,9 @@ function members({ source, repository, commit, license, signature }: ComparedMod
 }
 
 /** Its package URL; none for a folder. */
-function packageUrl({ origin, repository, commit }: LockedModel): string | undefined {
-  if (isOfHub({ origin })) return `pkg:huggingface/${repository}@${commit}`;
+function packageUrl(item: LockedModel): string | undefined {
+  const { origin, repository, commit } = item;
+  if (isOfHub(item)) return `pkg:huggingface/${repository}@${commit}`;
   if (origin?.kind !== 'registry') return undefined;
   const place = origin.uri.replace(/^oci:\/\//, '').replace(/@.*$/, '');
   const name = encodeURIComponent(place.slice(place.lastIndexOf('/') + 1));

@@ -46,11 +46,31 @@ export interface FileOrigin {
 /** Where a model comes from that is not read from a Hub. */
 export interface ModelOrigin {
   /** `hub-cache` is a folder that a client of the Hub wrote; its repository and commit are those that the cache states. */
-  readonly kind: 'folder' | 'hub-cache' | 'registry' | 'https' | 's3';
+  readonly kind: 'folder' | 'hub-cache' | 'registry' | 'https' | 's3' | 'bundle';
   /** The source, with its revision if it has one. */
   readonly uri: string;
   /** Of the manifest in a registry, of the list on an https server, or of the list of files with their digests. */
   readonly digest: Digest;
+}
+
+/** The bundle that a model was taken from, and where that had it from. */
+export interface ModelHop {
+  /** SHA-512 of its `SHA512SUMS`, 128 hex digits. */
+  readonly bundle: string;
+  readonly name: string;
+  readonly version: string;
+  readonly seq: number;
+  /** The subjects of its signers that were trusted. */
+  readonly signers: readonly string[];
+  /** The Hub, or the origin, in the lock of that bundle. */
+  readonly endpoint?: string;
+  readonly origin?: ModelOrigin;
+  /** Its signatures, lists, lock and verdicts, which are packed below `attestations/hop-NAME/`. */
+  readonly evidence: readonly {
+    readonly path: string;
+    readonly size: number;
+    readonly digest: Digest;
+  }[];
 }
 
 export interface LockedModel {
@@ -62,6 +82,8 @@ export interface LockedModel {
   readonly endpoint?: string;
   /** Where the model comes from, if not from a Hub. */
   readonly origin?: ModelOrigin;
+  /** The bundle that it was taken from, if it was. */
+  readonly hop?: ModelHop;
   /** `organisation/name`. */
   readonly repository: string;
   /** The commit that the revision resolved to. Without one, the first 40 digits of the digest of `origin`. */
@@ -202,9 +224,25 @@ const fileOrigin: z.ZodType<FileOrigin> = field.exact(
 
 const modelOrigin: z.ZodType<ModelOrigin> = field.exact(
   z.strictObject({
-    kind: z.enum(['folder', 'hub-cache', 'registry', 'https', 's3']),
+    kind: z.enum(['folder', 'hub-cache', 'registry', 'https', 's3', 'bundle']),
     uri: field.line(2048),
     digest: field.digest,
+  }),
+);
+
+const modelHop: z.ZodType<ModelHop> = field.exact(
+  z.strictObject({
+    bundle: field.hex(128),
+    name: field.name,
+    version: field.version,
+    seq: field.sequence,
+    signers: z.array(field.line(1024)).min(1).max(64),
+    endpoint: field.line(512).exactOptional(),
+    origin: modelOrigin.exactOptional(),
+    evidence: z
+      .array(z.strictObject({ path: field.mediaPath, size: field.bytes, digest: field.digest }))
+      .min(1)
+      .max(1000),
   }),
 );
 
@@ -215,6 +253,7 @@ const modelFields: z.ZodType<LockedModel> = field.exact(
     mirror: field.line(512).exactOptional(),
     endpoint: field.line(512).exactOptional(),
     origin: modelOrigin.exactOptional(),
+    hop: modelHop.exactOptional(),
     repository: field.line(256),
     commit: field.commit,
     license: field.line(256).exactOptional(),

@@ -9,6 +9,7 @@ import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
 import { checkHostPorts, checkReferences } from './references.ts';
 import {
+  bundleSourceOf,
   isHubSource,
   isListSource,
   isPathSource,
@@ -32,6 +33,8 @@ export interface ModelSource {
   readonly mirrors?: readonly string[];
   /** Of the list that an https source or mirror is. */
   readonly digest?: Digest;
+  /** For a bundle as the source: the trust document, or the root certificate, that its signatures are verified with. */
+  readonly trust?: string;
   /** Whether a path may lead outside the manifest's folder, also through symbolic links. */
   readonly outside?: true;
   /** `organisation/name` in the depot of a site, for a source that is no Hub; by default `models/` and the name. */
@@ -112,6 +115,7 @@ const modelFields = z.strictObject({
   name: field.name,
   source: modelSource,
   mirrors: mirrors(modelSource).exactOptional(),
+  trust: field.line(2048).exactOptional(),
   digest: field.digest.exactOptional(),
   outside: z.literal(true).exactOptional(),
   repository: field.hubRepository.exactOptional(),
@@ -134,6 +138,12 @@ const model: z.ZodType<ModelSource> = field.exact(
       ...always,
       path: ['digest'],
       message: 'only a list on an https server has a digest here',
+    })
+    .refine((model) => (model.trust !== undefined) === sourcesOf(model).some(isBundle), {
+      ...always,
+      path: ['trust'],
+      message:
+        'a bundle as the source needs the trust document or the root certificate of its signers, and no other source does',
     })
     .refine((model) => model.outside === undefined || sourcesOf(model).some(isLocal), {
       ...always,
@@ -228,8 +238,13 @@ function isHub(source: unknown): boolean {
 }
 
 /** The source may have any type: the schema reports a wrong one. */
+function isBundle(source: unknown): boolean {
+  return typeof source === 'string' && bundleSourceOf(source) !== undefined;
+}
+
+/** The source may have any type: the schema reports a wrong one. */
 function isLocal(source: unknown): boolean {
-  return typeof source === 'string' && isPathSource(source);
+  return typeof source === 'string' && (isPathSource(source) || isBundle(source));
 }
 
 /** The source may have any type: the schema reports a wrong one. */

@@ -54,6 +54,20 @@ export function isS3Source(source: string): boolean {
   return S3.test(source) && !/\/\/|\/\.{1,2}(?:\/|$)/.test(source.slice('s3://'.length));
 }
 
+const BUNDLE = /^bundle:(\.{0,2}\/[^:]*)(?::([a-z0-9][a-z0-9._-]*))?$/;
+
+/** Parses the source of a model that is a bundle: its path, and the name of the model in it. Undefined for another source. */
+export function bundleSourceOf(
+  source: string,
+): { readonly path: string; readonly name?: string } | undefined {
+  const [, path, name] = BUNDLE.exec(source) ?? [];
+  return path === undefined ? undefined : { path, ...(name === undefined ? {} : { name }) };
+}
+
+function isBundleSource(source: string): boolean {
+  return bundleSourceOf(source) !== undefined;
+}
+
 /** Whether the source of a model is a list of its files on an https server; http is for this machine. */
 export function isListSource(source: string): boolean {
   return LIST.test(source) && !PAGES.test(source);
@@ -61,10 +75,12 @@ export function isListSource(source: string): boolean {
 
 /**
  * The source of a model: `hf://organisation/name@revision`, `hf+https://host/organisation/name@revision`, `oci://registry/repository:tag`, `ollama://name:tag`,
- * `s3://bucket/prefix`, `https://host/path/SHA256SUMS`, or a path that begins with `./`, `../` or `/`.
+ * `s3://bucket/prefix`, `https://host/path/SHA256SUMS`, `bundle:./path:model`, or a path that begins with `./`, `../` or `/`.
  */
 export const modelSource: z.ZodType<string> = field.line(512).superRefine((source, context) => {
-  const forms = [isHubSource, isPathSource, isRegistrySource, isListSource, isS3Source];
+  const forms = [
+    ...[isHubSource, isPathSource, isRegistrySource, isListSource, isS3Source, isBundleSource],
+  ];
   if (forms.some((reads) => reads(source))) return;
   context.addIssue({ code: 'custom', message: answerFor(source) });
 });

@@ -1,6 +1,7 @@
 import type { Digest } from '../core/digest.ts';
-import type { FileOrigin, ModelOrigin } from '../format/locked-content.ts';
+import type { FileOrigin, ModelHop, ModelOrigin } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
+import type { SignatureVerdict } from '../format/upstream.ts';
 import type { Origin } from './origin.ts';
 
 /** A file of a model, as its source lists it. Its path is not checked yet. */
@@ -39,6 +40,11 @@ export interface FoundModel {
   readonly endpoint?: string;
   /** Where the model is if not on a Hub; without the digest if it is that of the list of its files. */
   readonly origin?: Omit<ModelOrigin, 'digest'> & Partial<Pick<ModelOrigin, 'digest'>>;
+  /** The bundle that the model is in, and its evidence by path. */
+  readonly hop?: Omit<ModelHop, 'evidence'>;
+  readonly evidence?: ReadonlyMap<string, Buffer>;
+  /** The verdict on its publisher's signature in that bundle. */
+  readonly signature?: SignatureVerdict;
   /** As the source states it. */
   readonly license?: string;
   /** Whether an account must accept terms before it can read the files. */
@@ -74,7 +80,10 @@ export interface ModelSourceKind {
   /** Whether a source in a manifest is of this kind. */
   reads(source: string): boolean;
   /** @throws StowageError `source-*`, `file-*`, `path-unsafe` */
-  resolve(model: Pick<ModelSource, 'source' | 'digest'>, signal: AbortSignal): Promise<FoundModel>;
+  resolve(
+    model: Pick<ModelSource, 'source' | 'digest' | 'trust'>,
+    signal: AbortSignal,
+  ): Promise<FoundModel>;
   /** The bytes of a file, which `resolve` found now or before the model was locked. */
   file(
     owner: FileOwner,

@@ -2,6 +2,7 @@ import { digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { isHubSource } from '../format/source.ts';
 import type { Http } from '../net/http.ts';
+import { bundleModels, type OpenBundle } from './bundle-models.ts';
 import type { FoundFile, ModelSourceKind } from './found-model.ts';
 import type { Hub, HubFile } from './hugging-face.ts';
 import { listedModels } from './list-models.ts';
@@ -17,6 +18,8 @@ export interface ModelClients {
   readonly registry: Registry;
   readonly http: Http;
   readonly s3: () => Promise<S3Settings>;
+  /** Opens a bundle as a source of models. */
+  readonly openBundle?: OpenBundle;
   /** The folder of the manifest, which paths are relative to. */
   readonly folder: string;
 }
@@ -28,6 +31,7 @@ const kinds: readonly ((clients: ModelClients) => ModelSourceKind)[] = [
   registryModels,
   listedModels,
   s3Models,
+  bundleModels,
 ];
 
 /** The kind of a source in a manifest or a lock. @throws StowageError `source-unsupported` */
@@ -35,7 +39,7 @@ export function modelSourceOf(source: string, clients: ModelClients): ModelSourc
   const found = kinds.map((kind) => kind(clients)).find((kind) => kind.reads(source));
   if (found !== undefined) return found;
   throw new StowageError('source-unsupported', 'unknown source of a model', {
-    expected: 'hf://, hf+https://, oci://, ollama://, s3://, https:// or a path',
+    expected: 'hf://, hf+https://, oci://, ollama://, s3://, https://, bundle: or a path',
     found: JSON.stringify(source.slice(0, 160)),
     hint: 'run stowage check, which names the lines to write',
   });

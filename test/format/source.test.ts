@@ -24,9 +24,12 @@ describe('when the source of a model is in an accepted form', () => {
     'ollama://llama3.2:1b',
     'ollama://hf.co/acme/chat:latest',
     's3://models',
+    'bundle:./chat-1.0.0',
+    'bundle:/media/stick/chat-1.0.0:chat',
     's3://team.models/chat-1.0/',
   ])('%s is accepted', (source) => {
-    expect(() => check({ source })).not.toThrow();
+    const trust = source.startsWith('bundle:') ? { trust: './root.pem' } : {};
+    expect(() => check({ source, ...trust })).not.toThrow();
   });
 });
 

@@ -40,6 +40,8 @@ export async function openSources(
     http,
     env,
     s3,
+    openBundle: async (place, trustFile, signal) =>
+      (await import('./source-bundle.ts')).openSourceBundle(place, trustFile, context, signal),
     git: createGit({ env, home, http, proxies, trust, insecure }),
     hub: createHub(await hubSettings(env, home), http, credentials),
     registry: createRegistry({ credentials, http, insecure }),
