@@ -1,4 +1,4 @@
-import { readTrust } from '../../bundle/admission/trust-anchor.ts';
+import { readTrust } from '../../bundle/admission/trust-files.ts';
 import { readSignatures } from '../../bundle/bundle-files.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { viewBundle } from '../../bundle/inspect/bundle-view.ts';
