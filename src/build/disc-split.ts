@@ -116,7 +116,7 @@ export function columnsOfDiscs(bundle: Bundle, rows: number, discSize: number): 
 function tooSmall({ discSize, control }: DiscContents, largest: number): StowageError {
   const needed = Math.ceil((controlBytes(control) + allocatedBytes(largest) + MIB) / 0.995);
   return new StowageError('disc-too-small', 'the disc size is too small', {
-    expected: `at least ${exactBytes(needed)}: for the control files, which are on every disc, and the largest part, ${exactBytes(largest)}`,
+    expected: `at least ${exactBytes(needed)}: for the control files and installers, which are on every disc, and the largest part, ${exactBytes(largest)}`,
     found: exactBytes(discSize),
     hint: 'use larger discs, pack with a smaller --part-size, or leave out the installers with --no-installer',
   });

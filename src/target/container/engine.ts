@@ -23,6 +23,8 @@ export interface EngineFacts {
   readonly rootless: boolean;
   /** Whether services resolve each other's names on an internal network. */
   readonly names: boolean;
+  /** Whether a rootless engine has the program that connects its networks with the host; undefined if it needs none or does not say. */
+  readonly connects?: boolean;
   /** The version of the host's control groups; undefined if unknown. */
   readonly cgroups?: 1 | 2;
 }

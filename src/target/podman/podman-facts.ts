@@ -11,6 +11,8 @@ export interface PodmanFacts {
   readonly cgroups?: 1 | 2;
   /** Whether containers resolve each other's names, even on internal networks. */
   readonly names: boolean;
+  /** Whether it has the program that connects rootless networks with the host; undefined as root. */
+  readonly connects?: boolean;
   /** Its storage driver, such as `overlay`. */
   readonly driver?: string;
   /** Its folders of images and of downloads in progress. */
@@ -30,11 +32,18 @@ const HELPER_FOLDERS = [
   '/usr/lib/podman',
 ];
 
+interface Helper {
+  readonly executable?: string;
+}
+
 interface Info {
   readonly version?: { readonly Version?: string };
   readonly host?: {
     readonly cgroupVersion?: string;
     readonly networkBackend?: string;
+    readonly security?: { readonly rootless?: boolean };
+    readonly slirp4netns?: Helper;
+    readonly pasta?: Helper;
     readonly networkBackendInfo?: { readonly dns?: { readonly path?: string } };
   };
   readonly store?: {
@@ -54,6 +63,7 @@ export async function podmanFacts(podman: EngineClient, signal: AbortSignal): Pr
     version: found,
     ...(cgroups === undefined ? {} : { cgroups }),
     names: host?.networkBackend === 'netavark' && hasNames(host),
+    ...connecting(host),
     ...(store?.graphDriverName === undefined ? {} : { driver: store.graphDriverName }),
     ...folder('images', store?.graphRoot),
     ...folder('fetching', store?.imageCopyTmpDir),
@@ -74,6 +84,17 @@ function hasNames(host: NonNullable<Info['host']>): boolean {
   const { path } = host.networkBackendInfo?.dns ?? {};
   if (path !== undefined && path !== '') return true;
   return HELPER_FOLDERS.some((folder) => existsSync(join(folder, 'aardvark-dns')));
+}
+
+/** Podman 4 uses slirp4netns unless it is told otherwise, and podman 5 pasta: one of them must be there. */
+function connecting({
+  security,
+  slirp4netns,
+  pasta,
+}: NonNullable<Info['host']> = {}): Pick<PodmanFacts, 'connects'> {
+  const known = [slirp4netns, pasta].filter((each) => each !== undefined);
+  if (security?.rootless !== true || known.length === 0) return {};
+  return { connects: known.some(({ executable = '' }) => executable !== '') };
 }
 
 function folder<K extends string>(name: K, path: string | undefined): { [key in K]?: string } {

@@ -249,7 +249,7 @@ describe('when a change ended', () => {
       release: { name: 'chat', version: '2.0.0', bundle: two.id },
     });
     const { failed: reasons } = await siteStatus(options);
-    expect(reasons[two.id]).toMatch(/^rolled-back at .*: the server stopped$/);
+    expect(reasons[two.id]).toMatch(/^rolled back at .*: the server stopped$/);
   });
 
   it('remembers the trust document and the number', async () => {

@@ -93,6 +93,20 @@ describe('when the host is probed', () => {
     expect(cni).toMatchObject({ names: false, cgroups: 1 });
   });
 
+  it.each([
+    ['as root', { security: { rootless: false }, slirp4netns: { executable: '' } }, undefined],
+    ['rootless, and does not say', { security: { rootless: true } }, undefined],
+    ['without a helper', { security: { rootless: true }, slirp4netns: { executable: '' } }, false],
+    [
+      'with pasta alone',
+      { security: { rootless: true }, slirp4netns: {}, pasta: { executable: '/usr/bin/pasta' } },
+      true,
+    ],
+  ])('knows whether networks of services reach the host: %s', async (_, host, connects) => {
+    const { target } = onHost({ 'podman info': info('4.3.1', host) });
+    expect((await target.probe(signal)).connects).toBe(connects);
+  });
+
   it.each(['3.4.4', '4.2.9', ''])('refuses podman %j', async (version) => {
     const { target } = onHost({ 'podman info': info(version) });
     const error = await expectCode(() => target.probe(signal), 'host-unfit');

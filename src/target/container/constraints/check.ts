@@ -3,7 +3,17 @@ import type { ContainerConstraintInput } from './constraint.ts';
 import { containerNames, layers, policy } from './engine.ts';
 import { gpus } from './gpus.ts';
 import { ports } from './ports.ts';
-import { engine, kernel, memory, names, nodes, platform, processor, scaling } from './system.ts';
+import {
+  connection,
+  engine,
+  kernel,
+  memory,
+  names,
+  nodes,
+  platform,
+  processor,
+  scaling,
+} from './system.ts';
 
 /** Rules that need no work on the host come first. */
 const rules = [
@@ -12,6 +22,7 @@ const rules = [
   scaling,
   engine,
   names,
+  connection,
   kernel,
   processor,
   layers,

@@ -73,6 +73,26 @@ export function names(input: ContainerConstraintInput): Constraint[] {
   });
 }
 
+/** A rootless engine connects the networks of services with the host through a program of its own. */
+export function connection(input: ContainerConstraintInput): Constraint[] {
+  const { engine: name, connects } = input.facts;
+  if (connects === undefined) return [];
+  return arrivals(input.change).flatMap(({ release }) => {
+    const { services } = containersOf(release);
+    if (services.every((each) => each.network !== 'bridge')) return [];
+    return [
+      {
+        rule: 'network',
+        satisfied: connects,
+        needs: `networks of rootless ${name} for the services of ${releaseText(release)}`,
+        found: connects
+          ? 'a program that connects them with the host'
+          : 'neither slirp4netns nor pasta: install the package slirp4netns, or passt for podman 5',
+      },
+    ];
+  });
+}
+
 /** One container is what a host has of a service: what the manifest says for clusters is ignored, which the plan tells. */
 export function scaling({ change }: Pick<ContainerConstraintInput, 'change'>): Constraint[] {
   return arrivals(change)

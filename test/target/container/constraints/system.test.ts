@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { GIB } from '../../../../src/core/limits.ts';
 import type { HostNeeds } from '../../../../src/format/deployment.ts';
 import {
+  connection,
   engine,
   kernel,
   memory,
@@ -85,6 +86,29 @@ describe('when services of a release reach each other by name', () => {
   it('asks nothing for a service alone', () => {
     const one = packed({ services: [service()] });
     expect(names(asking({ to: [one], facts: { ...podman, names: false } }))).toEqual([]);
+  });
+});
+
+describe('when a rootless engine connects networks with the host', () => {
+  const facts = { engine: 'podman', version: '4.3.1', systemd: false, rootless: true, names: true };
+  const one = packed({ services: [service()] });
+
+  it.each([
+    [true, 'a program'],
+    [false, 'install the package slirp4netns'],
+  ])('needs a program for that: %s', (connects, found) => {
+    expect(connection(asking({ to: [one], facts: { ...facts, connects } }))).toEqual([
+      {
+        ...{ rule: 'network', satisfied: connects, found: expect.stringContaining(found) },
+        needs: 'networks of rootless podman for the services of release chat 1.0.0',
+      },
+    ]);
+  });
+
+  it('asks nothing of an engine that needs none, and for services without a network', () => {
+    expect(connection(asking({ to: [one], facts }))).toEqual([]);
+    const alone = packed({ services: [service({ network: 'none' })] });
+    expect(connection(asking({ to: [alone], facts: { ...facts, connects: false } }))).toEqual([]);
   });
 });
 
