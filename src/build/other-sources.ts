@@ -1,7 +1,7 @@
 import type { OnBytes } from '../core/context.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { printable } from '../core/text.ts';
+import { counted, printable } from '../core/text.ts';
 import type { Lock } from '../format/lock.ts';
 import { type LockedImage, type LockedModel, sourceRead } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
@@ -102,7 +102,7 @@ function modelAt(
       }
       if (file === undefined) throw lacks(source, path);
       if (file.size !== size || (file.digest ?? digest) !== digest)
-        throw other(source, path, digest, file.digest ?? `${file.size} bytes`);
+        throw other(source, path, digest, file.digest ?? counted(file.size, 'byte'));
       const origin = await kind.file(owner, file);
       await fetchBlob(
         transfer,

@@ -3,6 +3,7 @@ import { type Context, Tally } from '../core/context.ts';
 import { type Digest, digestFromHex, digestOf, digestOfStream } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { ioError } from '../io/file.ts';
 import { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
@@ -114,7 +115,7 @@ async function* read(
     for (let at = start; at < end; ) {
       const chunk = Buffer.allocUnsafe(Math.min(MIB, end - at));
       const { bytesRead } = await handle.read(chunk, 0, chunk.length, source.offset + at);
-      if (bytesRead === 0) throw changed(path, `${at} bytes`);
+      if (bytesRead === 0) throw changed(path, counted(at, 'byte'));
       at += bytesRead;
       yield chunk.subarray(0, bytesRead);
     }
@@ -136,7 +137,7 @@ function changed(path: string, found: string): StowageError {
 function tooMany(count: number, bytes: number): StowageError {
   return new StowageError('registry-refused', 'the bundle has too many files for a registry', {
     expected: `a manifest of at most ${MAX_OCI_MANIFEST_BYTES} bytes, which every registry accepts`,
-    found: `${bytes} bytes for ${count} files`,
+    found: `${counted(bytes, 'byte')} for ${counted(count, 'file')}`,
     hint: 'serve the bundle from a depot instead: stowage import https://DEPOT/NAME@VERSION',
   });
 }

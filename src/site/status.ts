@@ -141,7 +141,11 @@ function failedInstalls(entries: readonly LedgerEntry[]): Record<string, string>
     if (event.kind !== 'command' || event.release === undefined) continue;
     const { release, outcome, detail } = event;
     if (outcome === 'kept') failed.delete(release.bundle);
-    else failed.set(release.bundle, `${outcome.replace('-', ' ')} at ${at}${detail === '' ? '' : `: ${detail}`}`);
+    else
+      failed.set(
+        release.bundle,
+        `${outcome.replace('-', ' ')} at ${at}${detail === '' ? '' : `: ${detail}`}`,
+      );
   }
   return Object.fromEntries(failed);
 }

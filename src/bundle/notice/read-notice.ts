@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_NOTICE_BYTES, MIB } from '../../core/limits.ts';
+import { counted } from '../../core/text.ts';
 import { type Checksum, readChecksums } from '../../format/checksums.ts';
 import { readCanonical } from '../../format/document.ts';
 import { type Notice, noticeControl, noticeFiles, noticeKind } from '../../format/notice.ts';
@@ -89,7 +90,7 @@ function requireSameFiles(checksums: readonly Checksum[], notice: Notice): void 
   if (bytes > MAX_NOTICE_BYTES)
     throw new StowageError('index-malformed', 'the notice is too large', {
       expected: `documents of at most ${MAX_NOTICE_BYTES} bytes in all`,
-      found: `${bytes} bytes`,
+      found: counted(bytes, 'byte'),
       hint: 'ask the release engineer for several smaller notices',
     });
 }

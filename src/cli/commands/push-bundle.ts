@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MIB } from '../../core/limits.ts';
 import { registryFolder } from '../../core/repository-name.ts';
-import { formatBytes, printableLines } from '../../core/text.ts';
+import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { exists } from '../../io/file.ts';
 import { push as pushAll } from '../../push/push.ts';
 import { openSessions } from '../../push/push-blob.ts';
@@ -69,7 +69,7 @@ export async function pushBundle(
   const bytes = source.files.reduce((sum, { size }) => sum + size, 0);
   const lines = [
     `${source.name} ${source.version}: pushed as ${address}`,
-    `  ${source.files.length} files, ${formatBytes(bytes)}; blobs: ${pushed?.uploaded ?? 0} uploaded, ${pushed?.present ?? 0} already present`,
+    `  ${counted(source.files.length, 'file')}, ${formatBytes(bytes)}; blobs: ${pushed?.uploaded ?? 0} uploaded, ${pushed?.present ?? 0} already present`,
     ...(source.absent.length === 0
       ? []
       : [

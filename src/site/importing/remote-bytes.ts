@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { RemoteFile } from '../../bundle/remote-bundle.ts';
 import { type Digest, digestFromHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import { counted } from '../../core/text.ts';
 
 /** How often a transfer is resumed without a byte of progress. */
 const FRUITLESS_TRIES = 3;
@@ -53,8 +54,8 @@ function isBroken(error: unknown): boolean {
 
 function ended({ path, size }: RemoteFile, offset: number): StowageError {
   return new StowageError('stream-ended', `the other host sent too little of ${path}`, {
-    expected: `${size} bytes`,
-    found: `${offset} bytes`,
+    expected: counted(size, 'byte'),
+    found: counted(offset, 'byte'),
     hint: 'check the other host, then run the same command again: finished parts are kept',
   });
 }

@@ -16,6 +16,7 @@ import {
   MAX_TRUST_BYTES,
   MIB,
 } from '../../core/limits.ts';
+import { counted } from '../../core/text.ts';
 import { type Bundle, bundleFiles, totalSize } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import { BufferRing } from '../../io/buffer-ring.ts';
@@ -93,7 +94,8 @@ export class RemoteMedium implements ImportMedium {
       if (['SHA512SUMS', 'bundle.json'].includes(path) || path.startsWith('signatures/')) continue;
       const listed = sizes.get(path);
       if (listed === undefined) throw unexpected(path);
-      if (listed !== size) throw this.#refused(`${path} of ${listed} bytes`, `${size} bytes`);
+      if (listed !== size)
+        throw this.#refused(`${path} of ${counted(listed, 'byte')}`, counted(size, 'byte'));
     }
     for (const { path } of bundle.control)
       if (!isTrustFile(path)) await this.#download(path, MAX_CONTROL_FILE_BYTES);
@@ -189,7 +191,7 @@ export class RemoteMedium implements ImportMedium {
     const file = this.#files.get(path);
     if (file === undefined) return;
     if (file.size > maxBytes)
-      throw this.#refused(`${path} of at most ${maxBytes} bytes`, `${file.size} bytes`);
+      throw this.#refused(`${path} of at most ${maxBytes} bytes`, counted(file.size, 'byte'));
     const bytes = readRemote(file, this.#signal);
     const content = Buffer.allocUnsafe(file.size);
     await new ByteSource(bytes, this.#signal).fill(content);
