@@ -25,13 +25,14 @@ import { exists, ioError, remove, renameIntoPlace, syncFolder, writeNew } from '
 import { makeFolder, makeNewFolder, requireSpace, withParents } from '../io/folder.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
+import { writeParity } from '../io/write-parity.ts';
 import { controlDocuments } from './bundle-documents.ts';
 import { columnsOfDiscs } from './disc-split.ts';
 import { controlSizes, discRuns, writeDiscs } from './discs.ts';
 import { hopEvidence } from './hop-evidence.ts';
 import { indexOf } from './index-of.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
-import { evenColumns, recoveryBytes, stripeOf, writeParity } from './parity.ts';
+import { evenColumns, recoveryBytes, stripeOf } from './parity.ts';
 import { copyParts, makePartFolder, syncSmallParts } from './parts.ts';
 import { readFacts } from './sbom/read-facts.ts';
 

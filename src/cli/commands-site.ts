@@ -5,6 +5,7 @@ import type { ServiceCommand } from '../format/override.ts';
 import { DEFAULT_NAME_RULE } from '../push/name-rule.ts';
 import type { ApproveOptions, OverrideOptions, RollbackOptions } from './commands/apply.ts';
 import type { DepotCommandOptions } from './commands/depot.ts';
+import type { ExportCommandOptions } from './commands/export.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/import-options.ts';
 import type { LogsOptions } from './commands/operate.ts';
@@ -28,6 +29,7 @@ import {
   sizeOption,
   wholeNumber,
   withKey,
+  withReceivers,
   withRepair,
 } from './options.ts';
 
@@ -329,6 +331,17 @@ export function addSiteCommands(program: Command, run: Run): void {
         (await import('./commands/push.ts')).push(release, registry, options, context),
       ),
     );
+  withReceivers(
+    command(
+      'export <release>',
+      'write an imported bundle again for another network, with its first signatures',
+    ).requiredOption('--to <folder>', 'folder to write; it must not exist'),
+    root(),
+  ).action((release: string, options: ExportCommandOptions) =>
+    run(async (context) =>
+      (await import('./commands/export.ts')).exportCommand(release, options, context),
+    ),
+  );
   const audit = program
     .command('audit')
     .description("verify and show the site's hash-chained ledger");

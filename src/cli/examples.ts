@@ -140,6 +140,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage push chat registry.site:5000 --modelcars --chunk-size 16MiB',
     'stowage push chat@1.0.0 --bundle oci://registry.site/bundles/chat',
   ],
+  export: [
+    'stowage export chat@1.0.0 --to /media/stick/chat-1.0.0',
+    'stowage export chat@1.1.0 --to /media/stick/chat-1.1.0 --for plant-7.json --fingerprint 3F:2A:...',
+  ],
   'audit verify': ['stowage audit verify'],
   'audit show': ['stowage audit show --json'],
   completion: [

@@ -125,8 +125,8 @@ export function withKey(command: Command): Command {
     .addOption(passphraseFd());
 }
 
-/** Adds the options that leave out what sites store. */
-export function withReceivers(command: Command): Command {
+/** Adds the options that leave out what sites store. @param place the option for where bundles that were packed or imported are known */
+export function withReceivers(command: Command, place: Option = store()): Command {
   return command
     .addOption(
       repeatable(
@@ -149,7 +149,7 @@ export function withReceivers(command: Command): Command {
       ),
     )
     .option('--receipt-age <days>', 'with --for: the oldest receipt to accept', days, 30)
-    .addOption(store());
+    .addOption(place);
 }
 
 /** Adds the options for verifying what a site stores. */

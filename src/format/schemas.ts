@@ -3,6 +3,7 @@ import { bundleKind } from './bundle.ts';
 import type { DocumentKind } from './document.ts';
 import { fleetEntryKind, fleetKind, fleetSiteKind } from './fleet.ts';
 import { promotionKind, recallOrderKind } from './fleet-orders.ts';
+import { hopKind } from './hop.ts';
 import { lockKind } from './lock.ts';
 import { manifestKind } from './manifest.ts';
 import { noticeKind } from './notice.ts';
@@ -21,6 +22,7 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   fleet: fleetKind,
   'fleet-entry': fleetEntryKind,
   'fleet-site': fleetSiteKind,
+  hop: hopKind,
   'key-handover': keyHandoverKind,
   lock: lockKind,
   manifest: manifestKind,

@@ -29,7 +29,7 @@ const FOLDERS = ['releases', 'generations', 'receipts'] as const;
 
 /** What the first command of a site, if it was killed, a person or a file system may have put into a new folder. */
 const OWN_NAMES: ReadonlySet<string> = new Set([
-  ...[...FOLDERS, 'keys', 'staging', 'store', 'apply', 'bin', 'layouts', 'logs', 'current'],
+  ...[...FOLDERS, 'keys', 'staging', 'store', 'apply', 'bin', 'hops', 'layouts', 'logs', 'current'],
   ...['notices', 'secrets', 'lost+found'],
 ]);
 

@@ -13,6 +13,7 @@ import {
 } from '../../src/format/document.ts';
 import { fleetEntryKind, fleetKind, fleetSiteKind } from '../../src/format/fleet.ts';
 import { promotionKind, recallOrderKind } from '../../src/format/fleet-orders.ts';
+import { hopKind } from '../../src/format/hop.ts';
 import { ledgerEntryKind, ledgerHeadKind } from '../../src/format/ledger.ts';
 import { editedLockKind } from '../../src/format/lock.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
@@ -44,6 +45,7 @@ const documents: readonly [string, DocumentKind<unknown>, object][] = [
   ['entry of the ledger of a fleet', fleetEntryKind, sample.fleetEntry()],
   ['promotion', promotionKind, sample.promotion()],
   ['recall of a fleet', recallOrderKind, sample.recallOrder()],
+  ['hop statement', hopKind, sample.hop()],
   ['key handover', keyHandoverKind, sample.keyHandover()],
   ['ledger head', ledgerHeadKind, { number: 7, digest: 'f'.repeat(128) }],
 ];

@@ -3,6 +3,7 @@ import type { Bundle } from '../../src/format/bundle.ts';
 import type { ContainerWorkload } from '../../src/format/containers.ts';
 import type { Fleet, FleetEntry, FleetSite } from '../../src/format/fleet.ts';
 import type { Promotion, RecallOrder } from '../../src/format/fleet-orders.ts';
+import type { Hop } from '../../src/format/hop.ts';
 import type { InstallerComponents } from '../../src/format/installer.ts';
 import type { LedgerEntry } from '../../src/format/ledger.ts';
 import { digestOfLock, type Lock } from '../../src/format/lock.ts';
@@ -530,6 +531,15 @@ export function keyHandover(): Loose<KeyHandover> {
     site: 'vault',
     at: '2026-11-21T10:00:00Z',
     certificate: 'AAAA',
+  };
+}
+
+export function hop(): Loose<Hop> {
+  return {
+    schema: 'stowage/hop/v1',
+    ...{ site: 'vault', at: '2026-11-21T10:00:00Z', tool: 'stowage 0.1.0' },
+    bundle: { name: 'chat', version: '1.4.0', seq: 3, id: 'e'.repeat(128) },
+    ...{ files: 12, bytes: 3456, omitted: 2, for: ['plant-7'], previous: 'f'.repeat(128) },
   };
 }
 

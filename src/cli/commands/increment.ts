@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { believeReceipt, recordUsed } from '../../bundle/increment/believed-receipts.ts';
-import { findBundles } from '../../bundle/increment/known-bundles.ts';
+import { type FindBundle, findBundles } from '../../bundle/increment/known-bundles.ts';
 import { receiverOf } from '../../bundle/increment/receiver.ts';
 import type { CheckedReceipt } from '../../bundle/receipt.ts';
 import {
@@ -39,6 +39,20 @@ export function knownFolder(store: string): string {
   return join(store, 'bundles');
 }
 
+/** Where receipts that were used are recorded, and what is known of the bundles that they name. */
+export interface ReceiverRecords {
+  readonly used: string;
+  /** @param places folders of bundles that were given */
+  readonly find: (places: readonly string[]) => Promise<FindBundle>;
+}
+
+function storeRecords(store: string): ReceiverRecords {
+  return {
+    used: join(store, 'receipts'),
+    find: (places) => findBundles(places, knownFolder(store)),
+  };
+}
+
 /**
  * The sites that `--for` names; undefined without it.
  * @throws StowageError `usage-invalid`, and as {@link believeReceipt} and {@link findBundles}
@@ -46,6 +60,7 @@ export function knownFolder(store: string): string {
 export async function readReceivers(
   options: IncrementOptions,
   context: CommandContext,
+  records?: ReceiverRecords,
 ): Promise<Receivers | undefined> {
   if (options.for.length === 0) {
     const without = options.fingerprint.length > 0 ? '--fingerprint' : '--base';
@@ -53,8 +68,7 @@ export async function readReceivers(
       throw usage(`${without} needs --for`, '--for RECEIPT', 'none');
     return undefined;
   }
-  const store = storeFolder(context, options.store);
-  const used = join(store, 'receipts');
+  const { used, find: findIn } = records ?? storeRecords(storeFolder(context, options.store));
   const believing = {
     fingerprints: options.fingerprint.map(normalizeFingerprint),
     maxAgeDays: options.receiptAge,
@@ -62,7 +76,7 @@ export async function readReceivers(
     now: context.now(),
   };
   const places = options.base.map((each) => context.path(each));
-  const find = await findBundles(places, knownFolder(store));
+  const find = await findIn(places);
   const checked: CheckedReceipt[] = [];
   const receivers: Receiver[] = [];
   for (const file of options.for) {

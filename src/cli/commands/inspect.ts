@@ -1,9 +1,10 @@
 import type { GivenTrust } from '../../bundle/admission/trust-files.ts';
 import { findDiscs } from '../../bundle/discs.ts';
+import { type CheckedHop, hopsBeside, readHops } from '../../bundle/hops.ts';
 import { type BundleView, presentDiscs, viewBundle } from '../../bundle/inspect/bundle-view.ts';
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
-import { printableLines } from '../../core/text.ts';
+import { counted, printableLines } from '../../core/text.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, showsUnicode, usage } from '../command.ts';
 import { treeLines } from '../tree.ts';
@@ -37,12 +38,15 @@ export async function inspect(
   const platforms = await readPlatforms(view);
   const here = await presentDiscs(view);
   const { id, bundle, verdict } = view;
+  const { hops, fault } = await readHops(hopsBeside(context.path(place)), id);
   const tree = bundleTree(bundle, { platforms });
   if (here !== undefined) tree.push(discBranch(here.discs, here.absent));
   if (pagePath !== undefined) await writePage(pagePath, view, given, context);
   const written = pagePath === undefined ? [] : [`  page: ${pagePath}`];
   const lines = [
     ...headLines(view),
+    ...hops.map(hopLine),
+    ...(fault === undefined ? [] : [`  a statement of a hop does not count: ${fault.message}`]),
     ...written,
     ...treeLines(tree, { all: options.all === true, unicode: showsUnicode(context.terminal.env) }),
   ];
@@ -52,11 +56,20 @@ export async function inspect(
         ? { verified: false }
         : { verified: 'signatures', signers: verdict.signers, approvers: verdict.approvers }),
       ...{ id, bundle, platforms },
+      hops: hops.map(({ hop, fingerprint }) => ({ ...hop, fingerprint })),
       ...(here === undefined ? {} : { discs: here.discs, partsAbsent: here.absent }),
       ...(pagePath === undefined ? {} : { page: pagePath }),
     },
     text: printableLines(`${lines.join('\n')}\n`),
   };
+}
+
+/** What a site says; its key is not judged. */
+function hopLine({ hop, fingerprint }: CheckedHop, index: number): string {
+  const { site, at, files, omitted, for: sites } = hop;
+  const left = omitted === 0 ? '' : `, ${omitted} left out`;
+  const whom = sites === undefined ? '' : `, for ${sites.join(', ')}`;
+  return `  hop ${index + 1}: exported by site ${site} at ${at}, ${counted(files, 'file')}${left}${whom}; key of the site: SHA-256 ${fingerprint}`;
 }
 
 async function requirePlace(path: string, folders: readonly string[]): Promise<void> {

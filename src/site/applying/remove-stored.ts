@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { Digest } from '../../core/digest.ts';
 import type { Generation } from '../../format/plan.ts';
 import { namesIn, remove } from '../../io/file.ts';
+import { hopsFolder } from '../exporting/kept-hops.ts';
 import { forgetGeneration } from '../generations.ts';
 import { removeLayout } from '../release/layout.ts';
 import { type RefusedRelease, type Release, releaseFolder } from '../release/release.ts';
@@ -37,6 +38,7 @@ export async function removeStored(
   await forgetGenerations(generations, staying, options);
   for (const { id } of releases) {
     await removeLayout(site, id);
+    await remove(hopsFolder(site, id));
     await remove(releaseFolder(site, id));
   }
   for (const { folder } of refused) {

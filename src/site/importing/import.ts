@@ -7,6 +7,7 @@ import { counted } from '../../core/text.ts';
 import { momentOf } from '../../format/field.ts';
 import type { Trust } from '../../format/trust.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import { keepHops } from '../exporting/kept-hops.ts';
 import { laterOf } from '../ledger/clock.ts';
 import { keepTrust } from '../ledger/keep-trust.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -92,6 +93,7 @@ async function importFrom(
     return { id, bundle, partial, rebuilt, damaged };
   }
   await keepTrust(site, ledger, admitted.trust, options.now());
+  if (medium instanceof DiscMedium) await keepHops(site, id, medium.folders, options.emit);
   await recordAcceptance(admitted, state, ledger, options);
   await discardStaging(site, id);
   return { id, bundle, rebuilt, damaged };
