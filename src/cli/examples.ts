@@ -142,7 +142,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   export: [
     'stowage export chat@1.0.0 --to /media/stick/chat-1.0.0',
-    'stowage export chat@1.1.0 --to /media/stick/chat-1.1.0 --for plant-7.json --fingerprint 3F:2A:...',
+    'stowage export chat@1.1.0 --to /media/stick/chat-1.1.0 --for plant-7.json',
   ],
   'audit verify': ['stowage audit verify'],
   'audit show': ['stowage audit show --json'],

@@ -4,7 +4,7 @@ import { nearest, wrap } from '../core/text.ts';
 import { columnsOf, type Terminal, usage } from './command.ts';
 import { pathOf, visibleCommands } from './command-tree.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
-import { addDepotCommands } from './commands-depot.ts';
+import { addDeliveryCommands, addDepotCommands } from './commands-depot.ts';
 import { addElsewhere } from './commands-elsewhere.ts';
 import {
   addCompletionCommand,
@@ -90,7 +90,7 @@ export const disconnectedGroups: readonly CommandGroup[] = [
       'site.yaml': { show: async () => (await import('./commands/help-topics.ts')).helpSite() },
     },
   },
-  { title: 'Site:', add: [addSiteCommands, addDepotCommands, addStoreVerify] },
+  { title: 'Site:', add: [addSiteCommands, addDeliveryCommands, addDepotCommands, addStoreVerify] },
 ];
 
 /** Builds the program from these groups. Each command is loaded when it is called. */
