@@ -34,7 +34,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
   const command = (usage: string, about: string): Command => addCommand(program, usage, about);
   command('init [manifest]', 'create a commented manifest (default: stowage.yaml)')
     .addOption(manifestFile())
-    .option('--from <path>', 'make it from a compose file, or from the folder of a model')
+    .option('--from <source>', 'make it from hf://organisation/name, a compose file or a folder')
     .action((file: string | undefined, options: ManifestOption & { readonly from?: string }) =>
       run(async (context) =>
         (await import('./commands/init.ts')).init(manifestOf(file, options), options, context),

@@ -191,6 +191,7 @@ export function addSiteCommands(program: Command, run: Run): void {
   command('status', 'show installed releases, their services and incomplete imports')
     .aliases(['ls', 'ps'])
     .option('--check', 'print one line per problem; exit with 0, 5 (attention) or 6 (failing)')
+    .option('--live', 'show requests, KV cache, tokens/s, memory and CPU of each service')
     .addOption(root())
     .action((options: StatusOptions) =>
       run(async (context) => (await import('./commands/status.ts')).status(options, context)),

@@ -121,7 +121,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'receipt new-key': ['stowage receipt new-key /media/stick'],
   'receipt write': ['stowage receipt write'],
-  status: ['stowage status', 'stowage status --json'],
+  status: ['stowage status', 'stowage status --live', 'stowage status --json'],
   start: ['stowage start chat', 'stowage start chat server'],
   stop: ['stowage stop chat', 'stowage stop chat server'],
   restart: ['stowage restart chat server'],

@@ -3,6 +3,7 @@ import type { Digest, Sri } from '../core/digest.ts';
 import { MAX_BUNDLE_FILES, MAX_INDEX_BYTES } from '../core/limits.ts';
 import { pathCollision } from '../core/safe-path.ts';
 import { counted } from '../core/text.ts';
+import { usesApiKey } from './api-key.ts';
 import {
   type BundleFile,
   type BundleImage,
@@ -44,7 +45,7 @@ export interface ControlFile {
 export interface Bundle extends Deployment, BundleCluster {
   /**
    * Version 2 if a service has one of the fields of `scaling.ts`; version 3 with one of `isolation.ts`, with charts, objects or
-   * `cluster`, with an acceptance test that ranks documents, and with a toolkit.
+   * `cluster`, with an API key, with an acceptance test that ranks documents, and with a toolkit.
    */
   readonly schema: BundleSchema;
   readonly name: string;
@@ -147,6 +148,7 @@ export function bundleSchema(
     usesCluster(document) ||
     usesRankings(acceptance) ||
     usesIsolation(services) ||
+    usesApiKey(services) ||
     installers.some(isToolkit);
   const version = newer ? 3 : scalingVersion(services);
   return schemas[version - 1] ?? schemas[0];

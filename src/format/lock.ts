@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { canonicalBytes, type Json } from '../core/json.ts';
 import { MAX_LOCK_BYTES } from '../core/limits.ts';
+import { usesApiKey } from './api-key.ts';
 import { usesCluster } from './cluster-content.ts';
 import { usesRankings } from './deployment.ts';
 import { type DerivedSetting, derivedSettings } from './derived.ts';
@@ -59,6 +60,7 @@ function schemaOf(fields: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
     models.some(isNewerModel) ||
     usesRankings(manifest.acceptance) ||
     usesIsolation(manifest.services) ||
+    usesApiKey(manifest.services) ||
     fields.derived !== undefined;
   return newer || usesCluster(manifest) || usesCluster(fields) ? schemas[1] : schemas[0];
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
+import { usesApiKey } from './api-key.ts';
 import type { ContainerWorkload } from './containers.ts';
 import { type AcceptanceTest, deploymentShape, usesRankings } from './deployment.ts';
 import { type DocumentKind, newerHints, olderVersion, schemaMember } from './document.ts';
@@ -48,7 +49,7 @@ export type GenerationSchema = (typeof generationSchemas)[number];
 
 /** One applied state of the site. */
 export interface Generation {
-  /** Version 3 if a workload has `sets`, `podSecurity`, `ulimits` or `ipc`, or an acceptance test ranks documents. */
+  /** Version 3 if a workload has `sets`, `podSecurity`, `ulimits` or `ipc`, or an API key, or an acceptance test ranks documents. */
   readonly schema: GenerationSchema;
   /** 0 for the site before the first change. */
   readonly number: number;
@@ -124,6 +125,7 @@ export function generationSchema(releases: Generation['releases']): GenerationSc
       'sets' in each ||
       'podSecurity' in each ||
       usesIsolation(each['services']) ||
+      usesApiKey(each['services']) ||
       usesRankings(acceptance),
   );
   return later ? generationSchemas[1] : generationSchemas[0];

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { fieldsOf, listOf } from '../core/json.ts';
 import { GIB, KIB, MIB } from '../core/limits.ts';
 import { adapterDefect } from './adapter-settings.ts';
+import { apiKeyDefect } from './api-key.ts';
 import { always, type Cause, follows } from './defect.ts';
 import * as field from './field.ts';
 import { type Isolation, isolationShape } from './isolation.ts';
@@ -57,6 +58,8 @@ export interface Health {
   readonly path?: string;
   /** The model id that `/v1/models` must list. */
   readonly model?: string;
+  /** The secret of the service that its server requires of clients, as `Authorization: Bearer`. */
+  readonly apiKey?: string;
   /** How long loading may take without progress, in seconds. */
   readonly startupSeconds: number;
   /** How long loading may take in total, in seconds. */
@@ -163,6 +166,7 @@ export const health: z.ZodType<Health> = field.exact(
         .max(256)
         .exactOptional(),
       model: field.line(256).exactOptional(),
+      apiKey: field.name.exactOptional(),
       startupSeconds: z.int().min(1).max(86_400).default(600),
       startupLimitSeconds: z.int().min(1).max(604_800).default(86_400),
       soakSeconds: z.int().min(0).max(86_400).default(0),
@@ -283,6 +287,9 @@ function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIs
   }
   const adapters = adapterDefect(service);
   if (adapters !== undefined) defect(['adapters'], adapters, ['..', 'health', 'server']);
+  const apiKey = apiKeyDefect(service);
+  if (apiKey !== undefined)
+    defect(['health', 'apiKey'], apiKey, ['..', 'server'], ['..', '..', 'secrets', '*', 'secret']);
   if (service['network'] === 'none' && ports.length > 0)
     defect(['ports'], 'a service without a network has no ports');
   if (service['ipc'] === 'host' && service['sharedMemory'] !== undefined)

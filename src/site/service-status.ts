@@ -1,5 +1,6 @@
 import type { DeployedRelease } from '../format/plan.ts';
-import type { DeployedService, Drift, ServiceState, Target } from '../target/target.ts';
+import type { DeployedService, Drift, ServiceState } from '../target/target.ts';
+import type { KeyPlaces } from './api-key.ts';
 import { openEndpoint } from './gate/gate-service.ts';
 import { readinessCheck, replicasReady } from './gate/readiness.ts';
 
@@ -32,21 +33,19 @@ export async function serviceStatus(
   release: DeployedRelease,
   service: DeployedService,
   {
-    target,
-    signal,
     known,
-  }: {
-    readonly target: Target;
-    readonly signal: AbortSignal;
+    ...places
+  }: KeyPlaces & {
     readonly known?: ServiceState | undefined;
   },
 ): Promise<ServiceStatus> {
+  const { target, signal } = places;
   const of = { release, service: service.name };
   const { drift, ...state } = known ?? (await target.state(of, signal));
   const { health } = service;
   const status = { release: release.name, service, state, drift };
   if (state.state !== 'running' || health === undefined) return status;
-  const endpoint = await openEndpoint(of, health, { target, signal });
+  const endpoint = await openEndpoint(of, health, places);
   try {
     // Whoever asks is told what is found now: only a gate waits for the way to a service.
     const check = readinessCheck({ of, health, endpoint }, { target, signal });

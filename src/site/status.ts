@@ -55,6 +55,7 @@ export async function siteStatus({
   target,
   signal,
   now,
+  env = {},
 }: Omit<SiteContext, 'emit'>): Promise<SiteStatus> {
   const generation = await currentGeneration(site);
   const stopped = await stoppedServices(site, generation);
@@ -67,7 +68,7 @@ export async function siteStatus({
     all.map(async ({ release, service }, index) => {
       const found = findService(stopped, { release: release.name, service: service.name });
       const status = await serviceStatus(release, service, {
-        ...{ target, signal },
+        ...{ site, target, env, signal },
         known: states?.[index],
       });
       return found === undefined ? status : { ...status, stoppedAt: found.at };

@@ -6,6 +6,8 @@ import { MAX_ANSWER_BYTES } from '../core/limits.ts';
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
+  /** The API key of the service, read when the first request needs it; undefined if it has none, or it is unknown. */
+  readonly apiKey?: () => Promise<string | undefined>;
 }
 
 export interface HttpResponse {
@@ -21,7 +23,12 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
   /** Sent as JSON with POST; without it the request is a GET. */
   readonly body?: unknown;
+  /** Whether the server answers everybody, so that its API key is not sent. */
+  readonly open?: boolean;
 }
+
+/** Stands for an API key that a server repeats in an answer or in its log. */
+export const REDACTED = '[API key]';
 
 /**
  * Sends a request to a service on this host. The response is at most {@link MAX_ANSWER_BYTES} long.
@@ -29,10 +36,15 @@ export interface HttpRequest {
  * @throws StowageError `interrupted`
  */
 export async function sendRequest(request: HttpRequest): Promise<HttpResponse | undefined> {
-  const { seconds, signal } = request;
+  const { endpoint, seconds, signal } = request;
+  const key = request.open === true ? undefined : await endpoint.apiKey?.();
   const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(seconds * 1000))]);
   try {
-    return await exchange({ ...request, signal: limit });
+    const response = await exchange({ ...request, signal: limit }, key);
+    // What a server answers is shown and kept.
+    return key === undefined
+      ? response
+      : { ...response, body: response.body.replaceAll(key, REDACTED) };
   } catch (cause) {
     if (!signal.aborted) return undefined;
     throw interrupted(signal, {
@@ -42,7 +54,10 @@ export async function sendRequest(request: HttpRequest): Promise<HttpResponse | 
   }
 }
 
-function exchange({ endpoint, path, signal, body }: HttpRequest): Promise<HttpResponse> {
+function exchange(
+  { endpoint, path, signal, body }: HttpRequest,
+  key: string | undefined,
+): Promise<HttpResponse> {
   const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
   return new Promise((resolve, reject) => {
     const call = request(
@@ -55,6 +70,7 @@ function exchange({ endpoint, path, signal, body }: HttpRequest): Promise<HttpRe
         signal,
         headers: {
           accept: 'application/json',
+          ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
           ...(payload === undefined
             ? {}
             : { 'content-type': 'application/json', 'content-length': payload.length }),

@@ -305,6 +305,11 @@ export interface Target {
   /** Stores a secret under a name that is unique to its value. The value never appears in arguments or logs. */
   placeSecret(of: SecretOf, value: Uint8Array, signal: AbortSignal): Promise<void>;
   removeSecret(of: SecretOf, signal: AbortSignal): Promise<void>;
+  /**
+   * The value of a secret that a running service has, by its stored name; undefined if it cannot be read. The service may
+   * have replaced it: compare it. Absent for a target that does not return secrets.
+   */
+  storedSecret?(of: ServiceOf, name: string, signal: AbortSignal): Promise<Uint8Array | undefined>;
   /** Absent for a target whose services are reached on this host. */
   readonly way?: Way;
   /** @param port one of the service's ports, by its name */

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { deriveOffline, deriveStartup } from '../../src/build/derive.ts';
 import { GIB } from '../../src/core/limits.ts';
-import type { DerivedSetting } from '../../src/format/derived.ts';
-import { withDerived } from '../../src/format/derived.ts';
+import { type DerivedSetting, withDerived } from '../../src/format/derived.ts';
 import type { LockedModel } from '../../src/format/locked-content.ts';
 import { type Service, service } from '../../src/format/service.ts';
 

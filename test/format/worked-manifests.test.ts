@@ -70,7 +70,12 @@ function render(manifest: Manifest): readonly RenderedService[] {
     platform: 'linux/amd64',
     templates: new Map(),
     ownSecrets: [],
-    secretNames: new Map(),
+    secretNames: new Map(
+      Object.keys(manifest.secrets).map((name) => [
+        name,
+        `stowage-${manifest.name}-${name}-0123456789ab`,
+      ]),
+    ),
   };
   return containersOf(renderRelease({ id: 'f'.repeat(128), bundle: bundleOf(manifest) }, place))
     .services;

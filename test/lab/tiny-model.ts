@@ -12,6 +12,8 @@ export interface TinyModelOptions {
   /** Pieces of the answer, no piece twice, each with its leading space; `answer.join('')` is the reply. */
   readonly answer?: readonly string[];
   readonly license?: string;
+  /** A template in Jinja, for `/v1/chat/completions`. Without one, servers use their own. */
+  readonly chatTemplate?: string;
 }
 
 const EMBEDDING = 512;
@@ -38,7 +40,13 @@ export function writeTinyModel(path: string, options: TinyModelOptions = {}): vo
     ['output.weight', outputWeights(embedding, successors(vocabulary, answer))],
   ]);
   const tensors = tensorsOf(vocabulary.length);
-  const keys = keysOf(vocabulary, options.license ?? 'apache-2.0');
+  const { chatTemplate } = options;
+  const keys = {
+    ...keysOf(vocabulary, options.license ?? 'apache-2.0'),
+    ...(chatTemplate === undefined
+      ? {}
+      : { 'tokenizer.chat_template': { type: 'string', value: chatTemplate } as const }),
+  };
   const body = tensors.map((tensor) => {
     const data = new Float32Array(paddedSize(tensor) / 4);
     const given = weights.get(tensor.name);

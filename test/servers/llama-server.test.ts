@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AcceptanceTest } from '../../src/format/deployment.ts';
 import { acceptanceCheck } from '../../src/site/gate/acceptance.ts';
 import type { Outcome } from '../../src/site/gate/outcome.ts';
 import { type LlamaServer, llamaServerFolder, startLlamaServer } from '../lab/llama-server.ts';
+import { miniLmGguf } from '../lab/minilm.ts';
 import {
   adaptedAnswer,
   defaultAnswer,
@@ -15,6 +17,7 @@ const scratch = scratchFolder();
 let chat: LlamaServer;
 let embeddings: LlamaServer;
 let rerank: LlamaServer;
+let real: LlamaServer;
 
 beforeAll(async () => {
   const folder = await llamaServerFolder();
@@ -27,10 +30,12 @@ beforeAll(async () => {
   const pooled = ['--embeddings', '--pooling', 'mean'];
   embeddings = await startLlamaServer(folder, [...common, ...pooled]);
   rerank = await startLlamaServer(folder, [...common, '--reranking']);
+  const miniLm = ['--model', await miniLmGguf(), '--alias', 'minilm'];
+  real = await startLlamaServer(folder, [...miniLm, '--embeddings']);
 });
 
 afterAll(async () => {
-  for (const each of [chat, embeddings, rerank]) await each?.stop();
+  for (const each of [chat, embeddings, rerank, real]) await each?.stop();
 });
 
 function ask(test: AcceptanceTest, { port }: LlamaServer): Promise<Outcome> {
@@ -83,6 +88,21 @@ describe('when the real llama-server is tested', () => {
     expect(await ask(wrong, embeddings)).toBe('embeddings of 512 dimensions');
   });
 
+  it('finds with a real embedding model the sentence that answers a question', async () => {
+    const [, answers, bread, iron] = readmeExample();
+    const test: AcceptanceTest = {
+      ...{ ...common, model: 'minilm', api: 'embeddings', query: readmeExample()[0] ?? '' },
+      documents: [answers, bread, iron].map((each) => each ?? ''),
+      expect: { nearest: answers ?? '', dimension: 384, norm: 1 },
+    };
+    const outcome = await ask(test, real);
+    expect(outcome).toEqual({
+      passed: expect.stringMatching(/^from model minilm, 384 dimensions, .*by cosine 0\.60/),
+    });
+    const wrong = { ...test, expect: { nearest: bread ?? '' } };
+    expect(await ask(wrong, real)).toMatch(/^by cosine 0\.60\d+ "Paris/);
+  });
+
   it('ranks every document, and one of them first', async () => {
     const outcomes = await Promise.all(
       documents.map((nearest) =>
@@ -94,3 +114,11 @@ describe('when the real llama-server is tested', () => {
       expect(JSON.stringify(each)).toMatch(/by score .*Bread .*|by score .*Iron .*/);
   });
 });
+
+/** The query and the documents of the example for embeddings in the reference of manifests. */
+function readmeExample(): string[] {
+  const text = readFileSync(new URL('../../manifests/README.md', import.meta.url), 'utf8');
+  const [, query = '', list = ''] =
+    /api: embeddings\n +query: (.*)\n +documents: \[(.*)\]/.exec(text) ?? [];
+  return [query, ...list.split(', ')];
+}

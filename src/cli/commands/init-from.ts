@@ -7,17 +7,19 @@ import { MAX_MANIFEST_BYTES } from '../../core/limits.ts';
 import { salvageYaml } from '../../format/yaml-document.ts';
 import { exists, namesIn, readNamed } from '../../io/file.ts';
 import { type CommandContext, usage } from '../command.ts';
+import { manifestFromHub } from './init-from-hub.ts';
 
-/** A manifest made from a compose file or from the folder of a model. @param folder of the manifest */
+/** A manifest made from a model of a Hub, from a compose file or from the folder of a model. @param folder of the manifest */
 export async function manifestFrom(
   from: string,
   folder: string,
   context: CommandContext,
 ): Promise<string> {
-  if (/^[a-z+]+:\/\//.test(from))
+  if (from.startsWith('hf://')) return manifestFromHub(from, context);
+  if (/^[a-z][a-z0-9+.-]*:\/\//.test(from))
     throw usage(
-      '--from reads what is on this machine',
-      'a compose file, or the folder of a model',
+      '--from reads models of a Hub, and what is on this machine',
+      'hf://organisation/name, a compose file, or the folder of a model',
       from,
       `run stowage init without --from, and set source: ${from}`,
     );

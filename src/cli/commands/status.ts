@@ -5,22 +5,29 @@ import { consistentReleases } from '../../site/release/consistent.ts';
 import { refusedWarning } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
-import type { CommandContext, CommandResult } from '../command.ts';
+import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { openRunningSite, warnOfOtherSite } from './site.ts';
 import { checkResult, defectLines, problemsOf, withLedgerFault } from './site-check.ts';
+import { statusLive } from './status-live.ts';
 import { statusText } from './status-text.ts';
 
 export interface StatusOptions {
   readonly check?: boolean;
+  readonly live?: boolean;
   readonly root?: string;
 }
 
-/** The state of a site; with `--check`, its problems only, with an exit status for monitoring. */
+/** The state of a site; with `--check`, its problems only, with an exit status for monitoring; with `--live`, its services now. */
 export async function status(
   options: StatusOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
+  if (options.live === true) {
+    if (options.check === true)
+      throw usage('--live and --check exclude each other', 'one of them', 'both');
+    return statusLive(options.root, context);
+  }
   const opened = await openRunningSite(options.root, context);
   await warnOfOtherSite(opened, options.root, context);
   const { site, settingsDefect } = opened;

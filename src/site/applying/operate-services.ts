@@ -89,8 +89,9 @@ async function withoutDone(
   command: ServiceCommand,
   all: readonly ServiceOf[],
   current: Generation,
-  { site, target, signal }: SiteContext,
+  options: SiteContext,
 ): Promise<readonly ServiceOf[]> {
+  const { site, target, signal } = options;
   if (command === 'restart') return all;
   const stopped = await stoppedServices(site, current);
   const left: ServiceOf[] = [];
@@ -99,7 +100,7 @@ async function withoutDone(
     const isDone =
       command === 'stop'
         ? isNoted && (await target.state(of, signal)).state !== 'running'
-        : !isNoted && (await isWorking(of, { target, signal }));
+        : !isNoted && (await isWorking(of, options));
     if (!isDone) left.push(of);
   }
   return left;
@@ -108,11 +109,11 @@ async function withoutDone(
 /** Whether a service runs as it was applied, and is ready. */
 async function isWorking(
   { release, service: name }: ServiceOf,
-  { target, signal }: Pick<SiteContext, 'target' | 'signal'>,
+  context: SiteContext,
 ): Promise<boolean> {
-  const service = target.services(release).find((each) => each.name === name);
+  const service = context.target.services(release).find((each) => each.name === name);
   if (service === undefined) return false;
-  const { state, drift, readiness } = await serviceStatus(release, service, { target, signal });
+  const { state, drift, readiness } = await serviceStatus(release, service, context);
   return state.state === 'running' && drift.length === 0 && readiness?.ready !== false;
 }
 

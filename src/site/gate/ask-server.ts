@@ -19,7 +19,7 @@ export interface Asked {
  * @throws StowageError `engine-failed` when the way stays down, `interrupted`
  */
 export async function askServer(
-  request: Pick<HttpRequest, 'path' | 'seconds' | 'body'>,
+  request: Pick<HttpRequest, 'path' | 'seconds' | 'body' | 'open'>,
   { endpoint, way, signal }: Asked,
 ): Promise<HttpResponse | undefined> {
   return askOver(way, () => sendRequest({ ...request, endpoint, signal }), signal);

@@ -20,15 +20,28 @@ const ERROR_WORDS =
 const HARMLESS =
   /\b(?:no|0|without) errors?\b|\b(?:error|exception)s?[_-]|[_-](?:error|exception)/i;
 
+/** What loggers write before a message of an error: `(EngineCore pid=7) ERROR 11-29 22:04:17 [core.py:1510] ` of vLLM. */
+const ERROR_PREFIX = /^(?:\([^)]*\) )?(?:ERROR|FATAL|CRITICAL)\b[^[]{0,80}\[[^\]]*\] ?/;
+/** A message of a level at which nothing failed. */
+const LOWER_LEVEL = /^(?:\([^)]*\) )?(?:WARNING|WARN|INFO|DEBUG)\b/;
+/** A place in the code, between the beginning of a traceback and the error at its end. */
+const FRAME = /^\s+(?:File "|\S)|^Traceback \(most recent call last\)/;
+
+/** Whether a line names an error, rather than how the program got there. */
+function namesError(line: string): boolean {
+  const message = line.replace(ERROR_PREFIX, '');
+  if (LOWER_LEVEL.test(line) || HARMLESS.test(line)) return false;
+  const isLogged = message !== line;
+  return (isLogged || ERROR_WORDS.test(line)) && !(isLogged ? FRAME : /^\s+File "/).test(message);
+}
+
 /** The first lines of a log that match an error, and its last lines, each with its number unless it is one of the last. */
 export function tellingLines(log: string): string[] {
   const lines = log.split('\n').filter((line) => line.trim() !== '');
   const end = Math.max(0, lines.length - LAST_LINES);
   const first = lines
     .slice(0, end)
-    .flatMap((line, index) =>
-      ERROR_WORDS.test(line) && !HARMLESS.test(line) ? [`line ${index + 1}: ${cut(line)}`] : [],
-    )
+    .flatMap((line, index) => (namesError(line) ? [`line ${index + 1}: ${cut(line)}`] : []))
     .slice(0, FIRST_ERRORS);
   return [...first, ...lines.slice(end).map(cut)];
 }

@@ -2,10 +2,13 @@ import type { Context } from '../../core/context.ts';
 import { messageOf, StowageError } from '../../core/error.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import type { Health } from '../../format/service.ts';
+import { type Endpoint, REDACTED } from '../../target/http-request.ts';
 import type { DeployedService, OpenEndpoint, ServiceOf, Target } from '../../target/target.ts';
+import { apiKeyOf, type KeyPlaces } from '../api-key.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { acceptanceCheck } from './acceptance.ts';
 import { ALL_LINES, keepLog, tellingLines } from './failed-log.ts';
+import { keyChecks } from './key-check.ts';
 import { modelChecks } from './model-list.ts';
 import type { Outcome } from './outcome.ts';
 import { becomesReady, readinessCheck, staysReady } from './readiness.ts';
@@ -20,6 +23,8 @@ export interface GateContext extends Context {
   readonly target: Target;
   /** Where the log of a service that fails is kept; nowhere if absent. */
   readonly site?: SiteFolder;
+  /** The variables of this process, for an API key that `site.yaml` finds there. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Called with the result of each check, including one that fails. */
   readonly keep: (result: GateResult) => void;
 }
@@ -65,7 +70,7 @@ interface Gated {
   readonly of: ServiceOf;
   readonly service: DeployedService;
   readonly health: Health;
-  readonly endpoint: OpenEndpoint | undefined;
+  readonly endpoint: KeyedEndpoint | undefined;
 }
 
 async function gateServer(
@@ -83,6 +88,8 @@ async function gateServer(
   );
   const first = await target.state(of, signal);
   if (endpoint !== undefined) {
+    for (const { expected, run } of keyChecks(health, { endpoint, way, signal }))
+      await check('acceptance', expected, run);
     for (const { expected, run } of modelChecks(service, { endpoint, way, signal }))
       await check('model', expected, run);
     const { acceptance } = of.release;
@@ -117,16 +124,28 @@ export function deployedService(
   return found;
 }
 
+/** The endpoint of a service with its API key. */
+export type KeyedEndpoint = OpenEndpoint & Endpoint;
+
 /** The endpoint of a readiness check; undefined when a command in the container performs it. */
 export async function openEndpoint(
   of: ServiceOf,
-  { command, port }: Health,
-  { target, signal }: Pick<GateContext, 'target' | 'signal'>,
-): Promise<OpenEndpoint | undefined> {
+  health: Health,
+  places: KeyPlaces,
+): Promise<KeyedEndpoint | undefined> {
+  const { command, port } = health;
+  const { target, signal } = places;
   if (command !== undefined) return undefined;
   if (port === undefined)
     throw new Error(`service ${of.service} passed the schema but has no port`);
-  return target.endpoint(of, port, signal);
+  const opened = await target.endpoint(of, port, signal);
+  if (health.apiKey === undefined) return opened;
+  let known: Promise<string | undefined> | undefined;
+  const apiKey = (): Promise<string | undefined> => {
+    known ??= apiKeyOf(of, health, places);
+    return known;
+  };
+  return { ...opened, apiKey };
 }
 
 /**
@@ -136,7 +155,7 @@ export async function openEndpoint(
  */
 export async function waitForDependencies(
   { release, service }: ServiceOf,
-  context: Context & { readonly target: Target },
+  context: Context & KeyPlaces,
 ): Promise<void> {
   const { dependsOn } = deployedService({ release, service }, context.target);
   for (const name of dependsOn) {
@@ -169,9 +188,14 @@ function brief(text: string, limit = MAX_TEXT): string {
 async function failure(
   of: ServiceOf,
   { check, expected, found }: GateResult,
-  { target, site, signal, emit }: GateContext,
+  context: GateContext,
 ): Promise<StowageError> {
-  const log = await target.logs(of, ALL_LINES, signal).catch(() => '');
+  const { target, site, signal, emit } = context;
+  const written = await target.logs(of, ALL_LINES, signal).catch(() => '');
+  const { health } = deployedService(of, target);
+  const key = health && (await apiKeyOf(of, health, context).catch(() => undefined));
+  // Some servers write their settings to the log.
+  const log = key === undefined ? written : written.replaceAll(key, REDACTED);
   const kept =
     site === undefined || log === ''
       ? undefined

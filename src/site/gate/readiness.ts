@@ -83,7 +83,9 @@ export function readinessCheck(
   return {
     about: path,
     run: async (seconds) => {
-      const response = await askServer({ path, seconds }, { endpoint, way, signal });
+      // Servers answer everybody on the paths of their own.
+      const open = health.path === undefined;
+      const response = await askServer({ path, seconds, open }, { endpoint, way, signal });
       if (response?.status === 200) return true;
       const found = response === undefined ? 'no response' : `status ${response.status}`;
       return { found, answer: `${found} ${response?.body ?? ''}` };

@@ -23,6 +23,8 @@ interface Place {
   readonly site: SiteFolder;
   readonly target: Target;
   readonly signal: AbortSignal;
+  /** The variables of this process, for an API key that `site.yaml` finds there. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Until when `gc` keeps what the receipt lists; absent for no promise. */
   readonly heldUntil?: string;
 }
@@ -30,7 +32,7 @@ interface Place {
 /** The state of a site in a receipt. */
 export async function siteFacts(
   running: Generation,
-  { site, target, signal, heldUntil }: Place,
+  { site, target, signal, heldUntil, env = {} }: Place,
 ): Promise<SiteFacts> {
   const { labels } = await site.site();
   const health: ServiceHealth[] = [];
@@ -42,7 +44,7 @@ export async function siteFacts(
   const stopped = await stoppedServices(site, running);
   for (const [index, { release, service }] of all.entries()) {
     const found = await orUnknown(
-      serviceStatus(release, service, { target, signal, known: states?.[index] }),
+      serviceStatus(release, service, { site, target, env, signal, known: states?.[index] }),
     );
     const noted = findService(stopped, { release: release.name, service: service.name });
     health.push({

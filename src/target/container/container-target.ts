@@ -68,6 +68,11 @@ export function createContainerTarget(engine: ContainerEngine): Target {
     hasSecret: ({ name }, signal) => engine.hasSecret(name, signal),
     placeSecret: ({ name }, value, signal) => engine.placeSecret(name, value, signal),
     removeSecret: ({ name }, signal) => engine.removeSecret(name, signal),
+    async storedSecret(of, name, signal) {
+      const service = container(of);
+      const path = service.secrets.find((each) => each.name === name)?.path;
+      return path === undefined ? undefined : engine.readInside?.(service, path, signal);
+    },
     async endpoint({ release, service }, port) {
       return { ...addressOf(containerOf(release, service), port), close: async () => {} };
     },

@@ -1,5 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import { parseJson } from '../../core/json.ts';
+import { MAX_SECRET_BYTES } from '../../core/limits.ts';
 import {
   type CommandResult,
   type CommandRunner,
@@ -82,6 +83,27 @@ export async function engineInfo<T extends object>(
   } catch {
     return {};
   }
+}
+
+/** A header of a tar archive (POSIX, pax Interchange Format): the size of the file is in octal digits at this place. */
+const TAR_HEADER = 512;
+const TAR_SIZE = { from: 124, to: 135 };
+
+/**
+ * See {@link ContainerEngine.readInside}. Podman and docker take the same arguments, also for a container without any program
+ * but its own, and write an archive with the one file.
+ * @throws StowageError `interrupted`, `host-unfit`
+ */
+export async function readInside(
+  engine: EngineClient,
+  container: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<Uint8Array | undefined> {
+  const { status, stdout } = await engine.run(['cp', `${container}:${path}`, '-'], signal);
+  const size = Number.parseInt(stdout.slice(TAR_SIZE.from, TAR_SIZE.to), 8);
+  if (status !== 0 || !(size > 0 && size <= MAX_SECRET_BYTES)) return undefined;
+  return Buffer.from(stdout.slice(TAR_HEADER, TAR_HEADER + size));
 }
 
 /** Whether `MAJOR.MINOR...` is this version or a newer one. */

@@ -86,6 +86,12 @@ export interface ContainerEngine {
   /** Stores a secret under a name that is unique to its value. The value never appears in arguments or logs. */
   placeSecret(name: string, value: Uint8Array, signal: AbortSignal): Promise<void>;
   removeSecret(name: string, signal: AbortSignal): Promise<void>;
+  /** A small text file in the service's container; undefined if there is none. Absent where it cannot be read. */
+  readInside?(
+    service: RenderedService,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined>;
   /** Starts a service, unless it already runs without drift; replaces a container of the same name. */
   startService(service: RenderedService, signal: AbortSignal): Promise<void>;
   /** Stops the service and removes its container and its unit. */

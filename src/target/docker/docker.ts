@@ -11,7 +11,7 @@ import {
   isOurs,
   requireOurs,
 } from '../container/engine.ts';
-import { createEngineClient, runInside } from '../container/engine-client.ts';
+import { createEngineClient, readInside, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
 import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
 import { hasSelinux } from '../host/platform.ts';
@@ -128,6 +128,7 @@ export function createDocker(options: DockerOptions): ContainerEngine {
     },
     inspectService: inspect,
     runInside: (service, command, signal) => runInside(docker, service.unit, command, signal),
+    readInside: (service, path, signal) => readInside(docker, service.unit, path, signal),
     logs: (service, lines, signal) => containerLog(docker, service.unit, lines, signal),
     async followLogs(service, lines, write, signal) {
       if ((await findContainer(docker, service.unit, signal)) === undefined) return;

@@ -32,7 +32,7 @@ import { removeOurs } from './ownership.ts';
 import { loggedPod } from './pods.ts';
 import { recordCluster } from './record.ts';
 import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
-import { secretObject } from './secrets.ts';
+import { secretObject, secretValue } from './secrets.ts';
 import { openPort, podOf } from './service-pod.ts';
 import {
   directClients,
@@ -124,6 +124,11 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
     async removeSecret({ release, name }, signal) {
       const { namespace } = workloadOf(release);
       await (await open()).remove({ kind: 'Secret', namespace, name }, signal);
+    },
+    async storedSecret({ release }, name, signal) {
+      const { namespace } = workloadOf(release);
+      const found = await (await open()).get({ kind: 'Secret', namespace, name }, signal);
+      return found === undefined ? undefined : secretValue(found);
     },
     way: {
       down: () => outages.total(),

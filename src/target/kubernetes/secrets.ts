@@ -1,3 +1,4 @@
+import { fieldsOf } from '../../core/json.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
 import { type Owner, releaseLabels } from './labels.ts';
 import { SECRET_KEY } from './pod.ts';
@@ -15,6 +16,12 @@ export function secretObject(
     ...{ apiVersion: 'v1', kind: 'Secret', metadata },
     ...{ immutable: true, type: 'Opaque', data: { [SECRET_KEY]: base64(value) } },
   };
+}
+
+/** The value in an object that {@link secretObject} made. */
+export function secretValue(found: Readonly<Record<string, unknown>>): Uint8Array | undefined {
+  const text = fieldsOf(found['data'])[SECRET_KEY];
+  return typeof text === 'string' ? Buffer.from(text, 'base64') : undefined;
 }
 
 /** The secret with which nodes pull from a registry. @param credentials `name:token`, or a token alone */

@@ -15,7 +15,7 @@ import {
   requireOurs,
   requireOurUnit,
 } from '../container/engine.ts';
-import { createEngineClient, runInside } from '../container/engine-client.ts';
+import { createEngineClient, readInside, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
 import { type CommandRunner, type Environment, programPath, runCommand } from '../host/command.ts';
 import { hasSelinux } from '../host/platform.ts';
@@ -174,6 +174,7 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
     },
     inspectService: inspect,
     runInside: (service, command, signal) => runInside(podman, service.unit, command, signal),
+    readInside: (service, path, signal) => readInside(podman, service.unit, path, signal),
     async logs(service, lines, signal) {
       const generated = (await systemd?.source(service.unit))?.form === 'quadlet';
       return generated && systemd !== undefined

@@ -38,6 +38,25 @@ describe('when a service failed and its log is long', () => {
     expect(tellingLines([line, ...many(20, 'end')].join('\n'))).toEqual(many(20, 'end'));
   });
 
+  it('shows the cause between the lines of a logged traceback, and no warning, as vLLM 0.32 writes them', () => {
+    const logged = (text: string): string =>
+      `(EngineCore pid=4182) ERROR 11-29 22:04:17 [core.py:1510] ${text}`;
+    const cause = 'RuntimeError: Insufficient space in /dev/shm: 160 MiB required, 64 MiB free.';
+    const log = [
+      '(APIServer pid=9) WARNING 11-29 22:03:40 [system_utils.py:255] failed to increase with error x',
+      logged('EngineCore failed to start.'),
+      logged('Traceback (most recent call last):'),
+      ...many(30, logged('  File "vllm/shm_broadcast.py", line 512, in __init__')),
+      logged('    raise RuntimeError('),
+      logged(cause),
+      ...many(20, 'end'),
+    ];
+    expect(tellingLines(log.join('\n')).slice(0, -20)).toEqual([
+      `line 2: ${logged('EngineCore failed to start.')}`,
+      `line 35: ${logged(cause)}`,
+    ]);
+  });
+
   it('shows no line twice, and few and short ones of a flood', () => {
     expect(tellingLines('ValueError: x\n')).toEqual(['ValueError: x']);
     const flood = tellingLines(many(1000, `error ${'x'.repeat(10_000)}`).join('\n'));

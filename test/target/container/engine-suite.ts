@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readlinkSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -233,6 +233,37 @@ export function everyEngine(bench: () => EngineBench): void {
       await target.stopService(each, signal);
     });
 
+    it('has the limits, the shared memory and the namespace that were set', async () => {
+      const { target } = bench();
+      const seen = `cat /proc/self/limits; echo "ipc $(busybox readlink /proc/self/ns/ipc)"
+         busybox df -k /dev/shm; echo done; ${STAY}`;
+      const own = readlinkSync('/proc/self/ns/ipc');
+      const shared = statfsSync('/dev/shm');
+      const expected: readonly [Partial<RenderedService>, string, number][] = [
+        [{ sharedMemory: 96 * MIB }, 'private', 96 * 1024],
+        [{ sharedMemory: 96 * MIB, ipc: 'private' }, 'private', 96 * 1024],
+        [{ ipc: 'host' }, 'host', (shared.blocks * shared.bsize) / 1024],
+      ];
+      // More than the limits of this process would need rights that it may lack.
+      const ulimits = { memlock: MIB, nofile: 1024, stack: 4 * MIB };
+      for (const [values, namespace, kibibytes] of expected) {
+        const each = script(seen, { ...values, ulimits });
+        await target.startService(each, signal);
+        const log = await logOf(each, /^done$/m);
+        for (const [name, value] of [
+          ['Max locked memory', MIB],
+          ['Max open files', 1024],
+          ['Max stack size', 4 * MIB],
+        ])
+          expect(log).toMatch(new RegExp(`^${name} +${value} +${value} `, 'm'));
+        const [, found] = /^ipc (.*)$/m.exec(log) ?? [];
+        expect([namespace, found === own]).toEqual([namespace, namespace === 'host']);
+        expect(Number(/ (\d+) +\d+ +\d+ +\d+% \/dev\/shm$/m.exec(log)?.[1])).toBe(kibibytes);
+        expect((await target.inspectService(each, signal)).drift).toEqual([]);
+        await target.stopService(each, signal);
+      }
+    });
+
     it('has not drifted, whatever it uses', async () => {
       const { target } = bench();
       const folder = mkdtempSync(join(tmpdir(), 'stowage-drift-'));
@@ -277,6 +308,8 @@ export function everyEngine(bench: () => EngineBench): void {
       ['capabilities', { capabilities: ['CAP_SYS_NICE'] }],
       ['memory', { memory: 32 * MIB }],
       ['process limit', { pids: 78 }],
+      ['ulimit nofile', { ulimits: { nofile: 512 } }],
+      ['ipc', { ipc: 'host' }],
       ['networks', { network: 'none', networks: [] }],
     ])('names %s when another container took its place, and is repaired', async (field, change) => {
       const { target } = bench();

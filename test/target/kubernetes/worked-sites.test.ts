@@ -20,10 +20,9 @@ const sites: readonly [string, Partial<KubernetesSite>][] = [
 describe.each(sites)('when a site is made of site-%s.example.yaml', (name, fields) => {
   const file = `site-${name}.example.yaml`;
   const site = readYaml(siteKind, readFileSync(new URL(file, manifests)));
+  const own = site.kubernetes?.images.credentials === undefined ? [] : [REGISTRY_SECRET];
   const secrets = new Map(
-    site.kubernetes?.images.credentials === undefined
-      ? []
-      : [[REGISTRY_SECRET, `stowage-gpt-oss-${REGISTRY_SECRET}-0123456789ab`]],
+    ['api-key', ...own].map((each) => [each, `stowage-gpt-oss-${each}-0123456789ab`]),
   );
   const rendered = workload(worked('gpt-oss-llamacpp.yaml'), site, { secretNames: secrets });
 

@@ -1,6 +1,7 @@
 import { StowageError } from '../../../core/error.ts';
 import type { Constraint, DeployedRelease } from '../../../format/plan.ts';
 import { type Arrival, arrivals, releaseText } from '../../../target/change.ts';
+import { keyIn } from '../../api-key.ts';
 import { secretExposure } from '../../protection.ts';
 import { keptName, readSecret, secretReference, withOwnSecrets } from '../secrets.ts';
 import type { ConstraintInput } from './constraint.ts';
@@ -36,6 +37,14 @@ export function parameters(input: ConstraintInput): Constraint[] {
     }));
 }
 
+function isApiKey(
+  secret: string,
+  release: DeployedRelease,
+  target: ConstraintInput['target'],
+): boolean {
+  return target.services(release).some(({ health }) => health?.apiKey === secret);
+}
+
 /** Why the services cannot get the secret, in words; undefined if they can. */
 async function problemWith(
   secret: string,
@@ -48,10 +57,13 @@ async function problemWith(
     const known = withOwnSecrets(settings, release.name, own);
     const value = await readSecret(known, release.name, secret, env);
     const reference = secretReference(known, release.name, secret);
-    if ((await keptName(site, release.name, secret, value)) === name)
+    if ((await keptName(site, release.name, secret, value)) === name) {
+      if (isApiKey(secret, release, target) && keyIn(value) === undefined)
+        return 'not one line of visible ASCII characters, which an API key must be';
       return reference !== undefined && 'file' in reference
         ? await secretExposure(reference.file)
         : undefined;
+    }
   } catch (error) {
     if (!(error instanceof StowageError) || error.code !== 'site-invalid') throw error;
     return (await target.hasSecret({ release, name }, context.signal)) ? undefined : error.found;
