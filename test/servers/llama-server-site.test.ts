@@ -65,10 +65,7 @@ beforeAll(async () => {
   try {
     await pushLayout(layout, 'server', `${registry.host}/ggml-org/llama.cpp:server`);
     mkdirSync(at('connected'));
-    side = await connectedSide(at('connected'), {
-      ...{ registry, hub, image: { layout, tag: '', digest: '', imageTag: '', imageDigest: '' } },
-      stop: async () => {},
-    });
+    side = await connectedSide(at('connected'), { hub });
     worked = await side.release(
       labManifest(registry.host, () => {}),
       'worked',
