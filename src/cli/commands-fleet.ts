@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { targetNames } from '../format/target-name.ts';
 import type { FleetInitOptions, FleetSignOptions } from './commands/fleet/folder.ts';
+import type { NextOptions } from './commands/fleet/next.ts';
 import type { FleetOption } from './commands/fleet/open-fleet.ts';
 import type { FleetStatusOptions } from './commands/fleet/overview.ts';
 import type { PromoteOptions, RecallOptions } from './commands/fleet/releases.ts';
@@ -163,7 +164,20 @@ export function addFleetCommands(program: Command, run: Run): void {
     );
   command('next [site]', 'show what must travel to a site now, or to each, in which order')
     .addOption(label('only sites with this label (repeatable)'))
-    .action((site: string | undefined, options: FleetOption & { label: readonly string[] }) =>
+    .option(
+      '--write <folder>',
+      'write the increments and a notice for the site to a new folder, and record that',
+    )
+    .addOption(repeatable('--from <bundle>', 'with --write: bundle that must travel (repeatable)'))
+    .option(
+      '--disc-size <size>',
+      'with --write: disc size, such as 4.7GB (default: the label disc-size of the site)',
+    )
+    .option('--key <file>', 'with --write: key that signs the notice, PKCS#8 PEM')
+    .option('--certificate <file>', 'with --write: certificate of the key, PEM or DER')
+    .addOption(passphraseFile())
+    .addOption(passphraseFd())
+    .action((site: string | undefined, options: NextOptions) =>
       run(async (context) =>
         (await import('./commands/fleet/next.ts')).next(site, options, context),
       ),

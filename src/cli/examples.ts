@@ -46,7 +46,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage fleet page fleet.html',
     'stowage fleet page north.html --label region=north',
   ],
-  'fleet next': ['stowage fleet next vault', 'stowage fleet next --label region=north'],
+  'fleet next': [
+    'stowage fleet next vault',
+    'stowage fleet next --label region=north',
+    'stowage fleet next vault --write media --from chat-1.5.0 --key k.pem --certificate c.pem',
+  ],
   'fleet sign': [
     'stowage fleet sign sites/vault/1.json --key second.key.pem --certificate second.pem',
   ],

@@ -1,3 +1,4 @@
+import type { TakenNotice } from '../format/ledger.ts';
 import type { Override } from '../format/override.ts';
 import type { Receipt } from '../format/receipt.ts';
 
@@ -10,6 +11,8 @@ export interface ReceiptState {
   readonly stopped: readonly string[];
   readonly drift: readonly string[];
   readonly overrides: readonly Override[];
+  /** The newest notice of each issuer; absent if there is none. */
+  readonly notices?: readonly TakenNotice[];
   readonly platform: string;
   readonly engine: string;
   readonly tool: string;
@@ -40,6 +43,7 @@ export function stateOf(receipt: Receipt): ReceiptState {
       drift.map((field) => `${service}: ${field}`),
     ),
     overrides,
+    ...(receipt.notices === undefined ? {} : { notices: receipt.notices }),
     platform: host.platform,
     engine: host.engine,
     tool,

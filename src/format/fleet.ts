@@ -144,6 +144,7 @@ export const fleetActions = [
   'release',
   'promote',
   'recall',
+  'dispatch',
 ] as const;
 export type FleetAction = (typeof fleetActions)[number];
 

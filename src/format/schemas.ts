@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { bundleKind } from './bundle.ts';
+import { dispatchKind } from './dispatch.ts';
 import type { DocumentKind } from './document.ts';
 import { fleetEntryKind, fleetKind, fleetSiteKind } from './fleet.ts';
 import { promotionKind, recallOrderKind } from './fleet-orders.ts';
@@ -19,6 +20,7 @@ import { trustKind } from './trust.ts';
 
 const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   bundle: bundleKind,
+  dispatch: dispatchKind,
   fleet: fleetKind,
   'fleet-entry': fleetEntryKind,
   'fleet-site': fleetSiteKind,

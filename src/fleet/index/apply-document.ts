@@ -1,10 +1,12 @@
 import { readSignature } from '../../bundle/bundle-files.ts';
 import { signaturesBeside } from '../../bundle/signing/signatures-beside.ts';
 import { StowageError } from '../../core/error.ts';
+import { dispatchKind } from '../../format/dispatch.ts';
 import { readCanonical } from '../../format/document.ts';
 import { fleetSiteKind } from '../../format/fleet.ts';
 import { judgeFact } from '../judged.ts';
 import { isHealthy, stateOf } from '../receipt-state.ts';
+import { dispatchPath } from '../release-folder.ts';
 import {
   certificateIn,
   parseSiteDocument,
@@ -17,7 +19,15 @@ import { type Applying, misplaced, type Recorded, readRecorded } from './applyin
 import type { Database } from './database.ts';
 
 /** The order in which documents are applied: sites before what their keys signed, releases before their promotions. */
-const kinds = ['sites', 'handovers', 'releases', 'promotions', 'recalls', 'receipts'] as const;
+const kinds = [
+  'sites',
+  'handovers',
+  'releases',
+  'promotions',
+  'recalls',
+  'dispatches',
+  'receipts',
+] as const;
 type Kind = (typeof kinds)[number];
 
 /** The documents of an index in the order in which they must be applied; those that it does not read are left out. */
@@ -48,6 +58,7 @@ const appliers: Readonly<Record<Kind, (recorded: Recorded, to: Applying) => Prom
   releases: applyRelease,
   promotions: applyPromotion,
   recalls: applyRecall,
+  dispatches: applyDispatch,
   receipts: applyReceipt,
 };
 
@@ -83,6 +94,15 @@ async function applyHandover(recorded: Recorded, applying: Applying): Promise<vo
     fingerprint: certificate.fingerprint,
   });
   touched.add(site);
+}
+
+/** Nobody signs it: it says what was written to media, and not what counts. */
+async function applyDispatch(recorded: Recorded, { database, folder }: Applying): Promise<void> {
+  const bytes = await readRecorded(recorded, folder);
+  const dispatch = readCanonical(dispatchKind, bytes);
+  requirePath(recorded.path, dispatchPath(dispatch));
+  const { site, number } = dispatch;
+  database.put('dispatch', { site, number, document: bytes.toString('utf8') });
 }
 
 async function applyReceipt(recorded: Recorded, applying: Applying): Promise<void> {

@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 
 /** Raised when the tables change: an index of another version is built again. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** How long a command waits while another writes the index. */
 const BUSY_MS = 60_000;
@@ -22,6 +22,7 @@ CREATE INDEX run_bundle ON run (bundle);
 CREATE TABLE release (bundle TEXT PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, seq INTEGER NOT NULL, channel TEXT NOT NULL, resolved_at TEXT NOT NULL, bytes INTEGER NOT NULL, upgrade_from TEXT, path TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE promotion (path TEXT PRIMARY KEY, bundle TEXT NOT NULL, channel TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE recall (path TEXT PRIMARY KEY, name TEXT NOT NULL, versions TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL, back_to TEXT) WITHOUT ROWID;
+CREATE TABLE dispatch (site TEXT NOT NULL, number INTEGER NOT NULL, document TEXT NOT NULL, PRIMARY KEY (site, number)) WITHOUT ROWID;
 CREATE TABLE newest (site TEXT PRIMARY KEY, receipt INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE alarm (site TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, first TEXT NOT NULL, second TEXT NOT NULL, PRIMARY KEY (site, kind, first, second)) WITHOUT ROWID;
 `;

@@ -1,18 +1,36 @@
 import { exactBytes, printableLines } from '../../../core/text.ts';
+import { changeFleet } from '../../../fleet/change.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { type NextForSite, nextForSites } from '../../../fleet/next.ts';
 import { hasLabels, siteNamed, sitesOf } from '../../../fleet/sites.ts';
-import type { CommandContext, CommandResult } from '../../command.ts';
-import { type FleetOption, labelsOf, openFleet } from './open-fleet.ts';
+import { type CommandContext, type CommandResult, usage } from '../../command.ts';
+import { changeOptions, type FleetOption, labelsOf, openFleet } from './open-fleet.ts';
+import type { WriteNextOptions } from './write-next.ts';
 
-/** What must travel to a site, or to each. */
+export interface NextOptions extends FleetOption, WriteNextOptions {
+  readonly label: readonly string[];
+  readonly write?: string;
+}
+
+/** What must travel to a site, or to each; with `--write`, writes it to media. */
 export async function next(
   site: string | undefined,
-  options: FleetOption & { readonly label: readonly string[] },
+  options: NextOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   const folder = await openFleet(options, context);
   const labels = labelsOf(options.label);
+  const { write, key, from, discSize } = options;
+  if (write !== undefined) {
+    if (site === undefined) throw usage('--write needs a site', 'the name of one site', 'none');
+    const output = context.path(write);
+    const { writeNext } = await import('./write-next.ts');
+    return changeFleet(folder, changeOptions(context), (fleet) =>
+      writeNext(site, output, options, fleet, context),
+    );
+  }
+  if (key !== undefined || from.length > 0 || discSize !== undefined)
+    throw usage('an option needs --write', '--write FOLDER', 'none');
   return withIndex(folder, context, async (fleet) => {
     const { database } = fleet;
     const sites =

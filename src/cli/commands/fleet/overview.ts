@@ -1,5 +1,11 @@
 import { type ExitStatus, exitStatus } from '../../../core/error.ts';
 import { counted, printableLines } from '../../../core/text.ts';
+import {
+  type AskedAndDone,
+  askedAndDone,
+  dispatchesTo,
+  newestReceiptOf,
+} from '../../../fleet/dispatch.ts';
 import { fleetPage } from '../../../fleet/fleet-page.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { prometheusText } from '../../../fleet/prometheus.ts';
@@ -180,6 +186,9 @@ export async function show(
   const settings = await folder.settings();
   return withIndex(folder, context, async ({ database }) => {
     siteNamed(database, name);
+    const dispatches = dispatchesTo(database, name);
+    const newest = await newestReceiptOf(database, folder, name);
+    const asked = askedAndDone(database, dispatches, newest?.receipt);
     const filter = { site: name };
     const [found] = fleetStatus(database, { settings, now: context.now(), filter }).sites;
     if (found === undefined) throw new RangeError(`site ${name} has no status`);
@@ -190,17 +199,15 @@ export async function show(
       return { ...each, ...(since === undefined ? {} : { since }) };
     });
     return {
-      json: { ...found, running, receipts, total },
-      text: printableLines(`${lines(found, running, receipts, total).join('\n')}\n`),
+      json: { ...found, running, asked, receipts, total },
+      text: printableLines(`${lines(found, { running, asked, receipts, total }).join('\n')}\n`),
     };
   });
 }
 
 function lines(
   { site, receipt, problems, alarms }: SiteStatus,
-  running: readonly { readonly name: string; readonly version: string; readonly since?: string }[],
-  receipts: readonly PastReceipt[],
-  total: number,
+  { running, asked, receipts, total }: History,
 ): string[] {
   const newest =
     receipt === undefined
@@ -219,9 +226,27 @@ function lines(
       .filter(({ text }) => !alarms.some((alarm) => alarm.text === text))
       .map(({ level, text }) => `  ${level === 'failing' ? 'FAILING' : 'ATTENTION'}: ${text}`),
     ...alarmLines(alarms.map((each) => ({ site: site.name, ...each }))),
+    ...(asked.length === 0 ? [] : tableLines(ASKED, asked.toReversed().map(askedRow))),
     ...(receipts.length === 0 ? [] : tableLines(HEADERS, receipts.map(receiptRow))),
     ...(rest > 0 ? [`${counted(rest, 'older receipt')} not shown; use --all to show all`] : []),
   ];
+}
+
+interface History {
+  readonly running: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly since?: string;
+  }[];
+  readonly asked: readonly AskedAndDone[];
+  readonly receipts: readonly PastReceipt[];
+  readonly total: number;
+}
+
+const ASKED = ['WRITTEN', 'ASKED', 'HAPPENED'];
+
+function askedRow({ at, asked, found }: AskedAndDone): string[] {
+  return [at, asked, found];
 }
 
 const HEADERS = ['RECEIPT', 'COMMAND', 'GENERATION', 'HEALTH', 'RUNS'];

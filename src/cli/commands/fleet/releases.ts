@@ -2,6 +2,7 @@ import { exitStatus } from '../../../core/error.ts';
 import { counted, formatBytes, printableLines } from '../../../core/text.ts';
 import { addRelease } from '../../../fleet/add-release.ts';
 import { changeFleet } from '../../../fleet/change.ts';
+import { informedSites } from '../../../fleet/dispatch.ts';
 import { promotionChecks } from '../../../fleet/evidence.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { promoteRelease, type RecordedFact, recallRelease } from '../../../fleet/promote.ts';
@@ -53,7 +54,11 @@ export async function listReleases(
       const sites = counts.get(each.bundle) ?? 0;
       return { ...each, sites, ...(recall === undefined ? {} : { recalled: recall.reason }) };
     });
-    const recalls = catalog.recalls.map((each) => recallProgress(each, found));
+    const informed = informedSites(database, found);
+    const recalls = catalog.recalls.map((each) => ({
+      ...recallProgress(each, found),
+      informed: informed.get(each.path) ?? [],
+    }));
     const rows = releases.map(
       ({ name, version, bundle, bytes, sites, channels, recalled = '' }) => [
         ...[`${name} ${version}`, bundle.slice(0, 16), formatBytes(bytes), String(sites)],
@@ -63,11 +68,12 @@ export async function listReleases(
     const headers = ['RELEASE', 'BUNDLE', 'SIZE', 'SITES', 'CHANNELS', 'RECALLED'];
     const lines = [
       ...(rows.length === 0 ? ['no releases'] : tableLines(headers, rows)),
-      ...recalls.flatMap(({ recall, running, silent, confirmed }) => [
+      ...recalls.flatMap(({ recall, running, silent, confirmed, informed: told }) => [
         `recall of ${recall.name} ${recall.versions}: ${recall.reason}`,
         `  still running: ${running.join(', ') || 'no site'}`,
         `  no receipt since: ${silent.join(', ') || 'no site'}`,
         `  confirmed by ${counted(confirmed.length, 'site')}`,
+        ...(told.length === 0 ? [] : [`  imported by notice: ${told.join(', ')}`]),
       ]),
     ];
     return { json: { releases, recalls }, text: printableLines(`${lines.join('\n')}\n`) };

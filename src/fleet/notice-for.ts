@@ -1,0 +1,70 @@
+import { readChain } from '../bundle/admission/trust-files.ts';
+import { type MadeNotice, makeNotice, type NoticeInput } from '../bundle/notice/make-notice.ts';
+import { signaturesBeside } from '../bundle/signing/signatures-beside.ts';
+import type { Dispatch } from '../format/dispatch.ts';
+import { momentOf } from '../format/field.ts';
+import type { FleetSite } from '../format/fleet.ts';
+import type { Receipt } from '../format/receipt.ts';
+import type { TrustLink } from '../trust/trust-chain.ts';
+import { documentsAt } from './dispatch.ts';
+import { readRecorded } from './index/applying.ts';
+import type { IndexedFleet } from './index/fleet-index.ts';
+
+/** Why a notice for a site is written, and with which number. */
+export interface NoticeNeed {
+  readonly site: FleetSite;
+  readonly receipt: Receipt;
+  readonly dispatches: readonly Dispatch[];
+  /** The name of the fleet. */
+  readonly issuer: string;
+  readonly serial: number;
+  /** The newest trust document, if the site may not have it. */
+  readonly trust?: number;
+  readonly now: Date;
+}
+
+/** A notice, and which documents of the fleet are in it. */
+export interface NoticeForSite {
+  readonly made: MadeNotice;
+  /** Relative to the folder of the fleet. */
+  readonly documents: readonly string[];
+}
+
+/**
+ * The notice that tells a site what it does not have according to its receipts: recalls, promotions to its channels, and the trust
+ * documents. Nobody has signed it yet.
+ * @returns undefined if there is nothing to tell
+ * @throws StowageError `fleet-damaged`, `io-failed`
+ */
+export async function noticeFor(
+  { database, folder }: IndexedFleet,
+  need: NoticeNeed,
+): Promise<NoticeForSite | undefined> {
+  const { site, receipt, dispatches, issuer, serial, trust, now } = need;
+  const known = documentsAt(dispatches, receipt);
+  const recalls = database
+    .all<{ path: string }>("SELECT path FROM recall WHERE path LIKE 'recalls/%' ORDER BY path")
+    .map(({ path }) => ({ path, content: 'recall' as const }));
+  const promotions = database
+    .all<{ path: string; channel: string }>('SELECT path, channel FROM promotion ORDER BY path')
+    .filter(({ channel }) => site.channels.includes(channel))
+    .map(({ path }) => ({ path, content: 'promotion' as const }));
+  const told = [...recalls, ...promotions].filter(({ path }) => !known.has(path));
+  const chain: readonly TrustLink[] =
+    trust === undefined ? [] : await readChain(folder.path('trust'), { above: 0, upTo: trust });
+  if (told.length === 0 && chain.length === 0) return undefined;
+  const documents: NoticeInput[] = [];
+  for (const { path, content } of told) {
+    const sha512 = database.first<{ sha512: string }>(
+      'SELECT sha512 FROM file WHERE path = ?',
+      path,
+    )?.sha512;
+    const bytes = await readRecorded({ path, sha512: sha512 ?? '' }, folder);
+    documents.push({ content, bytes, signatures: await signaturesBeside(folder.path(path)) });
+  }
+  const made = makeNotice({
+    ...{ issuer, serial, createdAt: momentOf(now), sites: [site.name] },
+    ...{ documents, chain },
+  });
+  return { made, documents: told.map(({ path }) => path).toSorted() };
+}
