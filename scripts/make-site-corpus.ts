@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { PRODUCT_VERSION } from '../src/core/product.ts';
 import { writeCanonical } from '../src/format/document.ts';
 import { planKind } from '../src/format/plan.ts';
-import { install } from '../src/site/applying/install.ts';
+import { install } from '../src/site/applying/change-release.ts';
 import { SiteFolder } from '../src/site/site-folder.ts';
 import { encodePem } from '../src/trust/pem.ts';
 import { context } from '../test/support/context.ts';

@@ -40,8 +40,6 @@ const admission = [
   'bundle/admission/trust-files',
   'bundle/bundle-files',
   'bundle/inventory',
-  'site/ledger/clock',
-  'site/ledger/keep-trust',
   'site/ledger/ledger',
   'site/ledger/site-ledger',
   'site/ledger/site-state',

@@ -11,7 +11,7 @@ import { FleetFolder } from '../src/fleet/fleet-folder.ts';
 import { withIndex } from '../src/fleet/index/fleet-index.ts';
 import { initFleet } from '../src/fleet/init.ts';
 import { nextForSites } from '../src/fleet/next.ts';
-import { signedFact } from '../src/fleet/record-site.ts';
+import { signedFact } from '../src/fleet/record-fact.ts';
 import { receiptsOf } from '../src/fleet/site-report.ts';
 import { siteNamed } from '../src/fleet/sites.ts';
 import { fleetStatus } from '../src/fleet/status.ts';

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { cycle, type Import, reach, readSource, scan } from './support/import-graph.ts';
+import {
+  cycle,
+  type Import,
+  longestChain,
+  reach,
+  readSource,
+  scan,
+} from './support/import-graph.ts';
 
 const source = readSource();
 const files = [...source.values()];
@@ -196,6 +203,26 @@ describe('when a layer imports', () => {
   it('knows every folder', () => {
     const folders = new Set(files.map(({ path }) => layer(path)));
     expect([...folders].sort()).toEqual([...Object.keys(below), 'index.ts'].sort());
+  });
+
+  // Merge what is one idea, or move what a file needs of another down, before raising these.
+  it('goes no deeper, and fans out no wider, than it did', () => {
+    expect(longestChain(source).length, longestChain(source).join(' -> ')).toBeLessThanOrEqual(27);
+    const own = files.map(
+      ({ imports }) =>
+        new Set(imports.map(({ target }) => target).filter((target) => source.has(target))).size,
+    );
+    const edges = own.reduce((sum, each) => sum + each, 0);
+    const lines = files.reduce((sum, each) => sum + each.lines, 0);
+    expect(edges / files.length).toBeLessThan(7);
+    expect(edges / (lines / 100)).toBeLessThan(5.6);
+  });
+
+  it('has few small files that only one other uses', () => {
+    const users = (path: string): number =>
+      files.filter(({ imports }) => imports.some(({ target }) => target === path)).length;
+    const small = files.filter(({ path, lines }) => lines < 50 && users(path) === 1);
+    expect(small.length, small.map(({ path }) => path).join(' ')).toBeLessThanOrEqual(20);
   });
 
   it('goes in no circle', () => {

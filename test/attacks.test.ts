@@ -20,7 +20,7 @@ const trustWalk = 'site/ledger/keep-trust.test.ts';
 const der = 'trust/der.test.ts';
 const memory = 'site/importing/memory.test.ts';
 const ledger = 'site/ledger/ledger.test.ts';
-const json = 'core/canonical-json.test.ts';
+const json = 'core/json.test.ts';
 const runtime = 'e2e/hostile-runtime.test.ts';
 const site = 'attacks/site.test.ts';
 const discs = 'attacks/discs.test.ts';
@@ -522,10 +522,7 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
   118: {
     shown: [
-      [
-        'site/release/offer-installer.test.ts',
-        'when the installer is not what was signed (attack 118)',
-      ],
+      ['site/release/layout.test.ts', 'when the installer is not what was signed (attack 118)'],
       ['bundle/report/program.test.ts', 'has the digest of its file when it is one executable'],
     ],
   },

@@ -26,15 +26,14 @@ import { makeFolder, makeNewFolder, requireSpace, withParents } from '../io/fold
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { writeParity } from '../io/write-parity.ts';
-import { controlDocuments } from './bundle-documents.ts';
+import { controlDocuments, indexOf } from './bundle-documents.ts';
 import { columnsOfDiscs } from './disc-split.ts';
 import { controlSizes, discRuns, writeDiscs } from './discs.ts';
 import { hopEvidence } from './hop-evidence.ts';
-import { indexOf } from './index-of.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
 import { evenColumns, recoveryBytes, stripeOf } from './parity.ts';
 import { copyParts, makePartFolder, syncSmallParts } from './parts.ts';
-import { readFacts } from './sbom/read-facts.ts';
+import { readFacts } from './sbom/image-packages.ts';
 
 export interface AssembleOptions extends Context {
   readonly store: BlobStore;

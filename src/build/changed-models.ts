@@ -9,8 +9,8 @@ import type { ModelSource } from '../format/manifest.ts';
 import { isPathSource } from '../format/source.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { readIfThere } from '../io/file.ts';
-import type { FoundFile } from '../source/found-model.ts';
 import { folderModels } from '../source/model-folder.ts';
+import type { FoundFile } from '../source/origin.ts';
 import { factOf } from './origins.ts';
 import { selectFiles } from './select.ts';
 

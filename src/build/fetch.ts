@@ -1,10 +1,232 @@
 import type { OnBytes } from '../core/context.ts';
 import type { Digest } from '../core/digest.ts';
+import { interrupted, StowageError } from '../core/error.ts';
+import { MIB } from '../core/limits.ts';
+import type { Incoming, SizedExpected } from '../io/incoming.ts';
 import type { Expected } from '../io/running-hashes.ts';
-import type { Origin } from '../source/origin.ts';
-import { fetchInParts, MIN_PARTS_BYTES } from './fetch-parts.ts';
-import { Persistence } from './persistence.ts';
-import { type Transfer, waitNotice } from './transfer.ts';
+import type { Span } from '../io/spans.ts';
+import { release } from '../net/buffer-pool.ts';
+import type { Origin, OriginPart } from '../source/origin.ts';
+import { Persistence, type Transfer, waitNotice } from './transfer.ts';
+
+/** Smaller blobs are downloaded over one connection. */
+export const MIN_PARTS_BYTES: number = 16 * MIB;
+/** Size of the range in one request: large enough to stay well below a Hub's rate limits. An interruption loses no bytes. */
+const PART_BYTES = 64 * MIB;
+/** Connections for one blob. */
+const PARTS_AT_ONCE = 4;
+/** Bytes that are buffered before they are written. */
+const WRITE_BYTES = MIB;
+
+type PartOrigin = Origin & Required<Pick<Origin, 'part'>>;
+
+/** Downloads one blob over several connections, each requesting ranges. */
+export async function fetchInParts(
+  transfer: Transfer,
+  expected: SizedExpected,
+  origin: PartOrigin,
+  onBytes: OnBytes,
+): Promise<Digest> {
+  const { store, pool, signal, emit } = transfer;
+  const onWait = waitNotice(emit, expected.label ?? origin.description);
+  let counted = 0;
+  const count: OnBytes = (bytes, kept) => {
+    counted += bytes;
+    onBytes(bytes, kept);
+  };
+  try {
+    return await store.receiveParts(
+      expected,
+      (incoming) => new PartsFetch(transfer, origin, incoming, count).run(),
+      pool,
+      { onBytes: count, onWait, signal },
+    );
+  } catch (error) {
+    onBytes(-counted);
+    throw error;
+  }
+}
+
+class PartsFetch {
+  readonly #transfer: Transfer;
+  readonly #origin: PartOrigin;
+  readonly #incoming: Incoming;
+  readonly #queue: Span[];
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #persistence: Persistence;
+  readonly #onBytes: OnBytes;
+  #supportsRanges = false;
+
+  constructor(transfer: Transfer, origin: PartOrigin, incoming: Incoming, onBytes: OnBytes) {
+    this.#transfer = transfer;
+    this.#origin = origin;
+    this.#incoming = incoming;
+    this.#onBytes = onBytes;
+    this.#queue = incoming.missing.flatMap(inPieces);
+    this.#signal = AbortSignal.any([transfer.signal, this.#stop.signal]);
+    this.#persistence = new Persistence(this.#signal);
+  }
+
+  /** Downloads the missing bytes. The other connections start when the first response shows that the server supports ranges. */
+  async run(): Promise<void> {
+    let onAnswer = (): void => {};
+    const answered = new Promise<void>((resolve) => {
+      onAnswer = resolve;
+    });
+    const lanes = Array.from({ length: PARTS_AT_ONCE }, async (_, index) => {
+      if (index > 0) await answered;
+      await this.#lane(onAnswer);
+    });
+    lanes[0]?.then(onAnswer, onAnswer);
+    const ended = await Promise.allSettled(lanes);
+    if (this.#transfer.signal.aborted) throw interrupted(this.#transfer.signal);
+    if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
+    for (const each of ended) if (each.status === 'rejected') throw each.reason;
+  }
+
+  async #lane(onAnswer: () => void): Promise<void> {
+    try {
+      for (let span = this.#queue.shift(); span !== undefined; span = this.#queue.shift()) {
+        await this.#download(span, onAnswer);
+      }
+    } catch (error) {
+      // Only the first failure is reported; the other connections are closed.
+      this.#stop.abort(error);
+      throw error;
+    }
+  }
+
+  async #download(span: Span, onAnswer: () => void): Promise<void> {
+    for (;;) {
+      const [gap] = this.#incoming.gaps(span);
+      if (gap === undefined) return;
+      if (this.#signal.aborted) throw interrupted(this.#signal);
+      const buffer = new WriteBuffer(this.#incoming, this.#onBytes);
+      try {
+        await this.#transfer.connections.hold(async () => {
+          const part = await this.#origin.part(gap.start, gap.end, this.#signal);
+          try {
+            if (part.to !== undefined) {
+              this.#supportsRanges = true;
+              onAnswer();
+              await this.#write(part, gap, buffer);
+            } else if (this.#supportsRanges) throw strange(this.#origin);
+            else await this.#writeWhole(part, buffer);
+          } finally {
+            await buffer.flush();
+          }
+        });
+        if (buffer.bytes === 0) throw short(this.#origin, gap);
+        this.#persistence.progress();
+      } catch (error) {
+        await this.#persistence.afterFailure(error, buffer.bytes > 0);
+      }
+    }
+  }
+
+  async #write(part: OriginPart, gap: Span, buffer: WriteBuffer): Promise<void> {
+    let position = part.from;
+    for await (const chunk of part.body) {
+      await buffer.put(position, chunk.subarray(0, gap.end - position), release);
+      position += chunk.byteLength;
+    }
+  }
+
+  /** Reads the response of a server without range support: the whole file, of which only the missing bytes are kept. */
+  async #writeWhole(part: OriginPart, buffer: WriteBuffer): Promise<void> {
+    let position = part.from;
+    for await (const chunk of part.body) {
+      const end = position + chunk.byteLength;
+      for (const gap of this.#incoming.gaps({ start: position, end })) {
+        const bytes = chunk.subarray(gap.start - position, gap.end - position);
+        await buffer.put(gap.start, bytes);
+      }
+      position = end;
+    }
+  }
+}
+
+/** Buffers chunks and writes several at a time, while the next ones are received. */
+class WriteBuffer {
+  /** Total bytes received. */
+  bytes = 0;
+  readonly #incoming: Incoming;
+  readonly #onBytes: OnBytes;
+  #chunks: Uint8Array[] = [];
+  #done: (() => void)[] = [];
+  #start = 0;
+  #held = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(incoming: Incoming, onBytes: OnBytes) {
+    this.#incoming = incoming;
+    this.#onBytes = onBytes;
+  }
+
+  /** @param done called when the chunk is written, so that its buffer can be reused */
+  async put(
+    position: number,
+    chunk: Uint8Array,
+    done: (chunk: Uint8Array) => void = () => {},
+  ): Promise<void> {
+    if (chunk.byteLength === 0) return;
+    if (this.#held > 0 && position !== this.#start + this.#held) await this.#send();
+    if (this.#held === 0) this.#start = position;
+    this.#chunks.push(chunk);
+    this.#done.push(() => done(chunk));
+    this.#held += chunk.byteLength;
+    this.bytes += chunk.byteLength;
+    if (this.#held >= WRITE_BYTES) await this.#send();
+  }
+
+  async flush(): Promise<void> {
+    await this.#send();
+    await this.#writing;
+  }
+
+  /** Starts to write the buffered chunks once the previous write has finished. */
+  async #send(): Promise<void> {
+    await this.#writing;
+    if (this.#held === 0) return;
+    const { start, bytes } = { start: this.#start, bytes: this.#held };
+    const chunks = this.#chunks;
+    const done = this.#done;
+    this.#chunks = [];
+    this.#done = [];
+    this.#held = 0;
+    this.#writing = this.#incoming.write(start, chunks).then(() => {
+      for (const each of done) each();
+      this.#onBytes(bytes);
+    });
+    // The next call that awaits #writing throws the error.
+    this.#writing.catch(() => {});
+  }
+}
+
+function inPieces({ start, end }: Span): Span[] {
+  const count = Math.ceil((end - start) / PART_BYTES);
+  return Array.from({ length: count }, (_, index) => ({
+    start: start + index * PART_BYTES,
+    end: Math.min(end, start + (index + 1) * PART_BYTES),
+  }));
+}
+
+function short({ description }: Origin, { start, end }: Span): StowageError {
+  return new StowageError('source-unreachable', `the source of ${description} ended early`, {
+    expected: `the bytes from ${start} to ${end}`,
+    found: 'none of them',
+    hint: 'run the same command again; it resumes where it stopped',
+  });
+}
+
+function strange({ description }: Origin): StowageError {
+  return new StowageError('source-unreachable', `cannot fetch a part of ${description}`, {
+    expected: 'the requested bytes, as before',
+    found: 'the whole file from its beginning',
+    hint: 'run the same command again; it resumes where it stopped',
+  });
+}
 
 /**
  * Downloads one blob into the store, and resumes where the connection broke. Ranges of a large blob are downloaded in

@@ -3,8 +3,7 @@ import type { OnBytes } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
 import { counted, quoted } from '../core/text.ts';
 import type { TarMember } from '../io/tar-members.ts';
-import type { FoundFile, ModelLayer } from '../source/found-model.ts';
-import type { Origin } from '../source/origin.ts';
+import type { FoundFile, ModelLayer, Origin } from '../source/origin.ts';
 import type { Transfer } from './transfer.ts';
 import { type OpenLayer, withLayer } from './unwrap-layer.ts';
 

@@ -5,7 +5,7 @@ import type { LockedModelFile } from '../format/locked-content.ts';
 import { makeFolder, requireSpace } from '../io/folder.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { Expected } from '../io/running-hashes.ts';
-import type { FileOwner, FoundFile, ModelLayer, ModelSourceKind } from '../source/found-model.ts';
+import type { FileOwner, FoundFile, ModelLayer, ModelSourceKind } from '../source/origin.ts';
 import { fetchBlob } from './fetch.ts';
 import type { OpenLayers } from './layer-files.ts';
 import { expectedByGitOid, factOf } from './origins.ts';

@@ -16,9 +16,15 @@ import {
 } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
 import { oneLine } from '../net/address.ts';
-import type { FileOwner, FoundModel, ModelLayer, ModelSourceKind } from '../source/found-model.ts';
 import { modelSourceOf } from '../source/model-sources.ts';
-import { type Origin, wholeOf } from '../source/origin.ts';
+import {
+  type FileOwner,
+  type FoundModel,
+  type ModelLayer,
+  type ModelSourceKind,
+  type Origin,
+  wholeOf,
+} from '../source/origin.ts';
 import { stableOrigin } from '../source/stable-file.ts';
 import { fetchBlob } from './fetch.ts';
 import { withLayers } from './layer-files.ts';

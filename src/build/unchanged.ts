@@ -1,21 +1,54 @@
-import { resolve as resolvePath } from 'node:path';
+import { join, resolve as resolvePath } from 'node:path';
 import { valueText } from '../content/branches.ts';
 import { changesBetween } from '../content/changes.ts';
 import { fromLock } from '../content/items.ts';
-import { digestOf } from '../core/digest.ts';
+import { type Digest, digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
 import { oneLine, printable } from '../core/text.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedFile } from '../format/locked-content.ts';
 import type { Manifest } from '../format/manifest.ts';
+import type { LockedObjects, RenderInputFile } from '../format/rendered-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { readIfThere } from '../io/file.ts';
 import { type Change, changedModels } from './changed-models.ts';
 import { type LocalChange, localChanges } from './local-files.ts';
-import { inputsIfThere, localChartDigest } from './objects/changed-inputs.ts';
-import { MAX_INPUT_BYTES } from './objects/plain-objects.ts';
+import { parseChartSource } from './objects/chart-source.ts';
+import { localChart } from './objects/local-chart.ts';
+import { MAX_INPUT_BYTES, objectInputs } from './objects/plain-objects.ts';
 import { isLocal } from './origins.ts';
+
+/** The digest that the archive of a local chart has now; undefined for any other chart, and for one that is gone. */
+export async function localChartDigest(
+  name: string,
+  source: string,
+  { folder, store }: { readonly folder: string; readonly store: BlobStore },
+): Promise<Digest | undefined> {
+  const address = parseChartSource(source);
+  if (address.kind !== 'local') return undefined;
+  const work = join(store.root, 'incoming');
+  return unlessMissing(async () =>
+    digestOf(await localChart(resolvePath(folder, address.path), `chart ${name}`, work)),
+  );
+}
+
+/** The files that an entry of `objects` consists of now; none if it is gone. */
+export async function inputsIfThere(
+  item: LockedObjects,
+  folder: string,
+): Promise<readonly RenderInputFile[]> {
+  return (await unlessMissing(() => objectInputs(item, folder))) ?? [];
+}
+
+async function unlessMissing<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
+    throw error;
+  }
+}
 
 export interface UnchangedOptions {
   readonly folder: string;

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import type { ServiceCommand } from '../format/override.ts';
-import type { ApproveOptions, OverrideOptions, RollbackOptions } from './commands/apply.ts';
+import type { OverrideOptions, RollbackOptions } from './commands/apply.ts';
 import type { GcOptions } from './commands/gc.ts';
 import type { InstallOptions } from './commands/import-options.ts';
 import type { LogsOptions } from './commands/operate.ts';
-import type { PlanOptions } from './commands/plan.ts';
+import type { ApproveOptions, PlanOptions } from './commands/plan.ts';
 import type { ReceiptShowOptions, ReceiptWriteOptions } from './commands/receipt.ts';
 import type { RepairListOptions } from './commands/repair-list.ts';
 import type { StatusOptions } from './commands/status.ts';
@@ -75,7 +75,9 @@ export function addSiteCommands(program: Command, run: Run): void {
       .addOption(rehash()),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>
-      (await import('./commands/install.ts')).install(places, options, context),
+      options.dryRun === true
+        ? (await import('./commands/plan.ts')).planInstall(places, options, context)
+        : (await import('./commands/install.ts')).install(places, options, context),
     ),
   );
   command('repair-list [release]', 'write a list of the damaged and missing parts of a release')
@@ -122,7 +124,7 @@ export function addSiteCommands(program: Command, run: Run): void {
       'SHA-512 of the plan that you reviewed',
     ),
   ).action((file: string, options: ApproveOptions) =>
-    run(async (context) => (await import('./commands/apply.ts')).approve(file, options, context)),
+    run(async (context) => (await import('./commands/plan.ts')).approve(file, options, context)),
   );
   command('apply <plan>', 'apply a plan, if the site has not changed since it was made')
     .addOption(root())
@@ -222,16 +224,16 @@ export function addSiteCommands(program: Command, run: Run): void {
       ),
     );
   command('rollback', 'roll back to an earlier generation')
-    .option(
-      '--to <generation>',
-      'generation to return to (default: the previous one)',
-      positiveInteger,
-    )
+    .option('--to <generation>', 'generation to return to (default: previous)', positiveInteger)
     .option('--dry-run', 'show the plan without changing anything')
     .addOption(rehash())
     .addOption(root())
     .action((options: RollbackOptions) =>
-      run(async (context) => (await import('./commands/apply.ts')).rollback(options, context)),
+      run(async (context) =>
+        options.dryRun === true
+          ? (await import('./commands/plan.ts')).planRollback(options, context)
+          : (await import('./commands/apply.ts')).rollback(options, context),
+      ),
     );
   command('uninstall [release]', 'stop and remove a release')
     .alias('remove')
@@ -242,7 +244,9 @@ export function addSiteCommands(program: Command, run: Run): void {
     .addOption(root())
     .action((release: string | undefined, options: UninstallOptions) =>
       run(async (context) =>
-        (await import('./commands/uninstall.ts')).uninstall(release, options, context),
+        options.dryRun === true
+          ? (await import('./commands/plan.ts')).planUninstall(release, options, context)
+          : (await import('./commands/uninstall.ts')).uninstall(release, options, context),
       ),
     );
   const audit = program

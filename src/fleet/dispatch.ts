@@ -4,10 +4,9 @@ import type { TakenNotice } from '../format/ledger.ts';
 import { type Receipt, receiptKind } from '../format/receipt.ts';
 import { readBounded } from '../io/file.ts';
 import type { ChangingFleet } from './change.ts';
-import type { FleetFolder } from './fleet-folder.ts';
+import { dispatchPath, type FleetFolder } from './fleet-folder.ts';
 import type { Database } from './index/database.ts';
 import type { ReceiptState } from './receipt-state.ts';
-import { dispatchPath } from './release-folder.ts';
 import type { FleetStatus } from './status.ts';
 
 /** The dispatches to a site, oldest first. */

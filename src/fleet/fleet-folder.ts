@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { readChain, trustFileName, trustFileVersion } from '../bundle/admission/trust-files.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
+import type { Dispatch } from '../format/dispatch.ts';
 import { type Fleet, fleetKind } from '../format/fleet.ts';
 import { readTrustDocument, type Trust } from '../format/trust.ts';
 import { readYaml } from '../format/yaml-document.ts';
@@ -106,4 +107,14 @@ export function damagedFleet(
     ...details,
     hint: 'restore the file from version control; stowage fleet check lists every document that is not as it was recorded',
   });
+}
+
+/** Where the control files of a bundle are in the folder of a fleet. @param bundle SHA-512 of `SHA512SUMS` */
+export function releaseFolder(bundle: string): string {
+  return `releases/${bundle.slice(0, 32)}`;
+}
+
+/** Where a dispatch is in the folder of a fleet. */
+export function dispatchPath({ site, number }: Pick<Dispatch, 'site' | 'number'>): string {
+  return `dispatches/${site}/${number}.json`;
 }

@@ -2,9 +2,14 @@ import { page } from '../bundle/html/html-page.ts';
 import { type Cut, facts, moment, nothing, table } from '../bundle/html/html-parts.ts';
 import { foreign, type Html, html } from '../core/html-text.ts';
 import { formatAmount } from '../core/text.ts';
-import type { RecallProgress } from './recall-progress.ts';
 import type { PastReceipt } from './site-report.ts';
-import { type FleetStatus, releaseCounts, type SiteStatus, worstOf } from './status.ts';
+import {
+  type FleetStatus,
+  type RecallProgress,
+  releaseCounts,
+  type SiteStatus,
+  worstOf,
+} from './status.ts';
 
 /** What the page shows. */
 export interface FleetPageContents {

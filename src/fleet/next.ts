@@ -5,8 +5,8 @@ import { readCanonical } from '../format/document.ts';
 import type { FleetSite } from '../format/fleet.ts';
 import { type Receipt, receiptKind } from '../format/receipt.ts';
 import { readBounded } from '../io/file.ts';
+import { releaseFolder } from './fleet-folder.ts';
 import type { IndexedFleet } from './index/fleet-index.ts';
-import { releaseFolder } from './release-folder.ts';
 import {
   type Catalog,
   catalogOf,

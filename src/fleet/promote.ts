@@ -10,7 +10,7 @@ import {
 } from '../format/fleet-orders.ts';
 import type { ChangingFleet } from './change.ts';
 import { type PromotionCheck, promotionChecks } from './evidence.ts';
-import { type FactSigner, signedFact } from './record-site.ts';
+import { type FactSigner, signedFact } from './record-fact.ts';
 import { catalogOf, type FleetRelease } from './releases.ts';
 
 /** A document that was recorded. */

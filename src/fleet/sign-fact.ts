@@ -6,7 +6,7 @@ import { type ChangeOptions, changeFleet } from './change.ts';
 import type { FleetFolder } from './fleet-folder.ts';
 import { readRecorded } from './index/applying.ts';
 import { factAt } from './promote.ts';
-import type { FactSigner } from './record-site.ts';
+import type { FactSigner } from './record-fact.ts';
 
 export interface SignedFact {
   /** Relative to the folder of the fleet. */

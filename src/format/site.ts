@@ -5,8 +5,12 @@ import { MAX_SITE_BYTES } from '../core/limits.ts';
 import { follows } from './defect.ts';
 import { apiVersionMember, type DocumentKind, newerHints } from './document.ts';
 import * as field from './field.ts';
-import { type KubernetesSite, kubernetesSite } from './kubernetes-site.ts';
-import { type SecretReference, secretReference } from './secret-reference.ts';
+import {
+  type KubernetesSite,
+  kubernetesSite,
+  type SecretReference,
+  secretReference,
+} from './kubernetes-site.ts';
 import { type TargetName, targetNames } from './target-name.ts';
 
 export type ParameterValue = string | number | boolean;

@@ -5,8 +5,7 @@ import { readCanonical, writeCanonical } from '../format/document.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
 import { type Generation, generationKind } from '../format/plan.ts';
 import { ioError, namesIn, remove, syncFolder, writeAtomic } from '../io/file.ts';
-import type { SiteFolder } from './site-folder.ts';
-import { readState } from './state-file.ts';
+import { readState, type SiteFolder } from './site-folder.ts';
 
 /** The generation of a new site. */
 export const emptyGeneration: Generation = {

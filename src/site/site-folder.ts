@@ -1,11 +1,13 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import type { Context } from '../core/context.ts';
 import { StowageError, systemCode } from '../core/error.ts';
 import { MAX_SITE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
 import { oneLine } from '../core/text.ts';
 import { checkDocument, type Locate, readValue } from '../format/document.ts';
+import type { LedgerUser } from '../format/ledger.ts';
 import { type Site, siteKind } from '../format/site.ts';
 import { readTrustDocument, type Trust, trustBytes } from '../format/trust.ts';
 import { BlobStore } from '../io/blob-store.ts';
@@ -20,7 +22,36 @@ import {
 } from '../io/file.ts';
 import { makeFolder, removeEmpty } from '../io/folder.ts';
 import { removeStaleLocks } from '../io/lock-file.ts';
-import { readStateIfThere } from './state-file.ts';
+import type { HostProbe } from '../target/host/host-probe.ts';
+import type { Target } from '../target/target.ts';
+
+/**
+ * Reads a state file of a site. What is no file there says nothing about a bundle.
+ * @throws StowageError `file-missing`, `io-failed`; `state-damaged` for what is not a regular file
+ */
+export async function readState(path: string, maxBytes: number): Promise<Buffer> {
+  try {
+    return await readBounded(path, maxBytes);
+  } catch (cause) {
+    if (!(cause instanceof StowageError) || cause.code !== 'file-kind') throw cause;
+    const { message, expected = '', found = '' } = cause;
+    const hint = `find out what replaced it, and restore ${basename(path)} from the backup of the site folder`;
+    throw new StowageError('state-damaged', message, { expected, found, hint, cause });
+  }
+}
+
+/** {@link readState}, but undefined if the file does not exist. */
+export async function readStateIfThere(
+  path: string,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  try {
+    return await readState(path, maxBytes);
+  } catch (error) {
+    if (error instanceof StowageError && error.code === 'file-missing') return undefined;
+    throw error;
+  }
+}
 
 const NAME_KEY = ['keys', 'secret-names.key'] as const;
 const NAME_KEY_BYTES = 32;
@@ -243,4 +274,20 @@ function defaultName(): string {
     .slice(0, 63)
     .replace(/^-+|-+$/g, '');
   return name === '' ? 'site' : name;
+}
+
+/** The context of every command of a site. */
+export interface SiteContext extends Context {
+  readonly site: SiteFolder;
+  readonly target: Target;
+  /** Why `site.yaml` cannot be used, if its settings were recovered. Nothing may be changed then. */
+  readonly settingsDefect?: StowageError;
+  /** The variables of this process, for secrets that `site.yaml` finds there. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Whether to hash stored blobs whose files have not changed since they were last hashed, too. */
+  readonly rehash?: boolean;
+  /** Who runs the command, for the ledger. */
+  readonly user?: LedgerUser;
+  /** This host; tests replace it. */
+  readonly host?: HostProbe;
 }

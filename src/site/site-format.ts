@@ -20,8 +20,7 @@ import {
 import { trustKind } from '../format/trust.ts';
 import { writeAtomic } from '../io/file.ts';
 import { convertGenerations } from './generations.ts';
-import type { SiteFolder } from './site-folder.ts';
-import { readStateIfThere } from './state-file.ts';
+import { readStateIfThere, type SiteFolder } from './site-folder.ts';
 
 /** Every kind of document in a site's folder. */
 const kept: Readonly<Record<string, Versions & Pick<DocumentKind<unknown>, 'name'>>> = {

@@ -17,8 +17,7 @@ import {
   withdrawnReleases,
 } from './release/withdrawn.ts';
 import { type ServiceStatus, serviceStatus } from './service-status.ts';
-import type { SiteContext } from './site-context.ts';
-import type { SiteFolder } from './site-folder.ts';
+import type { SiteContext, SiteFolder } from './site-folder.ts';
 import { findService, stoppedServices } from './stopped.ts';
 import { type KnownDamage, knownDamage } from './store-damage.ts';
 

@@ -4,8 +4,7 @@ import { type StoppedService, stoppedServicesKind } from '../format/site-state.t
 import { remove, writeAtomic } from '../io/file.ts';
 import type { ServiceName } from '../target/change.ts';
 import type { Target } from '../target/target.ts';
-import type { SiteFolder } from './site-folder.ts';
-import { readStateIfThere } from './state-file.ts';
+import { readStateIfThere, type SiteFolder } from './site-folder.ts';
 
 /** The services that a person stopped, without those of releases that a generation does not have. @throws StowageError `state-damaged` */
 export async function stoppedServices(

@@ -10,8 +10,7 @@ import {
   storeDamageKind,
 } from '../format/site-state.ts';
 import { remove, statusOf, writeAtomic } from '../io/file.ts';
-import type { SiteFolder } from './site-folder.ts';
-import { readStateIfThere } from './state-file.ts';
+import { readStateIfThere, type SiteFolder } from './site-folder.ts';
 
 /** What is still as the last verification found it, absolute paths. */
 export type KnownDamage = Pick<StoreDamage, 'at' | 'files'>;

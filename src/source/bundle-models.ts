@@ -5,9 +5,8 @@ import { StowageError } from '../core/error.ts';
 import { printable } from '../core/text.ts';
 import type { LockedModel } from '../format/locked-content.ts';
 import { bundleSourceOf } from '../format/source.ts';
-import type { ModelSourceKind } from './found-model.ts';
 import { localFailure } from './local.ts';
-import type { Origin } from './origin.ts';
+import type { ModelSourceKind, Origin } from './origin.ts';
 import { stableOrigin } from './stable-file.ts';
 
 /** A bundle whose signatures and lists were verified, as far as its models are needed. */

@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Environment } from '../core/context.ts';
-import { interrupted, StowageError } from '../core/error.ts';
+import { interrupted, StowageError, systemCode } from '../core/error.ts';
+import { redactUrl } from '../net/address.ts';
+import type { Http } from '../net/http.ts';
 import type { Proxies } from '../net/proxy.ts';
+import { Secret } from '../net/secret.ts';
 
 const MAX_SAID_CHARACTERS = 8192;
 const WATCH_MS = 250;
@@ -182,4 +185,93 @@ function tooLarge(maxBytes: number): StowageError {
     found: 'more',
     hint: 'clone the repository and use a folder with the files that you need',
   });
+}
+
+const MAX_NETRC_CHARACTERS = 1024 * 1024;
+
+/** Returns the credentials for a git host; undefined if there are none. */
+export type GitCredentials = (hostname: string) => Promise<Secret | undefined>;
+
+/**
+ * Reads credentials from `~/.netrc`, as git's transport does (or from the file in `NETRC`), and for github.com `GH_TOKEN` or
+ * `GITHUB_TOKEN`. The secret is what follows `Basic` in an Authorization header. Each goes to its own host alone.
+ */
+export function createGitCredentials(env: Environment, home: string): GitCredentials {
+  return async (hostname) => {
+    const token = env['GH_TOKEN'] || env['GITHUB_TOKEN'];
+    if (hostname === 'github.com' && token) return basic('x-access-token', token);
+    const found = parseNetrc(await read(env['NETRC'] || join(home, '.netrc'))).get(hostname);
+    return found === undefined ? undefined : basic(found.login, found.password);
+  };
+}
+
+function basic(user: string, password: string): Secret {
+  return new Secret(Buffer.from(`${user}:${password}`).toString('base64'));
+}
+
+/** The machines of a netrc file; macros and the default entry are ignored. */
+export function parseNetrc(
+  text: string,
+): ReadonlyMap<string, { readonly login: string; readonly password: string }> {
+  const lines = text.replace(/(?:^|\n)\s*macdef[^\n]*\n(?:[^\n]+\n)*/g, '\n');
+  const words = lines
+    .replace(/^\s*#.*$/gm, '')
+    .split(/\s+/)
+    .filter(Boolean);
+  const found = new Map<string, { login: string; password: string }>();
+  let machine: { login: string; password: string } | undefined;
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at];
+    if (word === 'default') machine = undefined;
+    else if (word === 'machine') {
+      const name = words[++at] ?? '';
+      machine = { login: '', password: '' };
+      if (!found.has(name)) found.set(name, machine);
+    } else if (word === 'login' || word === 'password') {
+      const value = words[++at] ?? '';
+      if (machine !== undefined) machine[word] = value;
+    } else if (word === 'account') at++;
+  }
+  return found;
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).slice(0, MAX_NETRC_CHARACTERS);
+  } catch (cause) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) return '';
+    throw new StowageError('io-failed', `cannot read ${path}`, {
+      found: systemCode(cause) ?? 'a failure without a code',
+      hint: 'fix its permissions, or set NETRC to another file',
+      cause,
+    });
+  }
+}
+
+const INFO_REFS = '/info/refs';
+
+/**
+ * The URL of a password-protected repository after redirects. When git follows a redirect to another host, it also sends
+ * the Authorization header there. So redirects are resolved here by our HTTP client, which drops it, and git follows none.
+ * @returns the final URL, even if its server refuses access: git then reports why
+ * @throws StowageError `source-unreachable`, `source-malformed`, `interrupted`
+ */
+export async function repositoryUrl(
+  url: string,
+  secret: Secret,
+  http: Http,
+  signal: AbortSignal,
+): Promise<string> {
+  const { url: found, body } = await http.request(
+    {
+      what: redactUrl(new URL(url)),
+      url: new URL(`${url}${INFO_REFS}?service=git-upload-pack`),
+      authorization: { scheme: 'Basic', secret },
+      allow: [400, 401, 403, 404, 405, 410],
+    },
+    signal,
+  );
+  for await (const _ of body) break;
+  const isInfoRefs = found.pathname.endsWith(INFO_REFS);
+  return isInfoRefs ? `${found.origin}${found.pathname.slice(0, -INFO_REFS.length)}` : url;
 }

@@ -5,8 +5,8 @@ import { isLoopback, oneLine, pointsToLocal, redactUrl } from '../net/address.ts
 import type { Authorization, Http, HttpRequest } from '../net/http.ts';
 import { malformed, parseRemote } from '../net/http-response.ts';
 import { Secret } from '../net/secret.ts';
+import { rangeOrigin } from './https.ts';
 import type { Origin } from './origin.ts';
-import { rangeOrigin } from './range-origin.ts';
 
 /** The pointer that a repository contains in place of a file in Git LFS. */
 export interface LfsPointer {

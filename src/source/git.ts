@@ -10,11 +10,15 @@ import type { Http } from '../net/http.ts';
 import type { Proxies } from '../net/proxy.ts';
 import type { Secret } from '../net/secret.ts';
 import { type GitAddress, gitUrl, isCommit, parseGitAddress, submoduleUrl } from './git-address.ts';
-import { GitFailure, type GitRun, runGit } from './git-command.ts';
-import { createGitCredentials } from './git-credentials.ts';
+import {
+  createGitCredentials,
+  GitFailure,
+  type GitRun,
+  repositoryUrl,
+  runGit,
+} from './git-command.ts';
 import { type LfsPointer, lfsOrigins } from './git-lfs.ts';
 import { type GitEntry, parseTree, readBatch } from './git-objects.ts';
-import { repositoryUrl } from './git-redirect.ts';
 import type { Origin } from './origin.ts';
 
 export type { GitAddress } from './git-address.ts';

@@ -4,13 +4,13 @@ import { quoted } from '../core/text.ts';
 import type { Authorization, Http, HttpRequest } from '../net/http.ts';
 import type { CredentialStore } from '../net/registry-credentials.ts';
 import type { Secret } from '../net/secret.ts';
+import { rangeOrigin } from './https.ts';
 import { describeModel, type HubApi } from './hub-api.ts';
 import type { HubModel } from './hub-model.ts';
 import { hubRefusal } from './hub-refusal.ts';
 import type { HubSettings } from './hub-settings.ts';
 import { parseHubSource } from './hub-source.ts';
 import type { Origin } from './origin.ts';
-import { rangeOrigin } from './range-origin.ts';
 
 export type { HubFile, HubModel } from './hub-model.ts';
 export { type HubSettings, hubSettings } from './hub-settings.ts';

@@ -6,8 +6,8 @@ import { isListSource } from '../format/source.ts';
 import { forEachBounded } from '../io/queue.ts';
 import type { Http } from '../net/http.ts';
 import { type Asked, malformed } from '../net/http-response.ts';
-import type { FoundFile, ModelSourceKind } from './found-model.ts';
 import { describeHttps, httpsOrigin } from './https.ts';
+import type { FoundFile, ModelSourceKind } from './origin.ts';
 
 const MAX_LIST_BYTES: number = 16 * MIB;
 const REQUESTS_AT_ONCE = 8;

@@ -5,8 +5,8 @@ import { digestFromHex } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { isHubRepository } from '../core/repository-name.ts';
 import { isPathSource } from '../format/source.ts';
-import type { FoundFile, FoundModel, ModelSourceKind } from './found-model.ts';
 import { localFailure, localTree } from './local.ts';
+import type { FoundFile, FoundModel, ModelSourceKind } from './origin.ts';
 import { stableOrigin, stateOf } from './stable-file.ts';
 
 /** What git and clients of the Hub keep in a folder of model files. */

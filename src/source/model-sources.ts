@@ -3,12 +3,12 @@ import { StowageError } from '../core/error.ts';
 import { isHubSource } from '../format/source.ts';
 import type { Http } from '../net/http.ts';
 import { bundleModels, type OpenBundle } from './bundle-models.ts';
-import type { FoundFile, ModelSourceKind } from './found-model.ts';
 import type { Hub, HubFile } from './hugging-face.ts';
 import { listedModels } from './list-models.ts';
 import { folderModels } from './model-folder.ts';
 import type { Registry } from './oci.ts';
 import { registryModels } from './oci-model.ts';
+import type { FoundFile, ModelSourceKind } from './origin.ts';
 import { s3Models } from './s3-models.ts';
 import type { S3Settings } from './s3-settings.ts';
 

@@ -5,9 +5,9 @@ import { counted, quoted } from '../core/text.ts';
 import { isRegistrySource } from '../format/source.ts';
 import { oneLine } from '../net/address.ts';
 import { malformed, parseRemote } from '../net/http-response.ts';
-import type { FoundFile, FoundModel, ModelLayer, ModelSourceKind } from './found-model.ts';
 import type { Registry } from './oci.ts';
 import type { FetchedManifest } from './oci-reader.ts';
+import type { FoundFile, FoundModel, ModelLayer, ModelSourceKind } from './origin.ts';
 import { parseReference, repositoryName } from './reference.ts';
 
 const OLLAMA = 'registry.ollama.ai';

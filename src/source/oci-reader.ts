@@ -8,9 +8,9 @@ import type { Http, HttpRefusal, HttpRequest } from '../net/http.ts';
 import { type Asked, malformed, nextPage } from '../net/http-response.ts';
 import type { Place } from '../net/registry-auth.ts';
 import type { RegistryClient } from '../net/registry-client.ts';
+import { rangeOrigin } from './https.ts';
 import { acceptManifests } from './oci-manifest.ts';
 import type { Origin } from './origin.ts';
-import { rangeOrigin } from './range-origin.ts';
 import { repositoryName } from './reference.ts';
 
 /** A manifest or an index, with its exact, verified bytes. */

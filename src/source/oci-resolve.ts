@@ -6,20 +6,18 @@ import type { LockedBlob, LockedImage, LockedLayer } from '../format/locked-cont
 import { type Asked, malformed, parseRemote } from '../net/http-response.ts';
 import type { Place } from '../net/registry-auth.ts';
 import {
+  choosePlatform,
   type ImageDocument,
   type IndexEntry,
+  isAttestation,
   isIndexType,
   isManifestType,
-  readImageDocument,
-  uniqueBlobs,
-} from './oci-manifest.ts';
-import {
-  choosePlatform,
-  isAttestation,
   type PlatformFields,
   platformMissing,
   platformOf,
-} from './oci-platform.ts';
+  readImageDocument,
+  uniqueBlobs,
+} from './oci-manifest.ts';
 import type { FetchedManifest, Reader } from './oci-reader.ts';
 import { parseReference, repositoryName } from './reference.ts';
 

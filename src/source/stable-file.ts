@@ -3,9 +3,8 @@ import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { interrupted, StowageError } from '../core/error.ts';
 import { retain, seal, takeBuffer } from '../net/buffer-pool.ts';
-import type { FileState } from './found-model.ts';
 import { localFailure, wrongKind } from './local.ts';
-import type { Origin } from './origin.ts';
+import type { FileState, Origin } from './origin.ts';
 
 /** How long after a change another write may leave the time of change as it is. */
 const SETTLED_MS = 2000;

@@ -3,20 +3,19 @@ import { MAX_ARCHIVE_ENTRIES } from '../core/limits.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { BundleModel } from '../format/bundled-content.ts';
 import type { ClusterRecord } from '../format/cluster-record.ts';
+import type { SecretReference } from '../format/kubernetes-site.ts';
 import type {
   Constraint,
   DeployedRelease,
   Generation,
   Operation,
-  RenderedText,
   Workload,
 } from '../format/plan.ts';
-import type { RenderedObjects } from '../format/rendered-objects.ts';
-import type { SecretReference } from '../format/secret-reference.ts';
 import type { Adapter, Health } from '../format/service.ts';
 import type { Site } from '../format/site.ts';
 import type { Change, ServiceName } from './change.ts';
 import type { HostProbe } from './host/host-probe.ts';
+import type { RenderInput } from './render-input.ts';
 import type { Way } from './way.ts';
 
 /** What a change writes to one file system of this host. */
@@ -118,30 +117,6 @@ export interface OpenEndpoint {
   readonly address: string;
   readonly port: number;
   close(): Promise<void>;
-}
-
-/** The input for the workload of a release. */
-export interface RenderInput {
-  readonly bundle: Bundle;
-  readonly settings: Site;
-  /** The site's id. Names and labels contain it, so two sites can run the same release on one host. */
-  readonly siteId: string;
-  /** The absolute folder of the release's models and files on this host. */
-  readonly files: string;
-  /** This host's platform, such as `linux/amd64`. */
-  readonly platform: string;
-  /** Replaces each `${parameters.NAME}`. */
-  readonly fill: (text: string) => string;
-  /** Each rendered template of the release: its file is `rendered/<sha256>`. */
-  readonly rendered: ReadonlyMap<string, RenderedText>;
-  /** The name under which the target stores each secret of the release. */
-  readonly secretNames: ReadonlyMap<string, string>;
-  /** The manifest of each model and file as an image, by its name; for a target that {@link Target.mountsImages}. */
-  readonly cars?: ReadonlyMap<string, Digest>;
-  /** The content of single files up to `MAX_MOUNTED_FILE_BYTES`, by their names; for the same targets. */
-  readonly contents?: ReadonlyMap<string, Uint8Array>;
-  /** The rendered objects of each chart and of each item of `objects`, by its name. */
-  readonly objects?: ReadonlyMap<string, RenderedObjects>;
 }
 
 /** A step that the target runs, with its inverse. */

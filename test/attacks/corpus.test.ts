@@ -16,7 +16,6 @@ import {
 import { lockKind } from '../../src/format/lock.ts';
 import { generationKind, planKind } from '../../src/format/plan.ts';
 import { receiptKind } from '../../src/format/receipt.ts';
-
 import { context } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
 import { tree } from '../support/tree.ts';

@@ -6,7 +6,7 @@ import { admit } from '../../src/bundle/admission/admit.ts';
 import type { StowageEvent } from '../../src/core/context.ts';
 import { digestHex } from '../../src/core/digest.ts';
 import { BlobStore } from '../../src/io/blob-store.ts';
-import { install } from '../../src/site/applying/install.ts';
+import { install } from '../../src/site/applying/change-release.ts';
 import type { ImportOptions } from '../../src/site/importing/import.ts';
 import { stage } from '../../src/site/importing/stage.ts';
 import { readLedger } from '../../src/site/ledger/site-ledger.ts';

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { controlDocuments } from '../../src/build/bundle-documents.ts';
-import { indexOf } from '../../src/build/index-of.ts';
+import { controlDocuments, indexOf } from '../../src/build/bundle-documents.ts';
 import { comparableLock } from '../../src/bundle/inspect/comparable.ts';
 import { diffSides } from '../../src/bundle/inspect/diff.ts';
 import { bundleTree } from '../../src/cli/commands/bundle-tree.ts';

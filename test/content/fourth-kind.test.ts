@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { controlDocuments } from '../../src/build/bundle-documents.ts';
-import { indexOf } from '../../src/build/index-of.ts';
+import { controlDocuments, indexOf } from '../../src/build/bundle-documents.ts';
 import { comparableLock } from '../../src/bundle/inspect/comparable.ts';
 import { diffSides } from '../../src/bundle/inspect/diff.ts';
 import { contents, sizes } from '../../src/bundle/inspect/page/page-contents.ts';

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { controlDocuments } from '../../src/build/bundle-documents.ts';
-import { indexOf } from '../../src/build/index-of.ts';
+import { controlDocuments, indexOf } from '../../src/build/bundle-documents.ts';
 import { noFacts } from '../../src/content/bill-entry.ts';
 import { copiedFirst, describeAll, fromLock } from '../../src/content/items.ts';
 import { digestOf } from '../../src/core/digest.ts';

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createDirectTransport } from '../../src/net/direct-transport.ts';
 import type { ExchangeResponse } from '../../src/net/exchange.ts';
 import { createHttp } from '../../src/net/http.ts';
-import { rangeOrigin } from '../../src/source/range-origin.ts';
+import { rangeOrigin } from '../../src/source/https.ts';
 import { drain, never, serve } from './server.ts';
 
 const size = 3 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { chmodSync, lchownSync, mkdirSync, renameSync, symlinkSync, writeFileSyn
 import { dirname } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withSite } from '../../src/site/applying/change.ts';
-import { install } from '../../src/site/applying/install.ts';
+import { install } from '../../src/site/applying/change-release.ts';
 import { requireProtected } from '../../src/site/protection.ts';
 import { SiteFolder } from '../../src/site/site-folder.ts';
 import { context } from '../support/context.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseGitAddress } from '../../src/source/git-address.ts';
-import { parseNetrc } from '../../src/source/git-credentials.ts';
+import { parseNetrc } from '../../src/source/git-command.ts';
 import { parsePointer } from '../../src/source/git-lfs.ts';
 import { expectCode } from '../support/error.ts';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../src/net/secret.ts';
-import { gitBlobHash } from '../../src/source/git-blob.ts';
+import { gitBlobHash } from '../../src/source/git-objects.ts';
 import { createHub, type Hub } from '../../src/source/hugging-face.ts';
 import { startHub, type Hub as TestHub } from '../lab/hub.ts';
 import { drain, never, serve, testHttp } from '../net/server.ts';

@@ -2,7 +2,12 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/core/digest.ts';
 import { createRegistry } from '../../src/source/oci.ts';
-import { readImageDocument, uniqueBlobs } from '../../src/source/oci-manifest.ts';
+import {
+  choosePlatform,
+  type PlatformFields,
+  readImageDocument,
+  uniqueBlobs,
+} from '../../src/source/oci-manifest.ts';
 import { never, serve, testHttp } from '../net/server.ts';
 import { expectCode } from '../support/error.ts';
 
@@ -415,5 +420,30 @@ describe('when a registry serves', () => {
     ['a manifest without end', { 1: { body: ' '.repeat(4 * 1024 * 1024 + 1) } }],
   ])('%s, it is refused', async (_, served) => {
     await expectCode(() => resolve(served), 'source-malformed');
+  });
+});
+
+function entry(text: string): { readonly platform: PlatformFields } {
+  const [os = '', architecture = '', variant] = text.split('/');
+  return { platform: { os, architecture, ...(variant !== undefined && { variant }) } };
+}
+
+describe('a platform', () => {
+  it.each([
+    ['linux/amd64', 'linux/amd64', ['linux/arm64', 'linux/amd64', 'windows/amd64']],
+    ['linux/arm64', 'linux/arm64/v8', ['linux/arm64/v9', 'linux/arm64/v8']],
+    ['linux/arm64/v8', 'linux/arm64', ['linux/arm64']],
+    ['linux/arm', 'linux/arm/v7', ['linux/arm/v6', 'linux/arm/v7']],
+    ['linux/arm', 'linux/arm/v6', ['linux/arm/v6']],
+    ['linux/arm', undefined, ['linux/arm/v5', 'linux/arm/v6']],
+    ['linux/arm/v6', undefined, ['linux/arm/v7']],
+    ['linux/amd64', undefined, ['linux/arm64', 'windows/amd64']],
+    ['linux/amd64', 'linux/amd64/v3', ['linux/amd64/v3']],
+    ['linux/amd64', 'linux/amd64', ['linux/amd64/v3', 'linux/amd64']],
+    ['linux/amd64', undefined, []],
+  ])('%s means %s', (wanted, chosen, has) => {
+    const candidates = has.map(entry);
+    const expected = chosen === undefined ? undefined : entry(chosen);
+    expect(choosePlatform(candidates, wanted)).toEqual(expected);
   });
 });

@@ -95,3 +95,20 @@ export function cycle(source: ReadonlyMap<string, SourceFile>): readonly string[
   }
   return undefined;
 }
+
+/** The longest chain of imports, of types too, from the file at its top. The graph has no cycles. */
+export function longestChain(source: ReadonlyMap<string, SourceFile>): readonly string[] {
+  const longest = (chains: readonly (readonly string[])[]): readonly string[] =>
+    chains.reduce((best, each) => (each.length > best.length ? each : best), []);
+  const known = new Map<string, readonly string[]>();
+  const below = (path: string): readonly string[] => {
+    const imports = source.get(path)?.imports ?? [];
+    const chain = known.get(path) ?? [
+      path,
+      ...longest(imports.flatMap(({ target }) => (source.has(target) ? [below(target)] : []))),
+    ];
+    known.set(path, chain);
+    return chain;
+  };
+  return longest([...source.keys()].map(below));
+}

@@ -1,5 +1,8 @@
-import { ObjectApi, type Placed } from '../../src/target/kubernetes/api/object-api.ts';
-import { resourcePath } from '../../src/target/kubernetes/api/resources.ts';
+import {
+  ObjectApi,
+  type Placed,
+  resourcePath,
+} from '../../src/target/kubernetes/api/object-api.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: objects as a server has them
 type Any = any;

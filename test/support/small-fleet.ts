@@ -3,7 +3,7 @@ import { type ChangeOptions, changeFleet } from '../../src/fleet/change.ts';
 import type { FleetFolder } from '../../src/fleet/fleet-folder.ts';
 import { type IndexedFleet, withIndex } from '../../src/fleet/index/fleet-index.ts';
 import { initFleet } from '../../src/fleet/init.ts';
-import { recordSite } from '../../src/fleet/record-site.ts';
+import { recordSite } from '../../src/fleet/record-fact.ts';
 import type { Trust } from '../../src/format/trust.ts';
 import type { Signer } from '../../src/trust/cms-sign.ts';
 import type { SimulatedSite } from '../lab/simulated-fleet.ts';

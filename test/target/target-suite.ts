@@ -1,15 +1,12 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Plan } from '../../src/format/plan.ts';
+import { install, rollback, uninstall } from '../../src/site/applying/change-release.ts';
 import { collect } from '../../src/site/applying/collect.ts';
-import { install } from '../../src/site/applying/install.ts';
 import { operateServices } from '../../src/site/applying/operate-services.ts';
-import { rollback } from '../../src/site/applying/rollback.ts';
-import { uninstall } from '../../src/site/applying/uninstall.ts';
-import { writeStatement } from '../../src/site/applying/write-statement.ts';
+import { writeStatement } from '../../src/site/applying/statement.ts';
 import { currentGeneration } from '../../src/site/generations.ts';
 import { readLedger } from '../../src/site/ledger/site-ledger.ts';
-import type { SiteContext } from '../../src/site/site-context.ts';
-import { SiteFolder } from '../../src/site/site-folder.ts';
+import { type SiteContext, SiteFolder } from '../../src/site/site-folder.ts';
 import { siteStatus } from '../../src/site/status.ts';
 import type { Target } from '../../src/target/target.ts';
 import { context } from '../support/context.ts';

@@ -16,10 +16,14 @@ import {
 } from '../../format/rendered-objects.ts';
 import { makeFolder } from '../../io/folder.ts';
 import type { ChartFiles } from './chart-files.ts';
-import { hookOf } from './hooks.ts';
-import { withoutLookup } from './lookup.ts';
-import { type ChartInput, helmVersion, prepareChart, renderChart } from './render-chart.ts';
-import { mergeRounds, parametersIn, type StandIns, standIns } from './stand-ins.ts';
+import {
+  type ChartInput,
+  helmVersion,
+  prepareChart,
+  renderChart,
+  withoutLookup,
+} from './render-chart.ts';
+import { hookOf, mergeRounds, parametersIn, type StandIns, standIns } from './stand-ins.ts';
 
 export interface RenderContext {
   /** Where the temporary folders are. */

@@ -1,11 +1,18 @@
 import { join } from 'node:path';
-import type { FoundPackage, ImagePackages } from '../../content/bill-entry.ts';
-import { packageUrl } from '../../content/package.ts';
+import type {
+  BlobFacts,
+  FoundPackage,
+  ImagePackages,
+  ModelFacts,
+} from '../../content/bill-entry.ts';
+import { packageUrl, word } from '../../content/package.ts';
+import type { Context } from '../../core/context.ts';
 import { type Digest, digestHex, isDigest } from '../../core/digest.ts';
 import { interrupted, StowageError } from '../../core/error.ts';
-import { canonicalBytes, type Json } from '../../core/json.ts';
+import { canonicalBytes, type Json, parseJson } from '../../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES, MIB } from '../../core/limits.ts';
-import type { LockedImage } from '../../format/locked-content.ts';
+import type { Lock } from '../../format/lock.ts';
+import type { LockedImage, LockedModel } from '../../format/locked-content.ts';
 import { readEntries } from '../../io/archive.ts';
 import type { BlobStore } from '../../io/blob-store.ts';
 import { readIfThere, writeAtomic } from '../../io/file.ts';
@@ -146,4 +153,44 @@ function reasonOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code === 'string') return `damaged (${code})`;
   return error instanceof Error ? error.message : 'damaged';
+}
+
+const MAX_CONFIG_BYTES: number = MIB;
+
+/** Reads facts from the blobs of a lock, all of which must be in the store. @throws StowageError `io-failed`, `interrupted` */
+export async function readFacts(
+  lock: Lock,
+  store: BlobStore,
+  { emit, signal }: Context,
+): Promise<BlobFacts> {
+  const packages = new Map<Digest, ImagePackages>();
+  for (const image of lock.images) {
+    emit({ type: 'step', step: 'read packages', subject: image.name });
+    for (const [manifest, found] of await imagePackages(image, store, signal))
+      packages.set(manifest, found);
+  }
+  const models = new Map<string, ModelFacts>();
+  for (const model of lock.models) models.set(model.name, await factsOf(model, store));
+  return { packages, models };
+}
+
+async function factsOf({ files }: LockedModel, store: BlobStore): Promise<ModelFacts> {
+  const file = files.find(({ path }) => path === 'config.json');
+  if (file === undefined || file.size > MAX_CONFIG_BYTES) return {};
+  let config: Json;
+  try {
+    config = parseJson(await store.read(file.digest, MAX_CONFIG_BYTES));
+  } catch (error) {
+    if (error instanceof StowageError && error.code === 'document-invalid') return {};
+    throw error;
+  }
+  const { model_type: type, architectures } = (config ?? {}) as Record<string, unknown>;
+  const [first] = Array.isArray(architectures) ? (architectures as unknown[]) : [];
+  const [family, architecture] = [type, first].map((each) =>
+    typeof each === 'string' ? word(each) : undefined,
+  );
+  return {
+    ...(family === undefined ? {} : { family }),
+    ...(architecture === undefined ? {} : { architecture }),
+  };
 }

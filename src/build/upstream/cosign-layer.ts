@@ -1,9 +1,7 @@
 import type { StowageError } from '../../core/error.ts';
 import { type Fields, fieldsOf, sizeOf, textOf } from '../../core/json.ts';
 import { decodePem } from '../../trust/pem.ts';
-import { refuse } from './refusal.ts';
-import { parseStrict, strictBase64 } from './strict-json.ts';
-import { sha256 } from './upstream-key.ts';
+import { parseStrict, refuse, sha256, strictBase64 } from './refusal.ts';
 
 /** A signature from a layer under cosign's tag `sha256-<hex>.sig`. */
 export interface CosignSignature {

@@ -5,12 +5,9 @@ import type { LockedBlob } from '../../format/locked-content.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
 import type { Attached, AttachedLayer } from '../../source/oci.ts';
 import { readCosignLayer } from './cosign-layer.ts';
-import { refuse } from './refusal.ts';
-import type { OpenedRequirement } from './requirement.ts';
-import { type VerifiedSigner, verifySigner } from './signer.ts';
+import { type HashRule, parseStrict, refuse } from './refusal.ts';
+import { type OpenedRequirement, type VerifiedSigner, verifySigner } from './signer.ts';
 import { preAuthentication, readSigstoreBundle } from './sigstore-bundle.ts';
-import { parseStrict } from './strict-json.ts';
-import type { HashRule } from './upstream-key.ts';
 
 /** The image that a signature must cover: the manifest or index that the lock names, byte for byte. */
 export interface SignedImage {

@@ -1,8 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { fieldsOf, textOf } from '../../core/json.ts';
 import { decodePem } from '../../trust/pem.ts';
-import { refuse } from './refusal.ts';
-import { parseStrict, strictBase64 } from './strict-json.ts';
+import { parseStrict, refuse, strictBase64 } from './refusal.ts';
 
 /**
  * Requires that the body of a log entry names this signer. The library compares digest and signature alone

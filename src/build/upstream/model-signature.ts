@@ -3,11 +3,9 @@ import { digestHex } from '../../core/digest.ts';
 import { type Fields, fieldsOf, textOf } from '../../core/json.ts';
 import type { LockedModelFile } from '../../format/locked-content.ts';
 import type { SignatureVerdict } from '../../format/upstream.ts';
-import { printable, refuse } from './refusal.ts';
-import type { OpenedRequirement } from './requirement.ts';
-import { verifySigner } from './signer.ts';
+import { parseStrict, printable, refuse } from './refusal.ts';
+import { type OpenedRequirement, verifySigner } from './signer.ts';
 import { preAuthentication, readSigstoreBundle } from './sigstore-bundle.ts';
-import { parseStrict } from './strict-json.ts';
 
 const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 const STATEMENT = 'https://in-toto.io/Statement/v1';

@@ -3,8 +3,7 @@ import { MAX_CERTIFICATE_BYTES } from '../../core/limits.ts';
 import { constructedTag, type Der, DerReader, derTag, explicit, integer } from '../../trust/der.ts';
 import { describeName } from '../../trust/name.ts';
 import { type PublisherExtensions, readExtensions } from './publisher-extensions.ts';
-import { refuse } from './refusal.ts';
-import { isAccepted } from './upstream-key.ts';
+import { isAccepted, refuse } from './refusal.ts';
 
 /**
  * A publisher's certificate, from Fulcio or any other CA. The profile is wider than that of certificates for bundle

@@ -1,7 +1,6 @@
 import { type Fields, fieldsOf, textOf } from '../../core/json.ts';
 import { counted } from '../../core/text.ts';
-import { refuse } from './refusal.ts';
-import { parseStrict, strictBase64 } from './strict-json.ts';
+import { parseStrict, refuse, strictBase64 } from './refusal.ts';
 
 /** A Sigstore bundle: one signature and what identifies its signer. */
 export interface SigstoreBundle {

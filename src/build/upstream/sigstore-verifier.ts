@@ -12,9 +12,14 @@ import { StowageError } from '../../core/error.ts';
 import { type Fields, fieldsOf, textOf } from '../../core/json.ts';
 import { requireEntrySigner } from './log-entry-signer.ts';
 import { parseCertificate } from './publisher-certificate.ts';
-import { refuse } from './refusal.ts';
-import { parseStrict } from './strict-json.ts';
-import { type HashRule, isSignedWith, keyFingerprint, sha256 } from './upstream-key.ts';
+import {
+  type HashRule,
+  isSignedWith,
+  keyFingerprint,
+  parseStrict,
+  refuse,
+  sha256,
+} from './refusal.ts';
 
 export type { TrustMaterial } from '@sigstore/verify';
 

@@ -12,7 +12,7 @@ import type { Registry } from '../../source/oci.ts';
 import { verifyImageSignature } from './image-signature.ts';
 import { verifyModelSignature } from './model-signature.ts';
 import { printable, unsigned } from './refusal.ts';
-import { type OpenedRequirement, openRequirement } from './requirement.ts';
+import { type OpenedRequirement, openRequirement } from './signer.ts';
 
 const MAX_MODEL_SIGNATURE_BYTES: number = 32 * MIB;
 

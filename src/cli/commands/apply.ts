@@ -1,13 +1,8 @@
-import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
-import { sriHex, sriOf } from '../../core/digest.ts';
-import { digitsDefect, printableLines } from '../../core/text.ts';
-import { applyPlan } from '../../site/applying/apply-plan.ts';
+import { printableLines } from '../../core/text.ts';
+import { applyPlan, rollback as rollBack } from '../../site/applying/change-release.ts';
 import { grantOverride } from '../../site/applying/grant-override.ts';
-import { rollback as rollBack } from '../../site/applying/rollback.ts';
 import { readPlan } from '../../site/planning/plan-approval.ts';
-import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { planTable } from './plan.ts';
-import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
 import { changeResult, openSite } from './site.ts';
 
 /** Applies a plan that `stowage plan --output` wrote. */
@@ -19,43 +14,6 @@ export async function apply(
   const written = await readPlan(context.path(file));
   const opened = await openSite(options.root, context);
   return changeResult(await applyPlan(written, opened), opened.target);
-}
-
-export interface ApproveOptions extends KeyOptions {
-  readonly digest: string;
-}
-
-/** Signs a plan, for a site that requires approval. The signature is written next to the plan. */
-export async function approve(
-  file: string,
-  options: ApproveOptions,
-  context: CommandContext,
-): Promise<CommandResult> {
-  const place = context.path(file);
-  const { plan, bytes } = await readPlan(place);
-  const digest = sriHex(sriOf(bytes));
-  const given = options.digest.replace(/[:\s]/g, '').toLowerCase();
-  const defect = digitsDefect(given, digest.length, digest.length);
-  if (defect !== undefined)
-    throw usage('--digest is not a SHA-512 digest', 'as stowage plan prints it', defect);
-  if (given !== digest)
-    throw usage(
-      'the plan does not match --digest',
-      given,
-      digest,
-      'this is not the plan that you reviewed: get that plan, or review this one and compare its SHA-512 with the site',
-    );
-  const identity = await readIdentity(options, context);
-  const name = nameOf(identity, options.name);
-  await placeBeside(place, name, bytes);
-  const key = await readKey(options.key, options, context);
-  const signer = { ...identity, key };
-  const path = await signBeside({ file: place, bytes, name, signer, now: context.now() });
-  const { subject } = identity.certificate;
-  return {
-    json: { digest, signature: path, subject },
-    text: `${planTable(plan)}approved by ${subject}: ${path}\n`,
-  };
 }
 
 export interface OverrideOptions {
@@ -82,20 +40,17 @@ export async function override(
 
 export interface RollbackOptions {
   readonly to?: number;
+  /** Shows the plan instead: `planRollback`. */
   readonly dryRun?: boolean;
   readonly rehash?: boolean;
   readonly root?: string;
 }
 
-/** Returns to an earlier generation; with `dryRun`, only shows the plan. */
+/** Returns to an earlier generation. */
 export async function rollback(
   options: RollbackOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  if (options.dryRun === true) {
-    const { plan } = await import('./plan.ts');
-    return plan(undefined, { ...options, rollback: true }, context);
-  }
   const site = await openSite(options.root, context);
   const opened = { ...site, rehash: options.rehash ?? false };
   return changeResult(await rollBack(options.to, opened), opened.target);

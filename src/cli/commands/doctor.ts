@@ -1,8 +1,7 @@
 import { exitStatus, StowageError } from '../../core/error.ts';
 import { counted, printableLines } from '../../core/text.ts';
 import { examineHost } from '../../site/doctor/examine-host.ts';
-import type { SiteContext } from '../../site/site-context.ts';
-import { SiteFolder } from '../../site/site-folder.ts';
+import { type SiteContext, SiteFolder } from '../../site/site-folder.ts';
 import type { Finding } from '../../target/target.ts';
 import { type CommandContext, type CommandResult, siteRoot, usage } from '../command.ts';
 import { openSite } from './site.ts';

@@ -1,6 +1,5 @@
 import { counted, formatBytes, printableLines } from '../../core/text.ts';
-import { collect } from '../../site/applying/collect.ts';
-import type { Holder } from '../../site/applying/holders.ts';
+import { collect, type Holder } from '../../site/applying/collect.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { openSite } from './site.ts';
 

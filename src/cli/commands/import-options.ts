@@ -4,9 +4,10 @@ import { readId } from '../../bundle/read-index.ts';
 import type { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/text.ts';
 import { readPipe } from '../../io/byte-source.ts';
+import { exists } from '../../io/file.ts';
 import { isRemoteAddress } from '../../remote/address.ts';
 import type { ImportOptions } from '../../site/importing/import.ts';
-import type { SiteContext } from '../../site/site-context.ts';
+import type { SiteContext } from '../../site/site-folder.ts';
 import { type CommandContext, usage } from '../command.ts';
 import { ask } from './ask.ts';
 import { confirmFingerprint } from './confirm.ts';
@@ -99,4 +100,17 @@ export async function askForDisc(
   );
   const typed = answer?.trim() ?? '';
   return [typed === '' ? last : context.path(typed)];
+}
+
+/** `NAME` or `NAME@VERSION`: an imported release, unless a folder has that name. */
+const IMPORTED = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:@[0-9A-Za-z.-]+)?$/;
+
+/** The imported release that these arguments of `install` name; undefined if they are places of a bundle. */
+export async function importedName(
+  places: readonly string[],
+  context: CommandContext,
+): Promise<string | undefined> {
+  const [name = ''] = places;
+  const isName = places.length === 1 && IMPORTED.test(name);
+  return isName && !(await exists(context.path(name))) ? name : undefined;
 }

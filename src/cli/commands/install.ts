@@ -1,14 +1,13 @@
 import { StowageError } from '../../core/error.ts';
-import { exists } from '../../io/file.ts';
-import { isRemoteAddress } from '../../remote/address.ts';
 import type { Changed } from '../../site/applying/change.ts';
-import { install as installBundle, installImported } from '../../site/applying/install.ts';
-import type { SiteContext } from '../../site/site-context.ts';
-import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { install as installBundle, installImported } from '../../site/applying/change-release.ts';
+import type { SiteContext } from '../../site/site-folder.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
 import {
   askForDisc,
   closePiped,
   type InstallOptions,
+  importedName,
   importOptions,
   pipedOf,
   requireBundle,
@@ -16,15 +15,11 @@ import {
 import { remoteOf } from './remote.ts';
 import { changeResult, openNewSite, withWithdrawn } from './site.ts';
 
-/** `NAME` or `NAME@VERSION`: an imported release, unless a folder has that name. */
-const IMPORTED = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:@[0-9A-Za-z.-]+)?$/;
-
 export async function install(
   places: readonly string[],
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  if (options.dryRun === true) return planInstall(places, options, context);
   const site = await openNewSite(options.root, context);
   const opened = { ...site, rehash: options.rehash ?? false };
   const name = await importedName(places, context);
@@ -51,38 +46,6 @@ export async function install(
       folders = next;
     }
   }
-}
-
-async function importedName(
-  places: readonly string[],
-  context: CommandContext,
-): Promise<string | undefined> {
-  const [name = ''] = places;
-  const isName = places.length === 1 && IMPORTED.test(name);
-  return isName && !(await exists(context.path(name))) ? name : undefined;
-}
-
-/** The plan of an installation. Of a bundle that is not imported, only signatures and control files are verified. */
-async function planInstall(
-  places: readonly string[],
-  options: InstallOptions,
-  context: CommandContext,
-): Promise<CommandResult> {
-  const { root } = options;
-  const given = root === undefined ? {} : { root };
-  const { plan } = await import('./plan.ts');
-  const name = await importedName(places, context);
-  if (name !== undefined) return plan(name, given, context);
-  const elsewhere = places.find((each) => each === '-' || isRemoteAddress(each));
-  if (elsewhere !== undefined)
-    throw usage(
-      '--dry-run needs a release or a folder',
-      'NAME, NAME@VERSION or a folder',
-      elsewhere,
-    );
-  const { planBundle } = await import('./plan.ts');
-  const folders = places.map((place) => context.path(place));
-  return planBundle(folders, options, context);
 }
 
 function needsAnotherDisc(error: unknown): error is StowageError {

@@ -1,6 +1,5 @@
 import { dirname, join } from 'node:path';
-import { referenceDefects } from '../../build/image-references.ts';
-import { pathDefects } from '../../build/local-paths.ts';
+import { pathDefects, referenceDefects } from '../../build/local-paths.ts';
 import { requireSameManifest } from '../../build/unchanged.ts';
 import { StowageError } from '../../core/error.ts';
 import { fieldsOf, listOf } from '../../core/json.ts';

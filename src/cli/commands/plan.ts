@@ -1,28 +1,34 @@
 import { findDiscs } from '../../bundle/discs.ts';
 import { readId } from '../../bundle/read-index.ts';
+import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
+import { sriHex, sriOf } from '../../core/digest.ts';
 import { exitStatus, StowageError } from '../../core/error.ts';
-import { counted, formatBytes, printableLines } from '../../core/text.ts';
+import { counted, digitsDefect, formatBytes, printableLines } from '../../core/text.ts';
 import type { Bundle, BundleBlob } from '../../format/bundle.ts';
 import { writeCanonical } from '../../format/document.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { type Constraint, IGNORED, type Plan, POWERS, planKind } from '../../format/plan.ts';
 import { exists, writeNew } from '../../io/file.ts';
-import { generationBefore } from '../../site/applying/rollback.ts';
+import { isRemoteAddress } from '../../remote/address.ts';
+import { generationBefore } from '../../site/applying/change-release.ts';
 import { findImported } from '../../site/importing/find-imported.ts';
 import { previewImport } from '../../site/importing/import.ts';
 import { PreviewSite } from '../../site/importing/preview.ts';
 import { readLedger } from '../../site/ledger/site-ledger.ts';
 import { stateOf } from '../../site/ledger/site-state.ts';
 import { returnsOf } from '../../site/planning/constraints/upgrade-path.ts';
+import { readPlan } from '../../site/planning/plan-approval.ts';
 import { planDigest } from '../../site/planning/plan-identity.ts';
 import { type ChangeRequest, propose } from '../../site/planning/propose.ts';
 import { releaseFolder } from '../../site/release/release.ts';
-import type { SiteContext } from '../../site/site-context.ts';
-import type { SiteFolder } from '../../site/site-folder.ts';
+import type { SiteContext, SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { formatSeconds } from '../units.ts';
-import { type InstallOptions, importOptions } from './import-options.ts';
+import type { RollbackOptions } from './apply.ts';
+import { type InstallOptions, importedName, importOptions } from './import-options.ts';
+import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';
 import { openNewSite, openSite } from './site.ts';
+import type { UninstallOptions } from './uninstall.ts';
 
 /** The steps of a plan with their reasons, and the services that are interrupted. */
 export function planTable(plan: Plan): string {
@@ -199,4 +205,86 @@ function mustBeImported(places: readonly string[], id: string): StowageError {
     found: `bundle ${id.slice(0, 16)}, of which nothing was changed or imported`,
     hint: `run stowage import ${place}, which changes no service, and then the same command again`,
   });
+}
+
+/** The plan of an installation. Of a bundle that is not imported, only signatures and control files are verified. */
+export async function planInstall(
+  places: readonly string[],
+  options: InstallOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { root } = options;
+  const given = root === undefined ? {} : { root };
+  const name = await importedName(places, context);
+  if (name !== undefined) return plan(name, given, context);
+  const elsewhere = places.find((each) => each === '-' || isRemoteAddress(each));
+  if (elsewhere !== undefined)
+    throw usage(
+      '--dry-run needs a release or a folder',
+      'NAME, NAME@VERSION or a folder',
+      elsewhere,
+    );
+  const folders = places.map((place) => context.path(place));
+  return planBundle(folders, options, context);
+}
+
+export interface ApproveOptions extends KeyOptions {
+  readonly digest: string;
+}
+
+/** Signs a plan, for a site that requires approval. The signature is written next to the plan. */
+export async function approve(
+  file: string,
+  options: ApproveOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const place = context.path(file);
+  const { plan, bytes } = await readPlan(place);
+  const digest = sriHex(sriOf(bytes));
+  const given = options.digest.replace(/[:\s]/g, '').toLowerCase();
+  const defect = digitsDefect(given, digest.length, digest.length);
+  if (defect !== undefined)
+    throw usage('--digest is not a SHA-512 digest', 'as stowage plan prints it', defect);
+  if (given !== digest)
+    throw usage(
+      'the plan does not match --digest',
+      given,
+      digest,
+      'this is not the plan that you reviewed: get that plan, or review this one and compare its SHA-512 with the site',
+    );
+  const identity = await readIdentity(options, context);
+  const name = nameOf(identity, options.name);
+  await placeBeside(place, name, bytes);
+  const key = await readKey(options.key, options, context);
+  const signer = { ...identity, key };
+  const path = await signBeside({ file: place, bytes, name, signer, now: context.now() });
+  const { subject } = identity.certificate;
+  return {
+    json: { digest, signature: path, subject },
+    text: `${planTable(plan)}approved by ${subject}: ${path}\n`,
+  };
+}
+
+/** The plan of a rollback. */
+export function planRollback(
+  options: RollbackOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  return plan(undefined, { ...options, rollback: true }, context);
+}
+
+/** The plan of removing a release. */
+export function planUninstall(
+  release: string | undefined,
+  { everything = false, root }: UninstallOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  if (everything)
+    throw usage(
+      '--dry-run needs a release',
+      'a release',
+      '--everything',
+      'stowage status shows all releases',
+    );
+  return plan(release, { uninstall: true, ...(root === undefined ? {} : { root }) }, context);
 }

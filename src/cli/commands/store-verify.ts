@@ -4,9 +4,9 @@ import { writeCanonical } from '../../format/document.ts';
 import { type RepairList, repairListKind } from '../../format/repair-list.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
-import { damageLists } from '../../site/applying/damage-lists.ts';
 import {
   bundleText,
+  damageLists,
   isIntact,
   releasesWithDamaged,
   repairStore,

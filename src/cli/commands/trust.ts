@@ -11,7 +11,7 @@ import { StowageError } from '../../core/error.ts';
 import { counted } from '../../core/text.ts';
 import type { Role, RoleName, Trust } from '../../format/trust.ts';
 import { withSite } from '../../site/applying/change.ts';
-import { keepTrust } from '../../site/ledger/keep-trust.ts';
+import { keepTrust } from '../../site/ledger/site-ledger.ts';
 import type { Certificate } from '../../trust/certificate.ts';
 import { evaluateSignatures, type SignerVerdict } from '../../trust/policy.ts';
 import { walkTrust } from '../../trust/trust-chain.ts';

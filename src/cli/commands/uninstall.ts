@@ -1,10 +1,10 @@
 import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { requireParent } from '../../io/folder.ts';
+import { uninstall as uninstallRelease } from '../../site/applying/change-release.ts';
 import { clearSite } from '../../site/applying/clear-site.ts';
 import { forgetRelease } from '../../site/applying/forget-release.ts';
-import { uninstall as uninstallRelease } from '../../site/applying/uninstall.ts';
 import { currentGeneration } from '../../site/generations.ts';
-import type { SiteContext } from '../../site/site-context.ts';
+import type { SiteContext } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { requireConfirmation } from './ask.ts';
 import { changeResult, openSite } from './site.ts';
@@ -13,6 +13,7 @@ export interface UninstallOptions {
   readonly everything?: boolean;
   readonly receipt?: string;
   readonly yes?: boolean;
+  /** Shows the plan instead: `planUninstall`. */
   readonly dryRun?: boolean;
   readonly root?: string;
 }
@@ -22,7 +23,7 @@ export async function uninstall(
   options: UninstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { everything = false, receipt, dryRun = false } = options;
+  const { everything = false, receipt } = options;
   if (everything === (release !== undefined))
     throw usage(
       'give a release or --everything',
@@ -35,21 +36,6 @@ export async function uninstall(
       'both or neither',
       'one of them',
     );
-  if (dryRun) {
-    if (everything)
-      throw usage(
-        '--dry-run needs a release',
-        'a release',
-        '--everything',
-        'stowage status shows all releases',
-      );
-    const { plan } = await import('./plan.ts');
-    return plan(
-      release,
-      { uninstall: true, ...(options.root === undefined ? {} : { root: options.root }) },
-      context,
-    );
-  }
   if (receipt !== undefined) await requireParent(context.path(receipt));
   const opened = await openSite(options.root, context);
   if (release !== undefined)
@@ -91,6 +77,7 @@ async function confirm({ site, target }: SiteContext, context: CommandContext): 
 }
 
 export interface ForgetCommandOptions {
+  /** Shows the plan instead: `planUninstall`. */
   readonly dryRun?: boolean;
   readonly root?: string;
 }

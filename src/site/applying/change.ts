@@ -15,17 +15,16 @@ import { requireSatisfied } from '../planning/constraints/check-constraints.ts';
 import { overridesUsed } from '../planning/constraints/override.ts';
 import { unapproved } from '../planning/plan-approval.ts';
 import { requireProtected } from '../protection.ts';
-import { writeReceipt } from '../receipts/receipt.ts';
+import { siteSigner, writeReceipt } from '../receipts/receipt.ts';
 import { siteFacts } from '../receipts/site-facts.ts';
-import { siteSigner } from '../receipts/site-key.ts';
 import { requireIntact } from '../release/intact.ts';
-import { offerInstaller } from '../release/offer-installer.ts';
+import { offerInstaller } from '../release/layout.ts';
 import { loadRelease, type Release } from '../release/release.ts';
-import type { SiteContext } from '../site-context.ts';
+import type { SiteContext } from '../site-folder.ts';
 import { requireKnownFormat, upgradeFormat } from '../site-format.ts';
 import { forgetStopped, stoppedServices } from '../stopped.ts';
 import { apply, closeApply, recover } from './apply.ts';
-import { clearLeftBehind } from './clear-uninstalled.ts';
+import { clearLeftBehind } from './remove-stored.ts';
 import type { ApplyContext } from './run-operation.ts';
 
 export interface Changed {

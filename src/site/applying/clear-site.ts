@@ -10,9 +10,9 @@ import {
 import { stateOf } from '../ledger/site-state.ts';
 import { propose } from '../planning/propose.ts';
 import { newestReceipt } from '../receipts/receipt.ts';
-import type { SiteContext } from '../site-context.ts';
+import type { SiteContext } from '../site-folder.ts';
 import { executePlan, withSite } from './change.ts';
-import { forgetGenerations } from './forget-generations.ts';
+import { forgetGenerations } from './remove-stored.ts';
 
 export interface ClearOptions extends SiteContext {
   /** Where to copy the last receipt; its signature goes next to it as `.p7s`. */

@@ -1,7 +1,10 @@
 import { basename } from 'node:path';
+import { readReceipt } from '../../bundle/receipt.ts';
+import type { Digest } from '../../core/digest.ts';
+import { StowageError } from '../../core/error.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import type { Generation } from '../../format/plan.ts';
-import { remove } from '../../io/file.ts';
+import { namesIn, remove } from '../../io/file.ts';
 import { uselessCarRecords } from '../catalog/car-entry.ts';
 import {
   currentGeneration,
@@ -10,19 +13,105 @@ import {
   loadGeneration,
 } from '../generations.ts';
 import { unfinishedImports } from '../importing/partial-import.ts';
-import { promisedBundles } from '../receipts/promised-bundles.ts';
 import { consistentReleases } from '../release/consistent.ts';
 import {
   contradicts,
   type RefusedRelease,
   type Release,
   refusedWarning,
+  uniqueBlobs,
 } from '../release/release.ts';
-import type { SiteContext } from '../site-context.ts';
+import type { SiteContext, SiteFolder } from '../site-folder.ts';
 import { withSite } from './change.ts';
-import { clearUninstalled } from './clear-uninstalled.ts';
-import { type Holder, holdersOf } from './holders.ts';
-import { removeStored, unneededBlobs } from './remove-stored.ts';
+import { clearUninstalled, removeStored, unneededBlobs } from './remove-stored.ts';
+
+/**
+ * The bundles that receipts of this site promise to keep, by id, and until when, the latest moment. Receipts that cannot be
+ * read promise nothing.
+ * @throws StowageError `io-failed`
+ */
+export async function promisedBundles(
+  site: SiteFolder,
+  now: Date,
+): Promise<ReadonlyMap<string, string>> {
+  const promised = new Map<string, string>();
+  const names = await namesIn(site.path('receipts'));
+  for (const name of names.filter((each) => each.endsWith('-statement.json'))) {
+    try {
+      const { holds } = (await readReceipt(site.path('receipts', name))).receipt;
+      const until = holds?.heldUntil ?? '';
+      if (holds === undefined || !(Date.parse(until) > now.getTime())) continue;
+      for (const { bundle } of holds.bundles)
+        if (until > (promised.get(bundle) ?? '')) promised.set(bundle, until);
+    } catch (error) {
+      if (!(error instanceof StowageError) || error.code === 'io-failed') throw error;
+    }
+  }
+  return promised;
+}
+
+/** Why data stays at a site. */
+export interface Holder {
+  /** `name version` of a release, or the name of its folder if its index cannot be read. */
+  readonly release: string;
+  /** What keeps it. */
+  readonly by: 'current' | 'rollback' | 'imported' | 'promised' | 'unreadable';
+  /** The kept generations that contain it, ascending. */
+  readonly generations: readonly number[];
+  /** Until when a receipt promises to keep it; absent if it stays for another reason. */
+  readonly until?: string;
+  /** Bytes that no other release at this site needs. */
+  readonly bytes: number;
+}
+
+/** The releases that stay at a site and what keeps each. Pure. */
+export function holdersOf(
+  {
+    releases,
+    unclear,
+    promised,
+  }: {
+    readonly releases: readonly Release[];
+    readonly unclear: readonly RefusedRelease[];
+    /** By the id of a bundle, until when it is kept only because a receipt promises it. */
+    readonly promised: ReadonlyMap<string, string>;
+  },
+  current: Generation,
+  kept: readonly Generation[],
+): Holder[] {
+  const uses = new Map<Digest, number>();
+  for (const { bundle } of releases)
+    for (const { digest } of new Set(bundle.blobs)) uses.set(digest, (uses.get(digest) ?? 0) + 1);
+  const readable = releases.map((release): Holder => {
+    const { id, bundle } = release;
+    const generations = kept
+      .filter((each) => each.releases.some((one) => one.bundle === id))
+      .map(({ number }) => number)
+      .toSorted((a, b) => a - b);
+    const until = promised.get(id);
+    const by = generations.includes(current.number)
+      ? 'current'
+      : generations.length > 0
+        ? 'rollback'
+        : until === undefined
+          ? 'imported'
+          : 'promised';
+    const bytes = [...uniqueBlobs([release]).keys()]
+      .filter(({ digest }) => uses.get(digest) === 1)
+      .reduce((sum, { size }) => sum + size, 0);
+    return {
+      release: `${bundle.name} ${bundle.version}`,
+      by,
+      generations,
+      bytes,
+      ...(by === 'promised' ? { until: until ?? '' } : {}),
+    };
+  });
+  const unreadable = unclear.map(
+    ({ name }): Holder => ({ release: name, by: 'unreadable', generations: [], bytes: 0 }),
+  );
+  return [...readable, ...unreadable];
+}
 
 /** What was removed or, in a dry run, would be. */
 export interface Collected {

@@ -4,7 +4,7 @@ import { currentGeneration, generationNumbers, loadGeneration } from '../generat
 import { unfinishedImports } from '../importing/partial-import.ts';
 import { consistentReleases } from '../release/consistent.ts';
 import type { RefusedRelease, Release, ReleaseList } from '../release/release.ts';
-import type { SiteContext } from '../site-context.ts';
+import type { SiteContext } from '../site-folder.ts';
 import { withSite } from './change.ts';
 import { removeStored, unneededBlobs } from './remove-stored.ts';
 

@@ -3,7 +3,7 @@ import { checkDocument, type DocumentKind } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import { type Override, override as schema } from '../../format/override.ts';
 import { overridableRules } from '../planning/constraints/override.ts';
-import type { SiteContext } from '../site-context.ts';
+import type { SiteContext } from '../site-folder.ts';
 import { withSite } from './change.ts';
 
 /** The longest override. A permanent exception belongs in the manifest or `site.yaml`. */

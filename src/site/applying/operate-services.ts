@@ -17,7 +17,7 @@ import { requireIntact } from '../release/intact.ts';
 import { loadRelease, type Release } from '../release/release.ts';
 import { untrustedReleases } from '../release/withdrawn.ts';
 import { serviceStatus } from '../service-status.ts';
-import type { SiteContext } from '../site-context.ts';
+import type { SiteContext } from '../site-folder.ts';
 import { findService, stoppedServices, writeStopped } from '../stopped.ts';
 import { withSite } from './change.ts';
 import { runOperation } from './run-operation.ts';

@@ -1,14 +1,91 @@
 import { basename } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Digest } from '../../core/digest.ts';
-import type { Generation } from '../../format/plan.ts';
+import { messageOf } from '../../core/error.ts';
+import type { DeployedRelease, Generation, Plan } from '../../format/plan.ts';
+import type { Receipt } from '../../format/receipt.ts';
 import { namesIn, remove } from '../../io/file.ts';
 import { hopsFolder } from '../exporting/kept-hops.ts';
-import { forgetGeneration } from '../generations.ts';
+import { forgetGeneration, generationNumbers, loadGeneration } from '../generations.ts';
 import { removeLayout } from '../release/layout.ts';
 import { type RefusedRelease, type Release, releaseFolder } from '../release/release.ts';
-import type { SiteContext } from '../site-context.ts';
-import type { SiteFolder } from '../site-folder.ts';
-import { forgetGenerations } from './forget-generations.ts';
+import type { SiteContext, SiteFolder } from '../site-folder.ts';
+
+/** Removes from the target what only the generations in `going` need. */
+export async function forgetGenerations(
+  going: readonly Generation[],
+  staying: readonly Generation[],
+  { target, signal }: Pick<SiteContext, 'target' | 'signal'>,
+): Promise<void> {
+  await target.forget(going, staying, signal);
+  const secretsOf = (generations: readonly Generation[]): Map<string, DeployedRelease> =>
+    new Map(
+      generations.flatMap(({ releases }) =>
+        releases.flatMap((each) => each.secrets.map(({ name }) => [name, each] as const)),
+      ),
+    );
+  const kept = secretsOf(staying);
+  for (const [name, release] of secretsOf(going))
+    if (!kept.has(name)) await target.removeSecret({ release, name }, signal);
+}
+
+type ClearContext = Pick<SiteContext, 'site' | 'target' | 'signal'>;
+
+/**
+ * Removes from the target and from `layouts/` what the given generations left of releases that are not installed, in
+ * whatever version. The store keeps their blobs, so a rollback places all of it again. Repeating it changes nothing.
+ */
+export async function clearUninstalled(
+  current: Generation,
+  generations: readonly Generation[],
+  { site, target, signal }: ClearContext,
+): Promise<void> {
+  const installed = new Set(current.releases.map(({ name }) => name));
+  const split = (stays: boolean): Generation[] =>
+    generations
+      .map((each) => {
+        const has = ({ name }: DeployedRelease): boolean => installed.has(name) === stays;
+        return { ...each, releases: each.releases.filter(has) };
+      })
+      .filter(({ releases }) => releases.length > 0);
+  const going = split(false);
+  if (going.length === 0) return;
+  await forgetGenerations(going, [current, ...split(true)], { target, signal });
+  const kept = new Set(current.releases.map(({ bundle }) => bundle));
+  const ids = new Set(going.flatMap(({ releases }) => releases.map(({ bundle }) => bundle)));
+  for (const id of ids) if (!kept.has(id)) await removeLayout(site, id);
+}
+
+/**
+ * {@link clearUninstalled} after a plan that removed a release, or failed to install one. The steps of the plan know its two
+ * generations only, and undo nothing that an earlier one may use. A failure is only a warning: `stowage gc` does the same.
+ */
+export async function clearLeftBehind(
+  { intent, from, to }: Plan,
+  outcome: Receipt['outcome'],
+  { site, target, signal, emit }: SiteContext,
+): Promise<void> {
+  const current = outcome === 'kept' ? to : from;
+  const installed = new Set(current.releases.map(({ name }) => name));
+  if ([...from.releases, ...to.releases].every(({ name }) => installed.has(name))) return;
+  // The steps of the plan removed these.
+  const removed = outcome === 'kept' && intent === 'uninstall' ? from.releases : [];
+  const isLeft = (release: DeployedRelease): boolean =>
+    !removed.some((each) => isDeepStrictEqual(each, release));
+  try {
+    const generations = [from, to];
+    for (const number of await generationNumbers(site))
+      generations.push(await loadGeneration(site, number));
+    const left = generations.map((each) => ({ ...each, releases: each.releases.filter(isLeft) }));
+    await clearUninstalled(current, left, { site, target, signal });
+  } catch (error) {
+    emit({
+      type: 'warning',
+      message: `objects of a removed release are left: ${messageOf(error)}`,
+      hint: 'fix the problem in this message, then run stowage gc',
+    });
+  }
+}
 
 export interface StoredBlob {
   readonly digest: Digest;

@@ -4,7 +4,7 @@ import type { Finding } from '../../target/target.ts';
 import { carDigest, modelCar } from '../catalog/car-entry.ts';
 import { ownSecretReader } from '../planning/secrets.ts';
 import { listReleases } from '../release/release.ts';
-import type { SiteContext } from '../site-context.ts';
+import type { SiteContext } from '../site-folder.ts';
 
 /** What the target of a site checks beside this host; none for a target without anything beside it. */
 export async function examineTarget(context: SiteContext): Promise<readonly Finding[]> {

@@ -3,10 +3,9 @@ import type { Recall } from '../../format/deployment.ts';
 import { momentOf } from '../../format/field.ts';
 import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Notice } from '../../format/notice.ts';
-import { laterOf } from '../ledger/clock.ts';
-import { keepTrust } from '../ledger/keep-trust.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { type SiteState, stateOf } from '../ledger/site-state.ts';
+import { keepTrust } from '../ledger/site-ledger.ts';
+import { laterOf, type SiteState, stateOf } from '../ledger/site-state.ts';
 import { approvedPlanPath, type KeptAdvisory, settleNotices, storePending } from '../notices.ts';
 import type { ImportOptions } from './import.ts';
 

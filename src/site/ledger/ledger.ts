@@ -14,7 +14,7 @@ import {
 } from '../../format/ledger.ts';
 import { appendLine, cutFile, writeAtomic } from '../../io/file.ts';
 import { prefixing } from '../../trust/signature-file.ts';
-import { readStateIfThere } from '../state-file.ts';
+import { readStateIfThere } from '../site-folder.ts';
 
 const EMPTY: LedgerHead = { number: 0, digest: '0'.repeat(128) };
 

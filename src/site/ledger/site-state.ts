@@ -1,3 +1,4 @@
+import type { Emit } from '../../core/context.ts';
 import type { Recall } from '../../format/deployment.ts';
 import type {
   Acceptance,
@@ -81,4 +82,18 @@ export function stateOf(entries: readonly LedgerEntry[]): SiteState {
 function lower(accepted: Map<string, Acceptance>, key: string, floor: number): void {
   const last = accepted.get(key);
   if (last !== undefined && last.seq >= floor) accepted.set(key, { ...last, seq: floor - 1 });
+}
+
+/**
+ * The later of the host's clock and the newest signed time that the site has seen. Warns if the clock is behind.
+ */
+export function laterOf(clock: Date, floor: string, emit: Emit): Date {
+  const seen = new Date(floor);
+  if (clock >= seen) return clock;
+  emit({
+    type: 'warning',
+    message: `the clock of this host is wrong: it shows ${clock.toISOString()}, but a bundle or notice signed at ${floor} was already imported`,
+    hint: 'set the clock; until then, stowage uses the signed time',
+  });
+  return seen;
 }

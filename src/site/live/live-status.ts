@@ -5,7 +5,7 @@ import type { DeployedService, ServiceOf, Target } from '../../target/target.ts'
 import { openEndpoint } from '../gate/gate-service.ts';
 import { readinessCheck, replicasReady } from '../gate/readiness.ts';
 import { currentGeneration } from '../generations.ts';
-import type { SiteContext } from '../site-context.ts';
+import type { SiteContext } from '../site-folder.ts';
 import { type ServerFigures, serverFigures } from './server-figures.ts';
 
 /** The time between the two samples from which rates are computed. */

@@ -20,7 +20,7 @@ import { currentGeneration, loadGeneration, nextNumber } from '../generations.ts
 import type { SiteState } from '../ledger/site-state.ts';
 import { layoutFolder } from '../release/layout.ts';
 import { loadRelease, type Release } from '../release/release.ts';
-import type { SiteContext } from '../site-context.ts';
+import type { SiteContext } from '../site-folder.ts';
 import { findService, stoppedServices } from '../stopped.ts';
 import { hasObjects } from './constraints/admissible.ts';
 import { checkConstraints } from './constraints/check-constraints.ts';

@@ -6,8 +6,7 @@ import { refuseDefects } from '../../format/document.ts';
 import { type Site, siteKind } from '../../format/site.ts';
 import { currentGeneration } from '../generations.ts';
 import { listReleases } from '../release/release.ts';
-import type { SiteContext } from '../site-context.ts';
-import type { SiteFolder } from '../site-folder.ts';
+import type { SiteContext, SiteFolder } from '../site-folder.ts';
 import { fillTemplate, parameterDefects, parameterValues } from './parameters.ts';
 import { type SecretDefect, secretDefects, withOwnSecrets } from './secrets.ts';
 

@@ -4,7 +4,7 @@ import { MAX_SECRET_BYTES } from '../../core/limits.ts';
 import { nearest } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { Defect } from '../../format/defect.ts';
-import type { SecretReference } from '../../format/secret-reference.ts';
+import type { SecretReference } from '../../format/kubernetes-site.ts';
 import type { Site } from '../../format/site.ts';
 import { readIfThere } from '../../io/file.ts';
 import type { OwnSecret, Target } from '../../target/target.ts';

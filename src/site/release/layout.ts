@@ -1,11 +1,13 @@
-import { link } from 'node:fs/promises';
+import { chmod, link, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { installerFor } from '../../bundle/installers.ts';
 import type { LaidOut } from '../../content/content-kind.ts';
 import { fromBundle } from '../../content/items.ts';
 import type { Emit } from '../../core/context.ts';
-import type { Digest } from '../../core/digest.ts';
+import { type Digest, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import type { Installer } from '../../format/installer.ts';
 import type { DeployedRelease } from '../../format/plan.ts';
 import { isTreeOf, readTree } from '../../io/archive.ts';
 import {
@@ -19,8 +21,10 @@ import {
   writeAtomic,
 } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
+import { HashPool } from '../../io/hashing.ts';
+import { verifyFile } from '../../io/verify-blob.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { loadRelease, type Release } from './release.ts';
+import { loadRelease, type Release, releaseFolder } from './release.ts';
 
 /** The folder with the content of a release for its services. */
 export function layoutFolder(site: SiteFolder, id: string): string {
@@ -169,6 +173,61 @@ async function place(blob: string, path: string, unpack: boolean): Promise<void>
       await makeFolder(dirname(path));
       await link(blob, path);
     }
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
+/**
+ * Places the installer of a release at `bin/stowage` of the site, with one rename. An existing installer stays if the
+ * release has none for this platform, or a damaged one. A rollback keeps it too: an older program may not read what a newer one wrote.
+ */
+export async function offerInstaller(
+  site: SiteFolder,
+  { id, bundle }: Release,
+  platform: string,
+): Promise<void> {
+  const installer = installerFor(bundle, platform);
+  if (installer === undefined) return;
+  const staged = join(releaseFolder(site, id), installer.path);
+  // An earlier version of Stowage did not keep installers.
+  if (!(await isSigned(staged, installer))) return;
+  const temporary = site.path('bin', '.stowage.partial');
+  await makeFolder(site.path('bin'));
+  await remove(temporary);
+  try {
+    await link(staged, temporary);
+    await rename(temporary, site.path('bin', 'stowage'));
+    // A rename between two names of one file does nothing and leaves both.
+    await remove(temporary);
+    await syncFolder(site.path('bin'));
+  } catch (error) {
+    await remove(temporary);
+    throw ioError(error, site.path('bin', 'stowage'));
+  }
+}
+
+/** False if there is none. The installer runs as root. @throws StowageError `blob-damaged`, `io-failed` */
+async function isSigned(path: string, installer: Installer): Promise<boolean> {
+  // The release is installed: what interrupts the command now does not keep its installer from the site.
+  const pool = new HashPool(new AbortController().signal, 1);
+  try {
+    const verdict = await verifyFile(path, installer, pool);
+    if (verdict !== 'damaged') return verdict === 'intact';
+  } finally {
+    await pool.close();
+  }
+  throw new StowageError('blob-damaged', `the stored installer ${path} is damaged`, {
+    expected: sriHex(installer.sha512),
+    found: 'other content',
+    hint: 'import the bundle of this release again',
+  });
+}
+
+/** @throws StowageError `io-failed` */
+export async function makeExecutable(path: string): Promise<void> {
+  try {
+    await chmod(path, 0o755);
   } catch (error) {
     throw ioError(error, path);
   }

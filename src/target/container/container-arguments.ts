@@ -5,7 +5,7 @@ import { canonicalBytes, type Json } from '../../core/json.ts';
 import { quoted } from '../../core/text.ts';
 import type { RenderedPort, RenderedService } from '../../format/containers.ts';
 import { ulimitValues } from '../../format/isolation.ts';
-import { offlineEnvironment } from '../offline-environment.ts';
+import { offlineEnvironment } from '../render-input.ts';
 
 /** How long a server may take to finish responses before it is killed, in seconds. */
 export const STOP_SECONDS = 30;

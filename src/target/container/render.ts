@@ -12,8 +12,7 @@ import type {
 } from '../../format/containers.ts';
 import { withoutScaling } from '../../format/placement.ts';
 import { inOrder, type Mount, type Port, type Service } from '../../format/service.ts';
-import { adapterArguments, adapterPath } from '../adapters.ts';
-import type { RenderInput } from '../target.ts';
+import { adapterArguments, adapterPath, type RenderInput } from '../render-input.ts';
 
 /**
  * The services of a release as containers, with every value filled in.

@@ -3,14 +3,35 @@ import { StowageError } from '../../core/error.ts';
 import { MAX_MOUNTED_FILE_BYTES } from '../../core/limits.ts';
 import { exactBytes } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import type { BundleModel } from '../../format/bundled-content.ts';
+import type { BundleImage, BundleModel } from '../../format/bundled-content.ts';
 import type { KubernetesObject } from '../../format/kubernetes.ts';
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import type { Mount, Service } from '../../format/service.ts';
-import { adapterPath } from '../adapters.ts';
-import type { RenderInput } from '../target.ts';
-import { carReference } from './images.ts';
+import { adapterPath, type RenderInput } from '../render-input.ts';
 import { contentDigest, type Owner, objectName, releaseLabels } from './labels.ts';
+
+/** Where nodes find what a release carries. */
+export interface ImagePlace {
+  readonly release: string;
+  readonly images: KubernetesSite['images'];
+}
+
+/** The reference of an image, by the digest of its manifest for one platform. */
+export function imageReference(image: BundleImage, platform: string, place: ImagePlace): string {
+  const found = image.platforms.find((each) => each.platform === platform) ?? image.platforms[0];
+  if (found === undefined) throw new Error(`image ${image.name} has no platform`);
+  if (place.images.from === 'mirror') return `${image.repository}@${found.manifest}`;
+  return carried(image.name, found.manifest, place);
+}
+
+/** The reference of a model or of files as an image, which no registry but the depot or the site's own has. */
+export function carReference(name: string, digest: Digest, place: ImagePlace): string {
+  return carried(`${name}-car`, digest, place);
+}
+
+function carried(name: string, digest: Digest, { release, images }: ImagePlace): string {
+  return `${images.registry}/${images.prefix}${release}/${name}@${digest}`;
+}
 
 const FILE_KEY = 'content';
 

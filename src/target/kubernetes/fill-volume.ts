@@ -8,7 +8,7 @@ import { type Cluster, type Found, objectText } from './api/cluster.ts';
 import { type ApiFailure, refusedRequest } from './api/failure.ts';
 import { KEEP_VARIABLE } from './fill.ts';
 import { FILL_FAILED } from './fill-script.ts';
-import { ownerOf, removeOurs } from './ownership.ts';
+import { ownerOf, removeOurs } from './namespace.ts';
 import { mainPod, metadataOf, type Pod, podsNamed } from './pods.ts';
 import { type StartFailure, startFailure } from './start-failure.ts';
 import { placeOf } from './workload.ts';

@@ -4,12 +4,26 @@ import { MIB } from '../../core/limits.ts';
 import { counted, exactBytes } from '../../core/text.ts';
 import type { KubernetesFill, KubernetesObject } from '../../format/kubernetes.ts';
 import { inOrder, type Service } from '../../format/service.ts';
-import type { RenderInput } from '../target.ts';
-import { carImage, claimOf, contentItems, folderOf, type Item, settingsOf } from './content.ts';
+import type { RenderInput } from '../render-input.ts';
+import {
+  carImage,
+  claimOf,
+  contentItems,
+  folderOf,
+  type Item,
+  imageReference,
+  settingsOf,
+} from './content.ts';
 import { fillScript, SCRIPT_FOLDER, SOURCE_FOLDER, TARGET_FOLDER } from './fill-script.ts';
-import { imageReference } from './images.ts';
-import { contentDigest, labels, type Owner, objectName, releaseLabels } from './labels.ts';
-import { placementOf, podSecurity } from './pod.ts';
+import {
+  contentDigest,
+  labels,
+  type Owner,
+  objectName,
+  placementOf,
+  releaseLabels,
+} from './labels.ts';
+import { podSecurity } from './pod.ts';
 
 /** The variable of the Job that names the folders whose content stays, separated by spaces. */
 export const KEEP_VARIABLE = 'STOWAGE_KEEP';

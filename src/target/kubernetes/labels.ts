@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from '../../core/json.ts';
+import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 
 /** The field manager of everything that is applied. */
 export const MANAGER = 'stowage';
@@ -105,4 +106,16 @@ export function objectName(
   if (letter.length + end.length <= max) return `${letter}${end}`;
   const short = createHash('sha256').update(letter).digest('hex').slice(0, 6);
   return `${letter.slice(0, max - end.length - 7)}-${short}${end}`;
+}
+
+/** The nodes of a site's pods. @param platform such as `linux/amd64` */
+export function placementOf(
+  { nodeSelector, tolerations }: KubernetesSite,
+  platform: string,
+): Readonly<Record<string, unknown>> {
+  const [os = 'linux', architecture = 'amd64'] = platform.split('/');
+  return {
+    nodeSelector: { 'kubernetes.io/os': os, 'kubernetes.io/arch': architecture, ...nodeSelector },
+    ...(tolerations.length === 0 ? {} : { tolerations }),
+  };
 }

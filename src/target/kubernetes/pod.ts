@@ -3,19 +3,15 @@ import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import { fillNodes, workerOf } from '../../format/placement.ts';
 import { serverProfiles } from '../../format/server-kind.ts';
 import type { Health, Service } from '../../format/service.ts';
-import { adapterArguments } from '../adapters.ts';
-import { offlineEnvironment } from '../offline-environment.ts';
-import type { RenderInput } from '../target.ts';
-import { contentMounts, type Mounted, settingsOf } from './content.ts';
-import { imageReference } from './images.ts';
-import type { Owner } from './labels.ts';
-import { LEADER_VARIABLE, RANK_VARIABLE } from './leader-worker-sets.ts';
+import { adapterArguments, offlineEnvironment, type RenderInput } from '../render-input.ts';
+import { contentMounts, imageReference, type Mounted, settingsOf } from './content.ts';
+import { type Owner, placementOf } from './labels.ts';
 import { byteQuantity, cpuQuantity } from './quantity.ts';
+import { SECRET_KEY } from './secrets.ts';
+import { LEADER_VARIABLE, RANK_VARIABLE } from './workload-kinds.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The keys of the values in a secret and in the ConfigMap of a release. */
-export const SECRET_KEY = 'value';
 /** What a node sets aside for a service that does not say. */
 const LEAST_CPUS = 0.1;
 const PROBE_SECONDS = 2;
@@ -108,15 +104,6 @@ function podOf(service: Service, context: PodContext, program: PodProgram): Json
     securityContext: podSecurity(service, settings),
     containers: [container(service, { mounted, program }, context)],
     volumes: [...volumes.values()],
-  };
-}
-
-/** The nodes of a site's pods. @param platform such as `linux/amd64` */
-export function placementOf({ nodeSelector, tolerations }: KubernetesSite, platform: string): Json {
-  const [os = 'linux', architecture = 'amd64'] = platform.split('/');
-  return {
-    nodeSelector: { 'kubernetes.io/os': os, 'kubernetes.io/arch': architecture, ...nodeSelector },
-    ...(tolerations.length === 0 ? {} : { tolerations }),
   };
 }
 

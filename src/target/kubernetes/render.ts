@@ -5,7 +5,7 @@ import type {
   KubernetesWorkload,
 } from '../../format/kubernetes.ts';
 import { inOrder, type Service } from '../../format/service.ts';
-import type { RenderInput } from '../target.ts';
+import type { RenderInput } from '../render-input.ts';
 import { kinds } from './api/kinds.ts';
 import { contentObjects, settingsOf } from './content.ts';
 import { renderFill } from './fill.ts';
@@ -18,13 +18,16 @@ import {
   releaseLabels,
   type Unnamed,
 } from './labels.ts';
-import { MAX_SET_NAME } from './leader-worker-sets.ts';
 import { renderSets } from './objects/render-sets.ts';
-import { type Peer, peersOf } from './peers.ts';
 import { podSpec, portName, workerPodSpec } from './pod.ts';
-import { networkPolicies } from './policies.ts';
-import { disruptionBudget, spreadPod } from './replicas.ts';
-import { kindFor, workloadKindOf } from './workload-kinds.ts';
+import {
+  disruptionBudget,
+  networkPolicies,
+  type Peer,
+  peersOf,
+  spreadPod,
+} from './service-objects.ts';
+import { kindFor, MAX_SET_NAME, workloadKindOf } from './workload-kinds.ts';
 
 /** The secret of a release with which nodes pull its images. */
 export const REGISTRY_SECRET = 'registry-credentials';

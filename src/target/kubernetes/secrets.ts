@@ -1,7 +1,9 @@
 import { fieldsOf } from '../../core/json.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
 import { type Owner, releaseLabels } from './labels.ts';
-import { SECRET_KEY } from './pod.ts';
+
+/** The key of the value in the object of a secret. */
+export const SECRET_KEY = 'value';
 
 /** A secret of a release as an immutable object: its name depends on its value. */
 export function secretObject(

@@ -1,7 +1,7 @@
 import { StowageError } from '../../core/error.ts';
 import type { OpenEndpoint, ServiceOf } from '../target.ts';
-import { forwardTo } from './api/forward.ts';
 import type { ObjectApi } from './api/object-api.ts';
+import { forwardTo } from './api/pod-streams.ts';
 import { podBehind, podOfSet } from './objects/set-state.ts';
 import { setOf } from './objects/sets.ts';
 import { mainPod, type Pod, podsOf } from './pods.ts';

@@ -6,7 +6,7 @@ import type { KubernetesService, KubernetesWorkload } from '../../format/kuberne
 import type { Cluster, Found } from './api/cluster.ts';
 import { deploymentOf } from './deployed.ts';
 import { objectDrift } from './drift.ts';
-import { removeOurs } from './ownership.ts';
+import { removeOurs } from './namespace.ts';
 import { type Pod, podsOf } from './pods.ts';
 import { endText, type StartFailure, startFailure } from './start-failure.ts';
 import { placeOf } from './workload.ts';

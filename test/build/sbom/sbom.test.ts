@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { provenance } from '../../../src/build/bundle-documents.ts';
-import { readFacts } from '../../../src/build/sbom/read-facts.ts';
+import { readFacts } from '../../../src/build/sbom/image-packages.ts';
 import { sbom } from '../../../src/build/sbom/sbom.ts';
 import { noFacts } from '../../../src/content/bill-entry.ts';
 import { licensesOf } from '../../../src/content/licenses.ts';

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { verifyImageSignature } from '../../../src/build/upstream/image-signature.ts';
-import { openRequirement } from '../../../src/build/upstream/requirement.ts';
+import { openRequirement } from '../../../src/build/upstream/signer.ts';
 import { digestHex, digestOf } from '../../../src/core/digest.ts';
 import type { Json } from '../../../src/core/json.ts';
 import type { SignatureRequirement } from '../../../src/format/upstream.ts';

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { verifyModelSignature } from '../../../src/build/upstream/model-signature.ts';
-import { openRequirement } from '../../../src/build/upstream/requirement.ts';
+import { openRequirement } from '../../../src/build/upstream/signer.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import type { Json } from '../../../src/core/json.ts';
 import { contextTag, explicit, primitive, sequence } from '../../../src/trust/der.ts';

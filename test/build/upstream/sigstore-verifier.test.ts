@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { verifyImageSignature } from '../../../src/build/upstream/image-signature.ts';
 import { verifyModelSignature } from '../../../src/build/upstream/model-signature.ts';
-import { openRequirement } from '../../../src/build/upstream/requirement.ts';
-import { type VerifiedSigner, verifySigner } from '../../../src/build/upstream/signer.ts';
+import {
+  openRequirement,
+  type VerifiedSigner,
+  verifySigner,
+} from '../../../src/build/upstream/signer.ts';
 import {
   preAuthentication,
   readSigstoreBundle,

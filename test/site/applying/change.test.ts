@@ -12,14 +12,11 @@ import {
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StowageEvent } from '../../../src/core/context.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
-import { install } from '../../../src/site/applying/install.ts';
-import { rollback } from '../../../src/site/applying/rollback.ts';
-import { uninstall } from '../../../src/site/applying/uninstall.ts';
+import { install, rollback, uninstall } from '../../../src/site/applying/change-release.ts';
 import { currentGeneration, nextNumber } from '../../../src/site/generations.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { stateOf } from '../../../src/site/ledger/site-state.ts';
-import type { SiteContext } from '../../../src/site/site-context.ts';
-import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { type SiteContext, SiteFolder } from '../../../src/site/site-folder.ts';
 import { siteStatus } from '../../../src/site/status.ts';
 import { decodeCertificates } from '../../../src/trust/certificate-file.ts';
 import { verifyDetached } from '../../../src/trust/cms-verify.ts';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { install } from '../../../src/site/applying/change-release.ts';
 import { grantOverride } from '../../../src/site/applying/grant-override.ts';
-import { install } from '../../../src/site/applying/install.ts';
 import type { ImportOptions } from '../../../src/site/importing/import.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { overridableRules } from '../../../src/site/planning/constraints/override.ts';

@@ -4,11 +4,14 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { StowageError } from '../../../src/core/error.ts';
 import { namesIn } from '../../../src/io/file.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
+import {
+  install,
+  installImported,
+  rollback,
+  uninstall,
+} from '../../../src/site/applying/change-release.ts';
 import { collect } from '../../../src/site/applying/collect.ts';
 import { forgetRelease } from '../../../src/site/applying/forget-release.ts';
-import { install, installImported } from '../../../src/site/applying/install.ts';
-import { rollback } from '../../../src/site/applying/rollback.ts';
-import { uninstall } from '../../../src/site/applying/uninstall.ts';
 import { currentGeneration, generationNumbers } from '../../../src/site/generations.ts';
 import { importBundle } from '../../../src/site/importing/import.ts';
 import { listReleases } from '../../../src/site/release/release.ts';

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { install } from '../../../src/site/applying/install.ts';
+import { install } from '../../../src/site/applying/change-release.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';

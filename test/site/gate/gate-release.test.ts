@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withSite } from '../../../src/site/applying/change.ts';
-import { install, installImported } from '../../../src/site/applying/install.ts';
+import { install, installImported } from '../../../src/site/applying/change-release.ts';
 import { currentGeneration } from '../../../src/site/generations.ts';
 import { type ImportOptions, importBundle } from '../../../src/site/importing/import.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';

@@ -2,9 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/core/limits.ts';
 import { lockHolder, withLock } from '../../../src/io/lock-file.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
-import { install, installImported } from '../../../src/site/applying/install.ts';
-import { rollback } from '../../../src/site/applying/rollback.ts';
-import { uninstall } from '../../../src/site/applying/uninstall.ts';
+import {
+  install,
+  installImported,
+  rollback,
+  uninstall,
+} from '../../../src/site/applying/change-release.ts';
 import { importMedia } from '../../../src/site/importing/import.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { siteStatus } from '../../../src/site/status.ts';

@@ -2,11 +2,9 @@ import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from '
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StowageEvent } from '../../../src/core/context.ts';
 import type { Changed } from '../../../src/site/applying/change.ts';
-import { install } from '../../../src/site/applying/install.ts';
-import { rollback } from '../../../src/site/applying/rollback.ts';
+import { install, rollback } from '../../../src/site/applying/change-release.ts';
 import type { ImportOptions } from '../../../src/site/importing/import.ts';
-import { keepTrust } from '../../../src/site/ledger/keep-trust.ts';
-import { openLedger, readLedger } from '../../../src/site/ledger/site-ledger.ts';
+import { keepTrust, openLedger, readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { siteStatus } from '../../../src/site/status.ts';
 import { context, packedAt } from '../../support/context.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LedgerEntry, LedgerEvent } from '../../../src/format/ledger.ts';
-import { stateOf } from '../../../src/site/ledger/site-state.ts';
+import { laterOf, stateOf } from '../../../src/site/ledger/site-state.ts';
+import { context } from '../../support/context.ts';
 
 const bundle = 'a'.repeat(128);
 
@@ -77,5 +78,30 @@ describe('when a ledger is summed up', () => {
       bundle,
     };
     expect(stateOf(entries(recalled, recalled)).recalls).toHaveLength(1);
+  });
+});
+
+const floor = '2026-11-21T10:00:00Z';
+const at = (ms: number): Date => new Date(Date.parse(floor) + ms);
+
+describe('when a clock is compared with signed times', () => {
+  it.each([
+    ['a day ahead', 86_400_000],
+    ['a millisecond ahead', 1],
+    ['at that very moment', 0],
+  ])('believes a clock %s', (_, ms) => {
+    const { emit, events } = context();
+    expect(laterOf(at(ms), floor, emit)).toEqual(at(ms));
+    expect(events).toEqual([]);
+  });
+
+  it.each([
+    ['a millisecond behind', -1],
+    ['at the beginning of time', -Date.parse(floor)],
+  ])('takes the signed time for now where it is %s, and says so (attack 57)', (_, ms) => {
+    const { emit, events } = context();
+    expect(laterOf(at(ms), floor, emit)).toEqual(at(0));
+    expect(events).toMatchObject([{ type: 'warning' }]);
+    expect(JSON.stringify(events)).toContain(at(ms).toISOString());
   });
 });

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { install } from '../../../src/site/applying/install.ts';
+import { install } from '../../../src/site/applying/change-release.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
 import { commandsOfGuide } from '../../support/documents.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { fieldsOf, listOf } from '../../../src/core/json.ts';
 import type { KubernetesObject } from '../../../src/format/kubernetes.ts';
 import type { ClusterConstraintInput } from '../../../src/target/kubernetes/constraints/constraint.ts';
-import { volume } from '../../../src/target/kubernetes/constraints/volume.ts';
+import { volume } from '../../../src/target/kubernetes/constraints/disk.ts';
 import { kubernetesSteps } from '../../../src/target/kubernetes/steps.ts';
 import { expectCode } from '../../support/error.ts';
 import { clusterSite, deployed, generationOf, worked, workload } from './rendered.ts';

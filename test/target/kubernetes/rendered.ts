@@ -10,7 +10,7 @@ import { type Site, siteKind } from '../../../src/format/site.ts';
 import { readYaml } from '../../../src/format/yaml-document.ts';
 import { fillTemplate, parameterValues } from '../../../src/site/planning/parameters.ts';
 import { renderKubernetes } from '../../../src/target/kubernetes/render.ts';
-import type { RenderInput } from '../../../src/target/target.ts';
+import type { RenderInput } from '../../../src/target/render-input.ts';
 import { generation } from '../../support/deployed.ts';
 
 const folder = fileURLToPath(new URL('../../../manifests/', import.meta.url));

@@ -4,7 +4,7 @@ import { exitStatus, StowageError } from '../../../core/error.ts';
 import { counted, printableLines } from '../../../core/text.ts';
 import { checkFleet } from '../../../fleet/check.ts';
 import { initFleet } from '../../../fleet/init.ts';
-import { recordTrust } from '../../../fleet/record-trust.ts';
+import { recordTrust } from '../../../fleet/record-fact.ts';
 import { signFact } from '../../../fleet/sign-fact.ts';
 import { type SiteAlarm, type TakeResult, takeDocuments } from '../../../fleet/take.ts';
 import { name as fleetName } from '../../../format/field.ts';

@@ -1,6 +1,6 @@
 import type { ChangeOptions } from '../../../fleet/change.ts';
 import { type FleetFolder, openFleetFolder } from '../../../fleet/fleet-folder.ts';
-import type { FactSigner } from '../../../fleet/record-site.ts';
+import type { FactSigner } from '../../../fleet/record-fact.ts';
 import { type CommandContext, fleetRoot, ledgerUser } from '../../command.ts';
 import { type KeyOptions, nameOf, readIdentity, readKey } from '../signing-key.ts';
 import { splitPair } from '../trust-option.ts';

@@ -9,7 +9,6 @@ import {
 import { fleetPage } from '../../../fleet/fleet-page.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { prometheusText } from '../../../fleet/prometheus.ts';
-import { recallProgress } from '../../../fleet/recall-progress.ts';
 import { catalogOf } from '../../../fleet/releases.ts';
 import {
   countReceipts,
@@ -21,6 +20,7 @@ import { siteNamed } from '../../../fleet/sites.ts';
 import {
   type FleetStatus,
   fleetStatus,
+  recallProgress,
   releaseCounts,
   type SiteFilter,
   type SiteStatus,

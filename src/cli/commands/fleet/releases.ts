@@ -1,14 +1,13 @@
 import { exitStatus } from '../../../core/error.ts';
 import { counted, formatBytes, printableLines } from '../../../core/text.ts';
-import { addRelease } from '../../../fleet/add-release.ts';
 import { changeFleet } from '../../../fleet/change.ts';
 import { informedSites } from '../../../fleet/dispatch.ts';
 import { promotionChecks } from '../../../fleet/evidence.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { promoteRelease, type RecordedFact, recallRelease } from '../../../fleet/promote.ts';
-import { recallProgress } from '../../../fleet/recall-progress.ts';
+import { addRelease } from '../../../fleet/record-fact.ts';
 import { catalogOf, recallOf, releaseNamed } from '../../../fleet/releases.ts';
-import { fleetStatus, releaseCounts } from '../../../fleet/status.ts';
+import { fleetStatus, recallProgress, releaseCounts } from '../../../fleet/status.ts';
 import { name as releaseName, version as semver, versionRange } from '../../../format/field.ts';
 import type { RecallOrder } from '../../../format/fleet-orders.ts';
 import { type CommandContext, type CommandResult, usage } from '../../command.ts';

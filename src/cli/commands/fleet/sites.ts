@@ -2,7 +2,7 @@ import { StowageError } from '../../../core/error.ts';
 import { printable, printableLines } from '../../../core/text.ts';
 import { type ChangingFleet, changeFleet } from '../../../fleet/change.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
-import { recordSite, type SiteFields } from '../../../fleet/record-site.ts';
+import { recordSite, type SiteFields } from '../../../fleet/record-fact.ts';
 import { certificateIn, readSiteDocument, siteOf } from '../../../fleet/site-document.ts';
 import { hasLabels, siteNamed, sitesOf } from '../../../fleet/sites.ts';
 import type { FleetSite } from '../../../format/fleet.ts';

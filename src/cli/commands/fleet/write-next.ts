@@ -13,9 +13,9 @@ import {
   nextNumbers,
   recordDispatch,
 } from '../../../fleet/dispatch.ts';
+import { releaseFolder } from '../../../fleet/fleet-folder.ts';
 import { type NextRelease, nextForSites } from '../../../fleet/next.ts';
 import { type NoticeForSite, noticeFor } from '../../../fleet/notice-for.ts';
-import { releaseFolder } from '../../../fleet/release-folder.ts';
 import { siteNamed } from '../../../fleet/sites.ts';
 import { allParts } from '../../../format/bundle.ts';
 import type { Dispatch, DispatchedRelease } from '../../../format/dispatch.ts';

@@ -7,10 +7,9 @@ import { appliesObjects, channel, promotion, recalled, signers } from './admissi
 import type { ConstraintInput, Rule } from './constraint.ts';
 import { overridableRules, withOverrides } from './override.ts';
 import { conflictingReleases, requiredReleases } from './releases.ts';
-import { space } from './space.ts';
+import { maintenanceWindows, space, suppressions } from './site.ts';
 import { confirmedParameters, upgradePath } from './upgrade-path.ts';
 import { parameters, secrets } from './values.ts';
-import { maintenanceWindows, suppressions } from './windows.ts';
 
 /** Rules that need no work on the host come first. */
 const rules: readonly Rule[] = [

@@ -3,8 +3,14 @@ import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { MANAGER } from '../labels.ts';
-import { type Connection, type RawRequest, type RawResponse, sendOnce } from './connection.ts';
-import { type ApiFailure, apiFailure, isMissingApi, refusedRequest } from './failure.ts';
+import { type Connection, type RawRequest, sendOnce } from './connection.ts';
+import {
+  type ApiFailure,
+  apiFailure,
+  isMissingApi,
+  type RawResponse,
+  refusedRequest,
+} from './failure.ts';
 import { groupOf, type Kind, kinds, pathOf } from './kinds.ts';
 import { Outages } from './outages.ts';
 

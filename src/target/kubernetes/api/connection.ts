@@ -6,6 +6,7 @@ import { MIB } from '../../../core/limits.ts';
 import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Environment } from '../../host/command.ts';
 import { addCredentials, expiredCredential, limitPlugins } from './credentials.ts';
+import type { RawResponse } from './failure.ts';
 import { clientLibrary } from './load-client.ts';
 
 /** The largest response that is read: a page of a list. */
@@ -29,16 +30,6 @@ export interface RawRequest {
   readonly signal: AbortSignal;
   /** For a response without an end: receives its bytes, and there is no limit of time or size. */
   readonly onBytes?: (bytes: Uint8Array) => void;
-}
-
-export interface RawResponse {
-  readonly status: number;
-  readonly retryAfter?: string;
-  /** The clock of the server. */
-  readonly date?: string;
-  readonly body: string;
-  /** What expired of the credentials, for status 401. */
-  readonly expired?: string;
 }
 
 /** Loads the client library, which only this target needs, and the kubeconfig. @throws StowageError `host-unfit` */

@@ -1,7 +1,17 @@
 import { StowageError } from '../../../core/error.ts';
 import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import { oneLine } from '../../../core/text.ts';
-import type { RawResponse } from './connection.ts';
+
+/** An answer of the API server. */
+export interface RawResponse {
+  readonly status: number;
+  readonly retryAfter?: string;
+  /** The clock of the server. */
+  readonly date?: string;
+  readonly body: string;
+  /** What expired of the credentials, for status 401. */
+  readonly expired?: string;
+}
 
 /** A response of the API server that is not a success. */
 export interface ApiFailure {

@@ -3,16 +3,13 @@ import { changesBetween, repairedReleases } from '../../change.ts';
 import { removeLeftProbes } from '../doctor/probe-place.ts';
 import { clusterWorkload } from '../workload.ts';
 import { admission } from './admission.ts';
-import { capacity } from './capacity.ts';
-import { clusterNeeds } from './cluster-needs.ts';
+import { capacity, quota } from './capacity.ts';
 import type { ClusterConstraintInput, ClusterRule } from './constraint.ts';
 import { definitions } from './definitions.ts';
-import { depot } from './depot.ts';
+import { nodeDisk, volume } from './disk.ts';
 import { existence } from './existence.ts';
 import { imagePull } from './image-pull.ts';
-import { isolation } from './isolation.ts';
-import { networkPolicy, outsidePorts } from './network.ts';
-import { nodeDisk } from './node-disk.ts';
+import { depot, isolation, networkPolicy, outsidePorts } from './network.ts';
 import {
   objectAdmission,
   objectKinds,
@@ -20,10 +17,8 @@ import {
   objectPlaces,
   objectPowers,
 } from './objects.ts';
-import { quota } from './quota.ts';
 import { rights } from './rights.ts';
-import { leaderWorkerSets, version } from './version.ts';
-import { volume } from './volume.ts';
+import { clusterNeeds, leaderWorkerSets, version } from './version.ts';
 
 /** Rules that need no work in the cluster come first, and the one that needs a pod last. */
 const rules: readonly ClusterRule[] = [

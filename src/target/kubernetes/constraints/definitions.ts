@@ -2,7 +2,7 @@ import { oneLine } from '../../../core/text.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { releaseText } from '../../change.ts';
 import { isForbidden } from '../api/failure.ts';
-import { definedResources } from '../api/resources.ts';
+import { definedResources } from '../api/object-api.ts';
 import { narrowings } from '../objects/narrowing.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 import { surveyObjects } from './object-survey.ts';

@@ -4,14 +4,14 @@ import { momentOf } from '../../../format/field.ts';
 import type { KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { type Arrival, arrivals, releaseText } from '../../change.ts';
-import { contentImages, imagesOf, templateImages } from '../content-images.ts';
 import { ProofFile } from '../doctor/cluster-proof.ts';
-import { type PullResult, probePull, type Shown } from '../doctor/image-probe.ts';
 import { type ProbeRequest, withProbePlace } from '../doctor/probe-place.ts';
+import { type PullResult, probePull, type Shown } from '../doctor/probes.ts';
 import { namespaceObject } from '../namespace.ts';
 import { everyObject, setsOf } from '../objects/sets.ts';
 import { REGISTRY_SECRET } from '../render.ts';
 import { clusterWorkload, placeOf } from '../workload.ts';
+import { contentImages, imagesOf, templateImages } from '../workload-kinds.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 
 /** Certificates, credentials and missing images show within seconds; a large image is pulled for longer. */

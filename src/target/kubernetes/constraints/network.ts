@@ -1,7 +1,9 @@
+import { connect } from 'node:net';
+import { interrupted } from '../../../core/error.ts';
 import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import { counted, oneLine } from '../../../core/text.ts';
-import type { Constraint } from '../../../format/plan.ts';
-import { arrivals } from '../../change.ts';
+import { type Constraint, IGNORED } from '../../../format/plan.ts';
+import { arrivals, releaseText } from '../../change.ts';
 import { isForbidden } from '../api/failure.ts';
 import { ProofFile } from '../doctor/cluster-proof.ts';
 import { metadataOf } from '../pods.ts';
@@ -89,4 +91,86 @@ async function loadBalancers({ cluster, signal }: ClusterConstraintInput): Promi
     `not proven: ${counted(without, 'Service')} of type LoadBalancer, none with an address: the cluster may have no load balancer${which}`,
     MAX_TEXT,
   );
+}
+
+/** The API of pods has neither limits of processes, nor a safe way to share memory with the node: the plan tells it. */
+export function isolation({ change }: Pick<ClusterConstraintInput, 'change'>): Constraint[] {
+  return arrivals(change).flatMap(({ bundle, release }) =>
+    bundle.services.flatMap(({ name, ulimits, ipc }): Constraint[] => {
+      const about = `of service ${name} of ${releaseText(release)}`;
+      const limits = Object.keys(ulimits ?? {}).join(', ');
+      return [
+        ...(limits === ''
+          ? []
+          : [
+              {
+                ...{ rule: IGNORED, satisfied: true, needs: `ulimits ${limits} ${about}` },
+                found: 'ignored: pods have the limits of the container runtime on their node',
+              },
+            ]),
+        ...(ipc === 'host'
+          ? [
+              {
+                ...{ rule: IGNORED, satisfied: true, needs: `ipc host ${about}` },
+                found: 'ignored: the pod gets memory of its own at /dev/shm, without a size limit',
+              },
+            ]
+          : []),
+      ];
+    }),
+  );
+}
+
+const LIMIT_MS = 5_000;
+const DEFAULT_PORT = 443;
+
+/**
+ * The depot that nodes pull from accepts connections. Only that: this host need not trust its certificate. A depot that this host
+ * does not reach but nodes do is what an override is for.
+ */
+export async function depot({
+  change,
+  settings,
+  signal,
+}: ClusterConstraintInput): Promise<Constraint[]> {
+  const { images } = settings.kubernetes ?? {};
+  if (images === undefined || images.from === 'push') return [];
+  if (!arrivals(change).some(({ release }) => clusterWorkload(release) !== undefined)) return [];
+  const { registry } = images;
+  const failure = await connectionFailure(registry, signal);
+  const start = `stowage depot --install --listen ${registry} --tls-certificate FILE --tls-key FILE --token-file FILE --modelcars`;
+  return [
+    {
+      rule: 'depot',
+      satisfied: failure === undefined,
+      needs: `a depot at ${registry}, which nodes pull from`,
+      found:
+        failure === undefined ? 'it accepts connections' : `${failure}; start it with: ${start}`,
+    },
+  ];
+}
+
+/** Why nothing accepts connections there; undefined where something does. */
+async function connectionFailure(
+  registry: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const [, bracketed, plain, digits] = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(registry) ?? [];
+  const host = bracketed ?? plain ?? registry;
+  const port = digits === undefined ? DEFAULT_PORT : Number(digits);
+  const failure = await new Promise<string | undefined>((resolve) => {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
+    const socket = connect({ host, port, signal: limit });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      resolve(
+        limit.aborted ? `no answer within ${LIMIT_MS / 1000} s` : (error.code ?? 'no connection'),
+      );
+    });
+  });
+  if (signal.aborted) throw interrupted(signal);
+  return failure;
 }

@@ -6,11 +6,15 @@ import type {
 import type { DeployedRelease } from '../../../format/plan.ts';
 import { arrivals } from '../../change.ts';
 import type { Found } from '../api/cluster.ts';
-import { type Placed, placedKey } from '../api/object-api.ts';
-import { definedResources, type Resource } from '../api/resources.ts';
+import { definedResources, type Placed, placedKey, type Resource } from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
-import { isDefinition, isNamespace } from '../objects/order.ts';
-import { CLUSTER_NAMESPACES, placesOf, setsOf } from '../objects/sets.ts';
+import {
+  CLUSTER_NAMESPACES,
+  isDefinition,
+  isNamespace,
+  placesOf,
+  setsOf,
+} from '../objects/sets.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 

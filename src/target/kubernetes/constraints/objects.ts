@@ -5,12 +5,11 @@ import { releaseText } from '../../change.ts';
 import { type ApiFailure, conflictsOf, failureText } from '../api/failure.ts';
 import { type Placed, placedText } from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
-import { templateSpec } from '../content-images.ts';
 import { isInstaller } from '../objects/adopt.ts';
-import { isDefinition } from '../objects/order.ts';
 import { isHookOfHelm } from '../objects/set-hooks.ts';
 import { isAdoptable, isOurs, isSecret, makerOf } from '../objects/set-owner.ts';
-import { setsOf } from '../objects/sets.ts';
+import { isDefinition, setsOf } from '../objects/sets.ts';
+import { templateSpec } from '../workload-kinds.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
 import { type ReleaseSurvey, type Surveyed, surveyObjects } from './object-survey.ts';
 

@@ -5,20 +5,20 @@ import type { BundleImage } from '../../../format/bundled-content.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { Finding } from '../../target.ts';
 import type { Cluster } from '../api/cluster.ts';
-import { carReference, imageReference } from '../images.ts';
+import { carReference, imageReference } from '../content.ts';
 import { REGISTRY_SECRET } from '../render.ts';
 import type { StartFailure } from '../start-failure.ts';
 import { type ClusterToExamine, finding, someOf } from './cluster-finding.ts';
 import { ProofFile } from './cluster-proof.ts';
+import { type ProbePlace, removeLeftProbes, withProbePlace } from './probe-place.ts';
 import {
   type PullResult,
   probeImageVolume,
+  probePolicy,
   probeTrust,
   type Shown,
   type VolumeResult,
-} from './image-probe.ts';
-import { probePolicy } from './policy-probe.ts';
-import { type ProbePlace, removeLeftProbes, withProbePlace } from './probe-place.ts';
+} from './probes.ts';
 
 /** The largest model that is pulled only to show that it can be mounted. */
 const MAX_CAR_BYTES: number = 256 * MIB;

@@ -5,8 +5,7 @@ import type { KubernetesSite } from '../../../format/kubernetes-site.ts';
 import type { Cluster, Named } from '../api/cluster.ts';
 import { isForbidden } from '../api/failure.ts';
 import { labels, MANAGER } from '../labels.ts';
-import { restrictedNamespace } from '../namespace.ts';
-import { ownerOf } from '../ownership.ts';
+import { ownerOf, restrictedNamespace } from '../namespace.ts';
 import { metadataOf } from '../pods.ts';
 import { pullSecretObject } from '../secrets.ts';
 

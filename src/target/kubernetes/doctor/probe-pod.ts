@@ -4,8 +4,9 @@ import { type Fields, fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import type { Cluster, Found } from '../api/cluster.ts';
 import { type ApiFailure, refusedRequest } from '../api/failure.ts';
 import { pathOf } from '../api/kinds.ts';
-import { placementOf } from '../pod.ts';
+import { placementOf } from '../labels.ts';
 import { type ProbePlace, probeLabels, probeName } from './probe-place.ts';
+import type { ContainerState } from './programs.ts';
 
 const POLL_MS = 300;
 /** The kubelet ends a probe pod after this time, even if this command was killed. */
@@ -29,14 +30,6 @@ export interface ProbePod {
   readonly node?: string;
   /** Whether it should run on another node than the other pods of the probe. */
   readonly apart?: boolean;
-}
-
-/** The state of one container. */
-export interface ContainerState {
-  readonly name: string;
-  readonly running: boolean;
-  readonly waiting?: { readonly reason: string; readonly message: string };
-  readonly ended?: { readonly exitCode: number; readonly reason: string; readonly message: string };
 }
 
 /** A probe pod at one moment. */

@@ -1,4 +1,10 @@
-import type { ContainerState } from './probe-pod.ts';
+/** The state of one container. */
+export interface ContainerState {
+  readonly name: string;
+  readonly running: boolean;
+  readonly waiting?: { readonly reason: string; readonly message: string };
+  readonly ended?: { readonly exitCode: number; readonly reason: string; readonly message: string };
+}
 
 /** What a probe does inside an image of a release: that image may have any of these programs, or none. */
 type Task = 'list' | 'listen' | 'connect';

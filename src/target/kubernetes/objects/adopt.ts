@@ -1,9 +1,75 @@
+import { isDeepStrictEqual } from 'node:util';
+import { StowageError } from '../../../core/error.ts';
 import { type Fields, fieldsOf, listOf } from '../../../core/json.ts';
 import type { Found } from '../api/cluster.ts';
-import type { ObjectApi, Placed } from '../api/object-api.ts';
+import { refusedRequest } from '../api/failure.ts';
+import { type ObjectApi, type Placed, placedText } from '../api/object-api.ts';
 import { annotations, MANAGER } from '../labels.ts';
 import { metadataOf } from '../pods.ts';
-import { patchContent } from './patch-content.ts';
+
+/** Members of an object's metadata that the server sets, and that another object must not have. */
+const OF_SERVER: ReadonlySet<string> = new Set([
+  ...['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'selfLink', 'managedFields'],
+  ...['deletionTimestamp', 'deletionGracePeriodSeconds'],
+]);
+
+/** An object without what the server sets. Pure. */
+export function contentOf({ status: _, ...content }: Found): Fields {
+  const metadata = Object.entries(metadataOf(content)).filter(([name]) => !OF_SERVER.has(name));
+  return { ...content, metadata: Object.fromEntries(metadata) };
+}
+
+/** Whether two states of an object differ at most in what the server sets, such as its status. Pure. */
+export function sameContent(a: Found, b: Found): boolean {
+  return isDeepStrictEqual(contentOf(a), contentOf(b));
+}
+
+/** The object with what the server needs to know that nobody changed it since. Pure. @param now the state that is replaced */
+export function replacing(now: Found, object: Fields): Fields {
+  const { resourceVersion } = metadataOf(now);
+  return { ...object, metadata: { ...fieldsOf(object['metadata']), resourceVersion } };
+}
+
+/** Attempts at one write: a controller may write the status of its object several times a second. */
+export const WRITE_ATTEMPTS = 10;
+
+/**
+ * Changes an object by RFC 6902 if its content is as it was read. Writes of its status do not count as changes.
+ * @param changes the operations for a state of the object; none if it is as it should be
+ * @throws StowageError `engine-failed` for an object that somebody changed or deleted meanwhile
+ */
+export async function patchContent(
+  api: ObjectApi,
+  { placed, found }: { readonly placed: Placed; readonly found: Found },
+  changes: (now: Found) => readonly object[],
+  signal: AbortSignal,
+): Promise<void> {
+  let now = found;
+  for (let attempt = 1; ; attempt += 1) {
+    const operations = changes(now);
+    if (operations.length === 0) return;
+    const { resourceVersion } = metadataOf(now);
+    const test = { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion };
+    const { failure } = await api.tryPatch(placed, [test, ...operations], signal);
+    if (failure === undefined) return;
+    const next = await api.get(placed, signal);
+    const isStale = next !== undefined && metadataOf(next)['resourceVersion'] !== resourceVersion;
+    if (next !== undefined && (!isStale || attempt >= WRITE_ATTEMPTS))
+      throw refusedRequest(`change ${placedText(placed)}`, failure);
+    // An attempt whose answer was lost.
+    if (next !== undefined && changes(next).length === 0) return;
+    if (next === undefined || !sameContent(found, next)) throw changedMeanwhile(placed, next);
+    now = next;
+  }
+}
+
+function changedMeanwhile(placed: Placed, now: Found | undefined): StowageError {
+  return new StowageError('engine-failed', `${placedText(placed)} was changed by somebody else`, {
+    expected: 'the object as it was a moment ago',
+    found: now === undefined ? 'it was deleted' : 'other content',
+    hint: 'check with kubectl what changes the object; then run the same command again',
+  });
+}
 
 /**
  * Makes Stowage the manager of the fields that Helm or kubectl manage, as kubectl does when an object changes from client-side

@@ -4,16 +4,29 @@ import type { KubernetesObject, KubernetesWorkload } from '../../../format/kuber
 import type { SiteSupply } from '../../target.ts';
 import type { Attempt, Found } from '../api/cluster.ts';
 import { conflictsOf, refusedRequest } from '../api/failure.ts';
-import { type ObjectApi, placedKey, placedText } from '../api/object-api.ts';
-import { apiGroup, definedResources } from '../api/resources.ts';
+import {
+  apiGroup,
+  definedResources,
+  type ObjectApi,
+  placedKey,
+  placedText,
+} from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { adopt } from './adopt.ts';
 import { type Awaiting, awaitReady } from './await-ready.ts';
-import { isDefinition, phasesOf } from './order.ts';
 import type { ReplacedObjects } from './replaced-objects.ts';
 import { runHooks } from './set-hooks.ts';
 import { foreignObject, isAdoptable, isOurs } from './set-owner.ts';
-import { type PlacedObject, placeAll, placeEach, placesOf, setDigest, setOf } from './sets.ts';
+import {
+  isDefinition,
+  type PlacedObject,
+  phasesOf,
+  placeAll,
+  placeEach,
+  placesOf,
+  setDigest,
+  setOf,
+} from './sets.ts';
 
 const POLL_MS = 500;
 /** How long a webhook that does not answer is waited for: its pods may be starting. */

@@ -1,8 +1,7 @@
-import type { Json } from '../../../core/json.ts';
-import { type Fields, fieldsOf } from '../../../core/json.ts';
+import { type Fields, fieldsOf, type Json } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { type ObjectPath, rewrite } from '../../../format/rendered-objects.ts';
-import { apiGroup } from '../api/resources.ts';
+import { apiGroup } from '../api/object-api.ts';
 
 /** Where operators of `object-images.ts` take the pull secrets of the pods that they make, after their documentation. */
 interface SecretField {

@@ -2,7 +2,7 @@ import { type Fields, fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import { counted } from '../../../core/text.ts';
 import type { ReadyWhen } from '../../../format/cluster-content.ts';
 import type { Found } from '../api/cluster.ts';
-import { apiGroup } from '../api/resources.ts';
+import { apiGroup } from '../api/object-api.ts';
 
 /**
  * Why an object is not ready; undefined for one that is, or whose kind has nothing to wait for. Counts of pods are judged,

@@ -4,21 +4,22 @@ import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { removeAndWait } from '../api/await-gone.ts';
 import type { Found } from '../api/cluster.ts';
 import { conflictsOf, failureText, isForbidden, refusedRequest } from '../api/failure.ts';
-import { foundKey, placedKey, placedText } from '../api/object-api.ts';
-import { apiGroup, definedResources } from '../api/resources.ts';
+import { apiGroup, definedResources, foundKey, placedKey, placedText } from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { annotations, labels } from '../labels.ts';
-import { ownerOf } from '../ownership.ts';
+import { ownerOf } from '../namespace.ts';
 import { adopt, isAdopted } from './adopt.ts';
 import { applyPatiently, type SetWork } from './apply-set.ts';
 import { awaitReady } from './await-ready.ts';
-import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
 import { isHalfRestored, restoreOriginal } from './restore-original.ts';
 import { hooksOf, lastingHooks, runHooks } from './set-hooks.ts';
 import { isOurs } from './set-owner.ts';
 import {
   everyObject,
+  inInstallOrder,
+  isDefinition,
   isKept,
+  isNamespace,
   keptNamespaces,
   type PlacedObject,
   placeAll,

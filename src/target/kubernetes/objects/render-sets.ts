@@ -5,16 +5,14 @@ import type {
   KubernetesObject,
   KubernetesSet,
 } from '../../../format/kubernetes.ts';
-import type { RenderedObject } from '../../../format/rendered-objects.ts';
-import { MAX_POWERS, powersOf } from '../../../format/rendered-objects.ts';
-import type { RenderInput } from '../../target.ts';
-import { objectKey } from '../api/resources.ts';
-import { modelAddress, settingsOf } from '../content.ts';
-import { imageReference } from '../images.ts';
+import { MAX_POWERS, powersOf, type RenderedObject } from '../../../format/rendered-objects.ts';
+import type { RenderInput } from '../../render-input.ts';
+import { objectKey } from '../api/object-api.ts';
+import { imageReference, modelAddress, settingsOf } from '../content.ts';
 import { applySetId, labels, MANAGER, type Owner } from '../labels.ts';
 import { fillObjects, type ObjectValues } from './fill-objects.ts';
-import { inInstallOrder, isDefinition, isNamespace } from './order.ts';
 import { withPullSecret } from './pull-secrets.ts';
+import { inInstallOrder, isDefinition, isNamespace } from './sets.ts';
 
 /** The charts and objects of a release, with the values of the site. @throws StowageError `document-invalid` */
 export function renderSets(

@@ -6,11 +6,10 @@ import { type Attempt, type Found, required } from '../api/cluster.ts';
 import { type ObjectApi, type Placed, placedText } from '../api/object-api.ts';
 import { MANAGER } from '../labels.ts';
 import { metadataOf } from '../pods.ts';
-import { contentOf, replacing, sameContent } from './object-content.ts';
-import { isDefinition } from './order.ts';
-import { patchContent, WRITE_ATTEMPTS } from './patch-content.ts';
+import { contentOf, patchContent, replacing, sameContent, WRITE_ATTEMPTS } from './adopt.ts';
 import { hasEnded } from './readiness.ts';
 import { recreated, retainedFields, withoutAddresses, withRetained } from './retained-fields.ts';
+import { isDefinition } from './sets.ts';
 import { leaveVersions } from './stored-versions.ts';
 
 interface Restoring {

@@ -1,7 +1,7 @@
 import { type Fields, fieldsOf, listOf } from '../../../core/json.ts';
 import type { Found } from '../api/cluster.ts';
 import type { ApiFailure } from '../api/failure.ts';
-import { apiGroup } from '../api/resources.ts';
+import { apiGroup } from '../api/object-api.ts';
 
 /** The path of a field, from the object down. */
 type FieldPath = readonly string[];

@@ -12,9 +12,8 @@ import type { Found } from '../api/cluster.ts';
 import { placedText } from '../api/object-api.ts';
 import { metadataOf } from '../pods.ts';
 import { type Awaiting, awaitReady, lastLines, podsOfObject } from './await-ready.ts';
-import { inInstallOrder, isDefinition } from './order.ts';
 import { foreignObject, isOurs } from './set-owner.ts';
-import { type PlacedObject, placeEach } from './sets.ts';
+import { inInstallOrder, isDefinition, type PlacedObject, placeEach } from './sets.ts';
 
 export type HookEvent = (typeof hookEvents)[number];
 

@@ -4,10 +4,9 @@ import type { KubernetesObject, KubernetesWorkload } from '../../../format/kuber
 import type { Found } from '../api/cluster.ts';
 import { type Placed, placedText } from '../api/object-api.ts';
 import { labels as ownLabels } from '../labels.ts';
-import { ownerOf } from '../ownership.ts';
+import { ownerOf } from '../namespace.ts';
 import { metadataOf } from '../pods.ts';
-import { isDefinition, isNamespace } from './order.ts';
-import { CLUSTER_NAMESPACES } from './sets.ts';
+import { CLUSTER_NAMESPACES, isDefinition, isNamespace } from './sets.ts';
 
 /** Whether an object is of this release. A definition is of the whole site: releases that contain the same one share it. */
 export function isOurs(

@@ -5,8 +5,13 @@ import type { KubernetesSet, KubernetesWorkload } from '../../../format/kubernet
 import type { Drift, ServiceState } from '../../target.ts';
 import type { Found } from '../api/cluster.ts';
 import { conflictsOf, isForbidden } from '../api/failure.ts';
-import { type ObjectApi, type Placed, placedKey, placedText } from '../api/object-api.ts';
-import type { Resource } from '../api/resources.ts';
+import {
+  type ObjectApi,
+  type Placed,
+  placedKey,
+  placedText,
+  type Resource,
+} from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { objectDrift } from '../drift.ts';
 import { labels, releaseSelector } from '../labels.ts';

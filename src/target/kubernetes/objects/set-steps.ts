@@ -3,11 +3,18 @@ import type { KubernetesSet } from '../../../format/kubernetes.ts';
 import type { DeployedRelease } from '../../../format/plan.ts';
 import type { Change } from '../../change.ts';
 import type { ServiceStep, TargetStep } from '../../target.ts';
-import { objectKey } from '../api/resources.ts';
+import { objectKey } from '../api/object-api.ts';
 import { clusterWorkload } from '../workload.ts';
-import { isDefinition, isNamespace } from './order.ts';
 import { hooksOf } from './set-hooks.ts';
-import { everyObject, isKept, setDigest, setOf, setsOf } from './sets.ts';
+import {
+  everyObject,
+  isDefinition,
+  isKept,
+  isNamespace,
+  setDigest,
+  setOf,
+  setsOf,
+} from './sets.ts';
 
 /** Sets of a release that arrives, in their order. One that did not change is only made what it should be. */
 export function startSets(release: DeployedRelease, { from, intent }: Change): ServiceStep[] {

@@ -3,11 +3,9 @@ import { type Fields, fieldsOf, listOf, textsOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import type { Found } from '../api/cluster.ts';
 import { refusedRequest } from '../api/failure.ts';
-import { type ObjectApi, type Placed, placedText } from '../api/object-api.ts';
-import { definedResources } from '../api/resources.ts';
+import { definedResources, type ObjectApi, type Placed, placedText } from '../api/object-api.ts';
 import { metadataOf } from '../pods.ts';
-import { union } from './adopt.ts';
-import { WRITE_ATTEMPTS } from './patch-content.ts';
+import { union, WRITE_ATTEMPTS } from './adopt.ts';
 
 interface VersionWriter {
   readonly api: ObjectApi;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { nodeDisk } from '../../../../src/target/kubernetes/constraints/disk.ts';
 import {
   networkPolicy,
   outsidePorts,
 } from '../../../../src/target/kubernetes/constraints/network.ts';
-import { nodeDisk } from '../../../../src/target/kubernetes/constraints/node-disk.ts';
 import { ProofFile } from '../../../../src/target/kubernetes/doctor/cluster-proof.ts';
 import { twoServices } from '../rendered.ts';
 import { ask, object } from './ask.ts';
