@@ -211,6 +211,7 @@ describe('when a document has a schema', () => {
     'manifests/FORMATS.md',
     'manifests/KUBERNETES.md',
     'manifests/CHARTS.md',
+    'manifests/EVALUATIONS.md',
     'manifests/FLEET.md',
     'signing/README.md',
     'signing/KEYS.md',
@@ -239,7 +240,9 @@ function fieldsOf(schema: unknown): string[] {
 describe('when the help of a command shows what people type', () => {
   const leaves = visibleCommands(createProgram(terminal, async () => {}, everyGroup)).flatMap(
     (command) => [
-      ...(command.commands.length === 0 || command.name() === 'depot' ? [command.name()] : []),
+      ...(command.commands.length === 0 || ['depot', 'evaluate'].includes(command.name())
+        ? [command.name()]
+        : []),
       ...command.commands.map((each) => `${command.name()} ${each.name()}`),
     ],
   );

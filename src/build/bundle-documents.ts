@@ -157,6 +157,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     parameters: manifest.parameters,
     secrets: manifest.secrets,
     requires: manifest.requires,
+    ...(manifest.evaluations === undefined ? {} : { evaluations: manifest.evaluations }),
     ...(manifest.cluster === undefined ? {} : { cluster: manifest.cluster }),
     ...(manifest.upgradeFrom === undefined ? {} : { upgradeFrom: manifest.upgradeFrom }),
     ...(manifest.recalls === undefined ? {} : { recalls: manifest.recalls }),

@@ -20,6 +20,7 @@ import { httpsOrigin } from '../source/https.ts';
 import type { OpenImage } from '../source/local-images.ts';
 import { parseReference, repositoryName } from '../source/reference.ts';
 import { attachmentFindings, findAttached } from './attached.ts';
+import { checkQuestions } from './check-questions.ts';
 import { deriveOffline, deriveStartup } from './derive.ts';
 import { examineResolved } from './examine.ts';
 import { fetchBlob } from './fetch.ts';
@@ -106,6 +107,7 @@ async function resolveAll(manifest: Manifest, options: Resolving): Promise<Lock>
     options.emit({ type: 'step', step: 'resolve files', subject: source.source });
     files.push(await resolveFile(source, options));
   }
+  await checkQuestions(manifest, files, options.store);
   const { images: objectImages, findings, ...cluster } = await resolveObjects(manifest, options);
   for (const source of objectImages) {
     options.emit({ type: 'step', step: 'resolve image', subject: source.source });

@@ -17,6 +17,13 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage store verify --repair /media/disc-1-of-2 /media/disc-2-of-2',
     'stowage store verify --repair-list .',
   ],
+  evaluate: ['stowage evaluate', 'stowage evaluate chat --suite clinic --concurrency 16'],
+  'evaluate show': ['stowage evaluate show'],
+  'evaluate compare': ['stowage evaluate compare before.json after.json --page comparison.html'],
+  'evaluate convert': [
+    'stowage evaluate convert samples.jsonl -o questions.jsonl',
+    'stowage evaluate convert evals.jsonl --expect equals -o questions.jsonl',
+  ],
   'fleet init': ['stowage fleet init works --name works --trust 1.trust.json'],
   'fleet add-site': [
     'stowage fleet add-site r.json --label region=north --key release.key.pem --certificate release.pem',

@@ -1,5 +1,5 @@
 import type { StowageEvent } from '../core/context.ts';
-import { formatBytes, printableLines } from '../core/text.ts';
+import { counted, formatBytes, printableLines } from '../core/text.ts';
 import { formatSeconds } from './units.ts';
 
 export type ProgressEvent = Extract<StowageEvent, { type: 'progress' }>;
@@ -8,7 +8,7 @@ export type ProgressEvent = Extract<StowageEvent, { type: 'progress' }>;
 export interface Reading {
   /** From 0 to 1; absent while waiting, because the end is not known. */
   readonly share?: number;
-  /** `1.50 GiB of 2.93 GiB`, or seconds. */
+  /** `1.50 GiB of 2.93 GiB`, seconds or questions. */
   readonly amount: string;
   /** Absent until there is enough data. */
   readonly rate?: string;
@@ -49,8 +49,14 @@ export class Meter {
     const about = subject === undefined ? {} : { subject: printableLines(subject) };
     if (unit === 'seconds')
       return { amount: `${formatSeconds(done)} of ${formatSeconds(total)}`, ...about };
-    const amount = `${formatBytes(done)} of ${formatBytes(total)}`;
     const rate = this.#rate(now, fresh);
+    if (unit === 'questions') {
+      const amount = `${done} of ${counted(total, 'question')}`;
+      if (rate === undefined) return { share, amount, ...about };
+      const left = `${formatSeconds((total - done) / rate)} left`;
+      return { share, amount, rate: `${rate.toFixed(1)}/s`, left, ...about };
+    }
+    const amount = `${formatBytes(done)} of ${formatBytes(total)}`;
     if (rate === undefined) return { share, amount, ...about };
     const left = `${formatSeconds((total - done) / rate)} left`;
     return { share, amount, rate: `${formatBytes(rate)}/s`, left, ...about };
@@ -89,7 +95,7 @@ export class Meter {
     this.#lastLine = now;
   }
 
-  /** Bytes per second; undefined while not known. */
+  /** Bytes or questions per second; undefined while not known. */
   #rate(now: number, fresh: number): number | undefined {
     const last = this.#samples.at(-1);
     if (last === undefined || now - last.at >= SAMPLE_MS) this.#samples.push({ at: now, fresh });

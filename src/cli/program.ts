@@ -6,6 +6,7 @@ import { pathOf, visibleCommands } from './command-tree.ts';
 import { addAnywhereCommands } from './commands-anywhere.ts';
 import { addDeliveryCommands, addDepotCommands } from './commands-depot.ts';
 import { addElsewhere } from './commands-elsewhere.ts';
+import { addEvaluateCommands } from './commands-evaluate.ts';
 import {
   addCompletionCommand,
   addExamples,
@@ -90,7 +91,16 @@ export const disconnectedGroups: readonly CommandGroup[] = [
       'site.yaml': { show: async () => (await import('./commands/help-topics.ts')).helpSite() },
     },
   },
-  { title: 'Site:', add: [addSiteCommands, addDeliveryCommands, addDepotCommands, addStoreVerify] },
+  {
+    title: 'Site:',
+    add: [
+      addSiteCommands,
+      addDeliveryCommands,
+      addDepotCommands,
+      addEvaluateCommands,
+      addStoreVerify,
+    ],
+  },
 ];
 
 /** Builds the program from these groups. Each command is loaded when it is called. */

@@ -1,5 +1,4 @@
-import type { Digest } from '../core/digest.ts';
-import { digestHex } from '../core/digest.ts';
+import { type Digest, digestHex } from '../core/digest.ts';
 
 /** A text, a number of bytes, or the hex digits of a digest or commit, which a page shows in groups. */
 export type Cell = string | number | { readonly hex: string };

@@ -10,7 +10,7 @@ export type StowageEvent =
       readonly task: string;
       readonly done: number;
       readonly total: number;
-      readonly unit: 'bytes' | 'seconds';
+      readonly unit: 'bytes' | 'seconds' | 'questions';
       /** How much of `done` was finished before the task started; not counted in its rate. */
       readonly kept?: number;
       /** The current item, such as a part and its disc. */

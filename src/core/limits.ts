@@ -68,3 +68,11 @@ export const MAX_NOTICE_DOCUMENTS = 1000;
 export const MAX_NOTICE_DOCUMENT_BYTES: number = 4 * MIB;
 /** The most bytes of all files of a notice. */
 export const MAX_NOTICE_BYTES: number = 32 * MIB;
+/** A line of questions. */
+export const MAX_QUESTION_BYTES: number = 256 * KIB;
+/** The questions of one evaluation. */
+export const MAX_QUESTIONS = 20_000;
+/** The questions of one evaluation, as a file. */
+export const MAX_QUESTIONS_BYTES: number = 64 * MIB;
+/** The answers that a result of an evaluation keeps, together. */
+export const MAX_ANSWERS_BYTES: number = 32 * MIB;

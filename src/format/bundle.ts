@@ -15,6 +15,7 @@ import {
 import { clusterNeeds, usesCluster } from './cluster-content.ts';
 import { type Deployment, deploymentShape, recalls, usesRankings } from './deployment.ts';
 import { type DocumentKind, newerHints, schemaMember } from './document.ts';
+import { evaluations } from './evaluation.ts';
 import * as field from './field.ts';
 import { type Installer, installer, isToolkit } from './installer.ts';
 import { usesIsolation } from './isolation.ts';
@@ -45,7 +46,7 @@ export interface ControlFile {
 export interface Bundle extends Deployment, BundleCluster {
   /**
    * Version 2 if a service has one of the fields of `scaling.ts`; version 3 with one of `isolation.ts`, with charts, objects or
-   * `cluster`, with an API key, with an acceptance test that ranks documents, and with a toolkit.
+   * `cluster`, with an API key, with an acceptance test that ranks documents, with evaluations, and with a toolkit.
    */
   readonly schema: BundleSchema;
   readonly name: string;
@@ -125,6 +126,7 @@ const fields: z.ZodType<Bundle> = field.exact(
       .max(1000),
     installers: z.array(installer).min(1).max(8).exactOptional(),
     ...deploymentShape,
+    evaluations: evaluations.exactOptional(),
     cluster: clusterNeeds.exactOptional(),
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
@@ -141,7 +143,7 @@ const schema: z.ZodType<Bundle> = field.exact(
 
 /** The first version that has every field of a bundle, or of the manifest that it is made from. */
 export function bundleSchema(
-  document: Pick<Bundle, 'services' | 'acceptance' | 'installers'>,
+  document: Pick<Bundle, 'services' | 'acceptance' | 'evaluations' | 'installers'>,
 ): BundleSchema {
   const { services, acceptance, installers = [] } = document;
   const newer =
@@ -149,7 +151,8 @@ export function bundleSchema(
     usesRankings(acceptance) ||
     usesIsolation(services) ||
     usesApiKey(services) ||
-    installers.some(isToolkit);
+    installers.some(isToolkit) ||
+    document.evaluations !== undefined;
   const version = newer ? 3 : scalingVersion(services);
   return schemas[version - 1] ?? schemas[0];
 }

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { listOf } from '../core/json.ts';
 import type { ClusterNeeds } from './cluster-content.ts';
 import { always, follows } from './defect.ts';
+import type { Evaluation } from './evaluation.ts';
 import * as field from './field.ts';
 import { jsonSchemaDefect } from './json-schema.ts';
 import { type ServerKind, type Service, service, size } from './service.ts';
@@ -46,7 +47,7 @@ export interface AcceptanceRanking {
 /** What a service is asked before a generation is kept. */
 export type AcceptanceTest = AcceptancePrompt | AcceptanceRanking;
 
-const promptExpectation: z.ZodType<AcceptancePrompt['expect']> = field.exact(
+export const promptExpectation: z.ZodType<AcceptancePrompt['expect']> = field.exact(
   z.union([
     z.strictObject({ equals: field.text(65_536) }),
     z.strictObject({ contains: field.text(65_536) }),
@@ -196,6 +197,8 @@ export interface Deployment {
   readonly recalls?: readonly Recall[];
   readonly services: readonly Service[];
   readonly acceptance: readonly AcceptanceTest[];
+  /** What a service is asked beyond that, with thresholds; absent if there are none. */
+  readonly evaluations?: readonly Evaluation[];
   readonly parameters: Readonly<Record<string, Parameter>>;
   readonly secrets: Readonly<Record<string, SecretNeed>>;
   readonly requires: {
@@ -284,7 +287,10 @@ const host: z.ZodType<HostNeeds> = field.exact(
 
 /** The members of {@link Deployment} in every document that contains it. */
 export const deploymentShape: {
-  [K in Exclude<keyof Deployment, 'recalls' | 'upgradeFrom' | 'cluster'>]: z.ZodType<Deployment[K]>;
+  [K in Exclude<
+    keyof Deployment,
+    'evaluations' | 'recalls' | 'upgradeFrom' | 'cluster'
+  >]: z.ZodType<Deployment[K]>;
 } = {
   services: z.array(service).max(64).default([]),
   acceptance: z.array(acceptanceTest).max(64).default([]),

@@ -53,7 +53,8 @@ const schemas = ['stowage/lock/v2', 'stowage/lock/v3'] as const;
 export interface Lock extends LockedCluster {
   /**
    * Version 3 if a model is not of a Hub or has a license in the manifest, if an image is not in a registry, if an acceptance test
-   * ranks documents, if a service has one of the fields of `isolation.ts`, or if there are charts, objects, `cluster` or `derived`.
+   * ranks documents, if a service has one of the fields of `isolation.ts`, or if there are charts, objects, `cluster`,
+   * `evaluations` or `derived`.
    */
   readonly schema: (typeof schemas)[number];
   /** SHA-256 of the canonical JSON of the other fields: a lock that was edited does not match it. */
@@ -85,6 +86,7 @@ function schemaOf(fields: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
     usesRankings(manifest.acceptance) ||
     usesIsolation(manifest.services) ||
     usesApiKey(manifest.services) ||
+    manifest.evaluations !== undefined ||
     fields.derived !== undefined;
   return newer || usesCluster(manifest) || usesCluster(fields) ? schemas[1] : schemas[0];
 }

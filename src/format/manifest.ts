@@ -5,6 +5,7 @@ import { type ClusterManifest, clusterManifestShape, clusterNeeds } from './clus
 import { always } from './defect.ts';
 import { type Deployment, deploymentShape, recalls } from './deployment.ts';
 import { apiVersionMember, type DocumentKind, newerHints } from './document.ts';
+import { evaluations } from './evaluation.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
 import { checkHostPorts, checkReferences } from './references.ts';
@@ -283,6 +284,7 @@ const fields = z
     charts: clusterManifestShape.charts.exactOptional(),
     objects: clusterManifestShape.objects.exactOptional(),
     ...deploymentShape,
+    evaluations: evaluations.exactOptional(),
     cluster: clusterNeeds.exactOptional(),
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),

@@ -78,11 +78,34 @@ export const holdings: z.ZodType<Holdings> = field.exact(
 
 export interface GateResult {
   readonly service: string;
-  readonly check: 'process' | 'readiness' | 'model' | 'acceptance' | 'soak' | 'served';
+  readonly check:
+    | 'process'
+    | 'readiness'
+    | 'model'
+    | 'acceptance'
+    | 'soak'
+    | 'served'
+    | 'evaluation';
   readonly passed: boolean;
   readonly expected: string;
   readonly found: string;
   readonly milliseconds: number;
+}
+
+/** What came of the newest evaluation of an installed release. */
+export interface EvaluationRecord {
+  readonly release: string;
+  readonly evaluation: string;
+  readonly at: string;
+  readonly generation: number;
+  readonly questions: number;
+  readonly passed: number;
+  /** The pass rate by weight, a fraction of 1. */
+  readonly rate: number;
+  /** How many thresholds were missed. */
+  readonly missed: number;
+  /** SHA-256 of the signed result, 64 hex digits. */
+  readonly result: string;
 }
 
 /** The state of one service. */
@@ -104,7 +127,7 @@ const schemas = ['stowage/receipt/v2', 'stowage/receipt/v3', 'stowage/receipt/v4
 
 /** The site's signed statement of what it changed, stores and runs. */
 export interface Receipt {
-  /** Version 3 if a service has `powers`, version 4 with `holds` or `notices`. */
+  /** Version 3 if a service has `powers`, version 4 with `holds`, `notices`, `evaluations` or an evaluation in `gates`. */
   readonly schema: (typeof schemas)[number];
   readonly site: string;
   readonly at: string;
@@ -139,6 +162,8 @@ export interface Receipt {
   /** Absent if the services run on this host, or the cluster did not answer. */
   readonly cluster?: ClusterRecord;
   readonly gates: readonly GateResult[];
+  /** The newest of each evaluation; absent if there are none. */
+  readonly evaluations?: readonly EvaluationRecord[];
   /** The overrides of failed checks; absent if there were none. */
   readonly overrides?: readonly Override[];
   /** The last entry of the site's ledger at the time of writing. */
@@ -191,13 +216,32 @@ const schema: z.ZodType<Receipt> = field.exact(
     gates: z.array(
       z.strictObject({
         service: field.name,
-        check: z.enum(['process', 'readiness', 'model', 'acceptance', 'soak', 'served']),
+        check: z.enum([
+          ...['process', 'readiness', 'model', 'acceptance', 'soak', 'served', 'evaluation'],
+        ] as const),
         passed: z.boolean(),
         expected: z.string().max(70_000),
         found: z.string().max(70_000),
         milliseconds: z.int().min(0),
       }),
     ),
+    evaluations: z
+      .array(
+        z.strictObject({
+          release: field.name,
+          evaluation: field.name,
+          at: field.moment,
+          generation: z.int().min(0),
+          questions: z.int().min(0),
+          passed: z.int().min(0),
+          rate: z.number().min(0).max(1),
+          missed: z.int().min(0),
+          result: field.hex(64),
+        }),
+      )
+      .min(1)
+      .max(1000)
+      .exactOptional(),
     overrides: z.array(override).min(1).max(1000).exactOptional(),
     ledger: ledgerHead,
   }),
@@ -219,8 +263,11 @@ export function receiptSchema({
   health,
   holds,
   notices,
-}: Pick<Receipt, 'health' | 'holds' | 'notices'>): Receipt['schema'] {
-  if (holds !== undefined || notices !== undefined) return schemas[2];
+  evaluations,
+  gates,
+}: Pick<Receipt, 'health' | 'holds' | 'notices' | 'evaluations' | 'gates'>): Receipt['schema'] {
+  const evaluated = evaluations !== undefined || gates.some(({ check }) => check === 'evaluation');
+  if (holds !== undefined || notices !== undefined || evaluated) return schemas[2];
   return health.some(({ powers }) => powers !== undefined) ? schemas[1] : schemas[0];
 }
 

@@ -44,18 +44,68 @@ export function checkReferences(release: object, context: Context): void {
       .filter(({ endpoint }) => endpoint !== undefined)
       .map(({ name }) => name),
   );
-  listOf(document['acceptance']).forEach(({ service, api }, index) => {
-    if (typeof service !== 'string' || endpoints.has(service)) return;
-    const asked = services.get(service);
-    const at = ['acceptance', index, 'service'];
-    if (asked === undefined) report(at, `unknown service ${service}`, ['services', '*', 'name']);
-    else if (fieldsOf(asked['health'])['port'] === undefined)
-      report(at, `the health check of service ${service} names no port for prompts`, [
-        ...['services', '*', 'health', 'port'],
-      ]);
-    const defect = apiDefect(api, fieldsOf(asked?.['health'])['server']);
-    if (defect !== undefined)
-      report(['acceptance', index, 'api'], defect, ['services', '*', 'health', 'server']);
+  const asked = { services, endpoints };
+  listOf(document['acceptance']).forEach((each, index) => {
+    checkAsked(each, ['acceptance', index], asked, report);
+  });
+  checkEvaluations(document, { ...asked, files: known.files }, report);
+}
+
+interface Askable {
+  readonly services: ReadonlyMap<unknown, Fields>;
+  /** The charts and objects that have an endpoint. */
+  readonly endpoints: ReadonlySet<unknown>;
+}
+
+/** Checks that a service can be asked through the API that a test or an evaluation names. */
+function checkAsked(
+  { service, api }: Fields,
+  at: readonly (string | number)[],
+  { services, endpoints }: Askable,
+  report: Report,
+): void {
+  if (typeof service !== 'string' || endpoints.has(service)) return;
+  const found = services.get(service);
+  const place = [...at, 'service'];
+  if (found === undefined) report(place, `unknown service ${service}`, definedIn.service);
+  else if (fieldsOf(found['health'])['port'] === undefined)
+    report(place, `the health check of service ${service} names no port for prompts`, [
+      ...['services', '*', 'health', 'port'],
+    ]);
+  const defect = apiDefect(api, fieldsOf(found?.['health'])['server']);
+  if (defect !== undefined) report([...at, 'api'], defect, ['services', '*', 'health', 'server']);
+}
+
+function checkEvaluations(
+  document: Fields,
+  known: Askable & { readonly files: ReadonlySet<unknown> },
+  report: Report,
+): void {
+  const names = new Set<unknown>();
+  listOf(document['evaluations']).forEach((each, index) => {
+    const at = ['evaluations', index];
+    const { name, questions, similarity, service } = each;
+    checkAsked(each, at, known, report);
+    if (similarity !== undefined)
+      checkAsked(
+        { ...fieldsOf(similarity), api: 'embeddings' },
+        [...at, 'similarity'],
+        known,
+        report,
+      );
+    const server = fieldsOf(known.services.get(service)?.['health'])['server'];
+    if (server === 'triton')
+      report([...at, 'service'], 'Triton has no API that evaluations use: it takes no messages');
+    if (names.has(name)) report([...at, 'name'], 'two evaluations have the same name');
+    names.add(name);
+    if (typeof questions !== 'string') return;
+    if (!known.files.has(questions))
+      report([...at, 'questions'], `unknown files ${questions}`, definedIn.files);
+    // A manifest does not say whether it is a file or a folder; an index does.
+    else if (
+      listOf(document['files']).find((item) => item['name'] === questions)?.['kind'] === 'tree'
+    )
+      report([...at, 'questions'], `files ${questions} are a folder, not one file of questions`);
   });
 }
 

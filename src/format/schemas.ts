@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { bundleKind } from './bundle.ts';
 import { dispatchKind } from './dispatch.ts';
 import type { DocumentKind } from './document.ts';
+import { evaluationResultKind } from './evaluation-result.ts';
 import { fleetEntryKind, fleetKind, fleetSiteKind } from './fleet.ts';
 import { promotionKind, recallOrderKind } from './fleet-orders.ts';
 import { hopKind } from './hop.ts';
@@ -21,6 +22,7 @@ import { trustKind } from './trust.ts';
 const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   bundle: bundleKind,
   dispatch: dispatchKind,
+  evaluation: evaluationResultKind,
   fleet: fleetKind,
   'fleet-entry': fleetEntryKind,
   'fleet-site': fleetSiteKind,

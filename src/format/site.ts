@@ -4,6 +4,7 @@ import { canonicalIpv6, isLinkLocal, mappedIpv4 } from '../core/host-address.ts'
 import { MAX_SITE_BYTES } from '../core/limits.ts';
 import { follows } from './defect.ts';
 import { apiVersionMember, type DocumentKind, newerHints } from './document.ts';
+import { type Evaluation, siteEvaluations } from './evaluation.ts';
 import * as field from './field.ts';
 import {
   type KubernetesSite,
@@ -66,6 +67,8 @@ export interface Site {
   readonly parameters: Readonly<Record<string, Readonly<Record<string, ParameterValue>>>>;
   /** The locations of the secrets of each release. */
   readonly secrets: Readonly<Record<string, Readonly<Record<string, SecretReference>>>>;
+  /** Evaluations that the site adds to each release, with questions that never travelled. */
+  readonly evaluations?: Readonly<Record<string, readonly Evaluation[]>>;
 }
 
 const timeOfDay = z
@@ -135,6 +138,7 @@ const schema: z.ZodType<Site> = field.exact(
         .record(field.name, z.record(z.string(), z.union([field.text(4096), z.int(), z.boolean()])))
         .default({}),
       secrets: z.record(field.name, z.record(field.name, secretReference)).default({}),
+      evaluations: z.record(field.name, siteEvaluations).exactOptional(),
     })
     .refine((value) => (value.target === 'kubernetes') === (value.kubernetes !== undefined), {
       path: ['kubernetes'],

@@ -61,14 +61,15 @@ const FOLDERS = ['releases', 'generations', 'receipts'] as const;
 /** What the first command of a site, if it was killed, a person or a file system may have put into a new folder. */
 const OWN_NAMES: ReadonlySet<string> = new Set([
   ...[...FOLDERS, 'keys', 'staging', 'store', 'apply', 'bin', 'hops', 'layouts', 'logs', 'current'],
-  ...['notices', 'secrets', 'lost+found'],
+  ...['notices', 'secrets', 'evaluations', 'lost+found'],
 ]);
 
 const LEFTOVER = /^(?:lock(?:\..*)?|\.[0-9a-f]{16}\.tmp)$/;
 
 /**
  * The folder of one site, with
- * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `notices/`, `receipts/`, `keys/`, `bin/`, `logs/`;
+ * `site.yaml`, `format.json`, `trust.json`, `ledger`, `store/`, `releases/`, `generations/`, `apply/`, `notices/`, `receipts/`, `keys/`, `bin/`, `logs/`,
+ * `evaluations/`;
  * a site with a cluster also has `cluster-proof.json`, which can be deleted.
  */
 export class SiteFolder {
@@ -163,7 +164,15 @@ export class SiteFolder {
     for (const name of await namesIn(this.path('notices')))
       if (name.endsWith('.partial')) await remove(this.path('notices', name));
     // A depot that is at work in `store/cars` does without its record, and calculates it again.
-    for (const each of ['.', 'keys', 'generations', 'receipts', 'logs', 'store/cars'])
+    for (const each of [
+      '.',
+      'keys',
+      'generations',
+      'receipts',
+      'logs',
+      'evaluations',
+      'store/cars',
+    ])
       await removeTemporaries(this.path(each));
     for (const each of ['releases', 'layouts'])
       for (const name of await namesIn(this.path(each)))

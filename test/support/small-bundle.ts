@@ -64,6 +64,9 @@ export interface SmallBundleOptions {
   /** As in a manifest; one service without ports unless said otherwise. */
   readonly services?: readonly object[];
   readonly acceptance?: readonly object[];
+  readonly evaluations?: readonly object[];
+  /** The text of `files` named `questions`. */
+  readonly questions?: string;
   readonly parameters?: Readonly<Record<string, object>>;
   readonly requires?: object;
   /** What a release needs of a cluster. */
@@ -147,6 +150,10 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     mediaType,
   });
   const settings = await put(Buffer.from(`{"release":"${name}-${version}"}`), 'application/json');
+  const questions =
+    options.questions === undefined
+      ? undefined
+      : await put(Buffer.from(options.questions), 'application/jsonl');
   const commit = createHash('sha1').update(`${name} ${version}`).digest('hex');
   const manifest = checkDocument(manifestKind, {
     apiVersion: 'stowage/v1',
@@ -156,10 +163,18 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     platforms: [platform],
     models: images ? [{ name: 'tiny', source: 'hf://example/tiny@main' }] : [],
     images: images ? [{ name: 'server', source: 'registry.example/server:1' }] : [],
-    files: notice ? [] : [{ name: 'settings', source: './settings.json' }],
+    files: notice
+      ? []
+      : [
+          { name: 'settings', source: './settings.json' },
+          ...(options.questions === undefined
+            ? []
+            : [{ name: 'questions', source: './questions.jsonl' }]),
+        ],
     ...(options.recalls === undefined ? {} : { recalls: options.recalls }),
     services: options.services ?? (images ? [SMALL_SERVICE] : []),
     acceptance: options.acceptance ?? [],
+    ...(options.evaluations === undefined ? {} : { evaluations: options.evaluations }),
     parameters: options.parameters ?? {},
     secrets: options.secrets ?? {},
     requires: options.requires ?? {},
@@ -273,6 +288,18 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
             digest: settings.digest,
             size: settings.size,
           },
+          ...(questions === undefined
+            ? []
+            : [
+                {
+                  name: 'questions',
+                  source: './questions.jsonl',
+                  kind: 'file',
+                  path: 'questions.jsonl',
+                  digest: questions.digest,
+                  size: questions.size,
+                },
+              ]),
         ],
     findings: [],
   });

@@ -2,13 +2,13 @@ import type { BillEntry } from '../../content/bill-entry.ts';
 import { licensesOf } from '../../content/licenses.ts';
 import { sriHex } from '../../core/digest.ts';
 import { canonicalJson, type Json } from '../../core/json.ts';
-import type {
-  DescribedInstaller,
-  InstallerPackage,
-  InstallerPart,
-  InstallerRuntime,
+import {
+  type DescribedInstaller,
+  type InstallerPackage,
+  type InstallerPart,
+  type InstallerRuntime,
+  isToolkit,
 } from '../../format/installer.ts';
-import { isToolkit } from '../../format/installer.ts';
 
 /** An installer, with the dependencies among the components in it. */
 export interface InstallerEntry extends BillEntry {

@@ -191,8 +191,8 @@ function diffInstallers(from: Comparable, to: Comparable): Difference['installer
 
 function diffConfiguration(from: Deployment, to: Deployment): Difference['configuration'] {
   const other = (side: Deployment): object => {
-    const { parameters, secrets, requires, recalls, upgradeFrom, cluster } = side;
-    return { parameters, secrets, requires, recalls, upgradeFrom, cluster };
+    const { evaluations, parameters, secrets, requires, recalls, upgradeFrom, cluster } = side;
+    return { evaluations, parameters, secrets, requires, recalls, upgradeFrom, cluster };
   };
   return {
     services: byKey(from.services, to.services, nameOf, (a, b) => changesOf(a.name, a, b)),

@@ -6,6 +6,7 @@ import type { Seen } from '../../content/seen.ts';
 import { formatAmount, formatBytes } from '../../core/text.ts';
 import { allParts, type Bundle, bundleSize } from '../../format/bundle.ts';
 import type { AcceptanceTest } from '../../format/deployment.ts';
+import type { Evaluation } from '../../format/evaluation.ts';
 import { ulimitValues } from '../../format/isolation.ts';
 import type { Mount, Service } from '../../format/service.ts';
 
@@ -21,6 +22,7 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
     ),
     group('services', services.map(serviceBranch)),
     group('acceptance', acceptance.map(testBranch)),
+    group('evaluations', (bundle.evaluations ?? []).map(evaluationBranch)),
     group(
       'parameters',
       Object.entries(bundle.parameters).map(([name, each]) => ({
@@ -46,6 +48,25 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
     ),
     group('parity', parityBranches(bundle)),
   ].filter(({ below }) => below.length > 0);
+}
+
+function evaluationBranch({
+  name,
+  service,
+  model,
+  questions,
+  gate,
+  thresholds,
+}: Evaluation): Branch {
+  const { passRate, tags = {} } = thresholds;
+  const rates = [
+    `${passRate * 100} % must pass`,
+    ...Object.entries(tags).map(([tag, rate]) => `${rate * 100} % of ${tag}`),
+  ];
+  const when = gate === undefined ? 'on demand' : `first ${gate} in the gate`;
+  return {
+    text: `${name}  asks ${service}, model ${model}: ${questions}, ${when}; ${rates.join(', ')}`,
+  };
 }
 
 /** The discs given, and the number of parts that are not on them. */

@@ -130,6 +130,8 @@ lists those that the site still lacks.
                        were compared with the release
   parameters           RELEASE: { NAME: VALUE }
   secrets              RELEASE: { NAME: { file: PATH } } or { env: VARIABLE }
+  evaluations          RELEASE: a list of name, service, model, questions,
+                       thresholds and more: questions of the site
 
 Fields of kubernetes. Only images, with its registry, is required:
 

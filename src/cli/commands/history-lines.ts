@@ -1,7 +1,9 @@
 import { counted } from '../../core/text.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
+import type { EvaluationResult } from '../../format/evaluation-result.ts';
 import type { LedgerEntry, LedgerUser, ReleaseName } from '../../format/ledger.ts';
 import type { DeployedRelease, Generation } from '../../format/plan.ts';
+import { rateInWords } from '../../site/evaluation/summarize.ts';
 
 /**
  * A ledger entry as one line of `history`: when, what and who. Digests of bundles are cut to 16 digits, as in `status`.
@@ -59,6 +61,21 @@ export function historyLine({ at, event, by }: LedgerEntry, cluster?: ClusterRec
       );
     }
   }
+}
+
+/** The result of an evaluation as one line of `history`. */
+export function evaluationLine({
+  at,
+  evaluation,
+  gate,
+  generation,
+  release,
+  summary,
+  missed,
+}: Omit<EvaluationResult, 'results'>): string {
+  const verdict = missed.length === 0 ? 'thresholds met' : 'THRESHOLDS MISSED';
+  const where = `${gate ? 'in the gate of ' : ''}generation ${generation}`;
+  return `${at}  ${'evaluate'.padEnd(9)}  ${release.name} ${release.version}, ${evaluation}; ${where}; ${rateInWords(summary)}; ${verdict}`;
 }
 
 /** A cluster in one line. */

@@ -1,11 +1,18 @@
 import { counted, printableLines } from '../../core/text.ts';
 import type { Generation } from '../../format/plan.ts';
+import { resultsOf } from '../../site/evaluation/evaluation-results.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from '../../site/generations.ts';
 import { readLedger, surveyLedger } from '../../site/ledger/site-ledger.ts';
 import { recordedClusters } from '../../site/receipts/receipt.ts';
 import { withdrawnAt } from '../../site/status.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { auditLine, clustersJson, generationLines, historyLine } from './history-lines.ts';
+import {
+  auditLine,
+  clustersJson,
+  evaluationLine,
+  generationLines,
+  historyLine,
+} from './history-lines.ts';
 import { openFolder, withdrawnJson, withdrawnLines } from './site.ts';
 import { withLedgerFault } from './site-check.ts';
 
@@ -21,10 +28,14 @@ export async function history(
   const generations: Generation[] = [];
   for (const number of kept) generations.push(await loadGeneration(site, number));
   const clusters = await recordedClusters(site);
+  const evaluations = (await resultsOf(site)).map(({ result: { results: _, ...rest } }) => rest);
   const withdrawn = await withdrawnAt({ site, kept: generations, entries }, context.now());
   const { mark } = withdrawn;
   const lines = [
-    ...entries.map((each) => historyLine(each, clusters.get(each.number))),
+    ...inOrder([
+      ...entries.map((each) => historyLine(each, clusters.get(each.number))),
+      ...evaluations.map(evaluationLine),
+    ]),
     ...(entries.length === 0 && damage === undefined
       ? ['no command has changed this site yet']
       : []),
@@ -45,6 +56,7 @@ export async function history(
     json: {
       ...{ current, kept, generations: contents, done: entries },
       ...{ ...clustersJson(clusters), ...withdrawnJson(withdrawn) },
+      ...(evaluations.length === 0 ? {} : { evaluations }),
     },
     text: printableLines(`${lines.join('\n')}\n`),
   };
@@ -78,4 +90,13 @@ export async function auditShow(
   const lines = entries.map((entry) => `${auditLine(entry, clusters.get(entry.number))}\n`);
   const text = printableLines(lines.join(''));
   return withLedgerFault({ json: { entries, ...clustersJson(clusters) }, text }, damage);
+}
+
+/** Lines that begin with a moment, by it; those of one moment stay in their order. */
+function inOrder(lines: readonly string[]): string[] {
+  return lines.toSorted((a, b) => compare(a.slice(0, 20), b.slice(0, 20)));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

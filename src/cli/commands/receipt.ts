@@ -2,7 +2,7 @@ import { type CheckedReceipt, readReceipt } from '../../bundle/receipt.ts';
 import { StowageError } from '../../core/error.ts';
 import { counted, formatBytes, formatDuration, printableLines } from '../../core/text.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
-import type { GateResult, Holdings } from '../../format/receipt.ts';
+import type { EvaluationRecord, GateResult, Holdings } from '../../format/receipt.ts';
 import { replaceSiteKey, writeStatement } from '../../site/applying/statement.ts';
 import { newestReceipt } from '../../site/receipts/receipt.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
@@ -60,6 +60,7 @@ function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): stri
     ...receipt.releases.map((each) => `  ${each.name} ${each.version}, sequence ${each.seq}`),
     ...receipt.health.map(describeHealth),
     ...receipt.gates.flatMap(describeGate),
+    ...(receipt.evaluations ?? []).map(describeEvaluation),
     `  store: ${counted(held.blobs, 'blob')}, ${formatBytes(held.bytes)}; ${host.platform}, kernel ${host.kernel}, ${host.engine}`,
     ...holdingLines(receipt.holds),
     ...(receipt.notices ?? []).map(
@@ -87,6 +88,12 @@ function holdingLines(holds: Holdings | undefined): string[] {
     ...(platforms === '' ? [] : [`  installers: ${platforms}`]),
     ...(heldUntil === undefined ? [] : [`  stowage gc keeps these bundles until ${heldUntil}`]),
   ];
+}
+
+function describeEvaluation(each: EvaluationRecord): string {
+  const { release, evaluation, at, passed, questions, missed } = each;
+  const verdict = missed === 0 ? 'every threshold met' : `${counted(missed, 'threshold')} missed`;
+  return `  evaluation ${evaluation} of ${release}, ${at}: ${passed} of ${questions} passed, ${verdict}`;
 }
 
 /** Receipts of earlier versions repeat what was expected as what a passed check found. */

@@ -11,6 +11,7 @@ import {
 import type { GateResult } from '../../format/receipt.ts';
 import type { SiteSupply, Target } from '../../target/target.ts';
 import { catalogOf } from '../catalog/catalog.ts';
+import { gateEvaluations } from '../evaluation/gate-evaluations.ts';
 import { type GatedDepot, gateRelease } from '../gate/gate-release.ts';
 import { gateService } from '../gate/gate-service.ts';
 import { forgetGeneration, switchTo } from '../generations.ts';
@@ -55,7 +56,11 @@ export async function runOperation(
     case 'remove-secret':
       return target.removeSecret({ release, name: subject }, signal);
     case 'gate-service':
-      return gateService({ release, service: subject }, context);
+      await gateService({ release, service: subject }, context);
+      return gateEvaluations(
+        { release, service: subject },
+        { ...context, generation: plan[operation.side].number },
+      );
     case 'gate-release':
       return withDepot(site, release, (depot) =>
         gateRelease(release, { depot, site, signal, keep }),

@@ -88,7 +88,12 @@ function complete(
 
 /** The text of the first choice of a chat or text completion, or undefined for anything else. */
 export function answerText(body: string): string | undefined {
-  return parsed(body, completion)?.text;
+  return readCompletion(body)?.text;
+}
+
+/** The answer in a chat or text completion, or undefined for anything else. */
+export function readCompletion(body: string): PromptAnswer | undefined {
+  return parsed(body, completion);
 }
 
 function completion({ choices, usage, model }: Reply): PromptAnswer | undefined {

@@ -8,7 +8,7 @@ const NORM_TOLERANCE = 0.01;
 const MAX_TEXT = 200;
 
 /** What a server answered, or why it is not what was asked for. */
-type Reply<T> = { readonly value: T } | string;
+export type Reply<T> = { readonly value: T } | string;
 
 /** The check of a model that embeds texts or ranks documents: the nearest document, and the form of each embedding. */
 export function rankingCheck(test: AcceptanceRanking, asked: Asked): ServerCheck {
@@ -111,6 +111,25 @@ function parsed(body: string): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
+/** What is asked for the embedding of a text, and the limit of the answer. */
+export interface Embedding extends Asked {
+  readonly model: string;
+  readonly seconds: number;
+}
+
+/** The embedding of a text, or in words why there is none. */
+export async function embeddingOf(
+  input: string,
+  { model, seconds, ...asked }: Embedding,
+): Promise<Reply<number[]>> {
+  const body = { model, input };
+  const answer = await ask(
+    { path: '/v1/embeddings', body, seconds, withinSeconds: seconds },
+    asked,
+  );
+  return typeof answer === 'string' ? answer : vectorIn(answer.value['data']);
+}
+
 /** The embedding in an answer to one text. */
 function vectorIn(data: unknown): Reply<number[]> {
   const [only, ...more] = Array.isArray(data) ? (data as readonly unknown[]) : [];
@@ -137,7 +156,11 @@ function scoresIn(results: unknown, count: number): Reply<number[]> {
   return { value: ordered };
 }
 
-function cosines(query: readonly number[], documents: readonly (readonly number[])[]): number[] {
+/** The cosine of the angle between a vector and each other. */
+export function cosines(
+  query: readonly number[],
+  documents: readonly (readonly number[])[],
+): number[] {
   const length = Math.hypot(...query);
   return documents.map((each) => {
     const product = each.reduce((sum, value, at) => sum + value * (query[at] ?? 0), 0);

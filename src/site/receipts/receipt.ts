@@ -138,7 +138,7 @@ export async function writeReceipt(
 ): Promise<Receipt> {
   const { name } = await site.site();
   const receipt: Receipt = {
-    schema: receiptSchema(facts),
+    schema: receiptSchema({ ...facts, ...rest }),
     site: name,
     at: momentOf(now),
     tool: `${PRODUCT} ${PRODUCT_VERSION}`,

@@ -9,6 +9,7 @@ import { statusOf } from '../../io/file.ts';
 import { freeBytes } from '../../io/folder.ts';
 import { hostKernel, hostPlatform } from '../../target/host/platform.ts';
 import type { Target } from '../../target/target.ts';
+import { evaluationRecords } from '../evaluation/evaluation-results.ts';
 import { generationNumbers, loadGeneration } from '../generations.ts';
 import { readLedger } from '../ledger/site-ledger.ts';
 import { stateOf } from '../ledger/site-state.ts';
@@ -89,7 +90,7 @@ async function installersOf(
 
 export type SiteFacts = Pick<
   Receipt,
-  'generations' | 'held' | 'holds' | 'notices' | 'health' | 'host' | 'cluster'
+  'generations' | 'held' | 'holds' | 'notices' | 'health' | 'host' | 'cluster' | 'evaluations'
 >;
 
 interface Place {
@@ -139,6 +140,7 @@ export async function siteFacts(
   const promise = heldUntil === undefined ? {} : { heldUntil };
   const holds = await orUnknown(holdingsOf(site, { running, generations, sizes, ...promise }));
   const notices = (await orUnknown(noticesOf(site))) ?? [];
+  const evaluations = await evaluationRecords(site, running);
   const engine = await orUnknown(target.probe(signal));
   const cluster = await orUnknown(target.record?.(running, signal) ?? Promise.resolve(undefined));
   return {
@@ -148,6 +150,7 @@ export async function siteFacts(
     ...(holds === undefined ? {} : { holds }),
     ...(notices.length === 0 ? {} : { notices }),
     health,
+    ...(evaluations.length === 0 ? {} : { evaluations }),
     host: {
       platform: hostPlatform(),
       kernel: hostKernel(),

@@ -8,6 +8,7 @@ import type {
   GpuNeeds,
   HostNeeds,
 } from '../../../format/deployment.ts';
+import type { Evaluation } from '../../../format/evaluation.ts';
 import { ulimitValues } from '../../../format/isolation.ts';
 import type { Mount, Service } from '../../../format/service.ts';
 import { facts, multiline, nothing, table } from '../../html/html-parts.ts';
@@ -17,7 +18,7 @@ import { PRINTED } from './page-contents.ts';
 export function running(bundle: Bundle): Html {
   const parts = [
     bundle.services.map(service),
-    [acceptance(bundle.acceptance)],
+    [acceptance(bundle.acceptance), evaluations(bundle.evaluations)],
     [given(bundle)],
   ].flat();
   return parts.every((each) => each === nothing) ? nothing : html`${parts}`;
@@ -95,6 +96,19 @@ function acceptance(tests: readonly AcceptanceTest[]): Html {
   return html`<h3>Acceptance checks</h3>
 <p>After the installation, Stowage sends these prompts and queries. If an answer does not meet its expectation, the previous version is restored.</p>
 ${table(['Service and model', 'Prompt or query', 'Expected answer'], rows, PRINTED)}`;
+}
+
+function evaluations(list: readonly Evaluation[] = []): Html {
+  if (list.length === 0) return nothing;
+  const rows = list.map(({ name, service, model, questions, gate, thresholds }) => [
+    html`${foreign(name)}`,
+    html`${foreign(`${service}, model ${model}`)}`,
+    html`${foreign(`${questions}; ${gate === undefined ? 'on demand' : `the first ${gate} in the gate`}`)}`,
+    html`<code>${foreign(JSON.stringify(thresholds))}</code>`,
+  ]);
+  return html`<h3>Evaluations</h3>
+<p>Questions of the organisation, as files of this bundle. If those in the gate miss a threshold, the previous version is restored.</p>
+${table(['Name', 'Service and model', 'Questions', 'Thresholds'], rows, PRINTED)}`;
 }
 
 function ranking({ api, query, documents }: AcceptanceRanking): Html {

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Context } from '../../core/context.ts';
+import { StowageError } from '../../core/error.ts';
+import { canonicalBytes, type Json } from '../../core/json.ts';
+import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import type { Evaluation } from '../../format/evaluation.ts';
+import type { EvaluationResult } from '../../format/evaluation-result.ts';
+import { momentOf } from '../../format/field.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
+import type { Health } from '../../format/service.ts';
+import type { OpenEndpoint, ServiceOf, Target } from '../../target/target.ts';
+import { deployedService, openEndpoint } from '../gate/gate-service.ts';
+import type { SiteFolder } from '../site-folder.ts';
+import { AnswerJournal } from './answer-journal.ts';
+import { resultBefore, resultsFolder, writeResult } from './evaluation-results.ts';
+import { runEvaluation } from './run-evaluation.ts';
+import { type QuestionFile, questionsOf } from './suites.ts';
+import { missedThresholds, onCommonQuestions, summarize } from './summarize.ts';
+
+/** What an evaluation needs of the site. */
+export interface EvaluateContext extends Context {
+  readonly site: SiteFolder;
+  readonly target: Target;
+}
+
+/** One evaluation of a release of a generation. */
+export interface EvaluateInput {
+  readonly release: DeployedRelease;
+  readonly generation: number;
+  readonly evaluation: Evaluation;
+  /** Only as many questions as the gate asks, without a journal. */
+  readonly gate: boolean;
+  /** Requests at a time, if not as the evaluation says. */
+  readonly concurrency?: number;
+  /** Forgets the answers of a run that was not complete. */
+  readonly fresh?: boolean;
+}
+
+/** A result, and its file. */
+export interface Evaluated {
+  readonly result: EvaluationResult;
+  readonly file: string;
+}
+
+/**
+ * Asks a service the questions of an evaluation, and keeps the signed result. Thresholds that were missed are in the result.
+ * @throws StowageError `gate-failed` if the service stops answering; `blob-damaged`, `file-missing`, `document-invalid`,
+ * `service-unknown`, `engine-failed`, `interrupted`
+ */
+export async function evaluate(input: EvaluateInput, context: EvaluateContext): Promise<Evaluated> {
+  const { release, evaluation, generation, gate } = input;
+  const { site } = context;
+  const all = await questionsOf(site, release, evaluation);
+  const questions = gate ? all.questions.slice(0, evaluation.gate) : all.questions;
+  const journal = gate ? undefined : journalOf(input, all, site);
+  if (input.fresh === true) await journal?.remove();
+  const opened = await openAll(release, evaluation, context);
+  try {
+    const ran = await runEvaluation({
+      ...opened.asked,
+      evaluation: { ...evaluation, concurrency: input.concurrency ?? evaluation.concurrency },
+      questions,
+      emit: context.emit,
+      signal: context.signal,
+      ...(journal === undefined ? {} : { journal }),
+    });
+    const summary = summarize(ran);
+    const about = { release: release.name, evaluation: evaluation.name, generation };
+    const earlier = await resultBefore(site, about);
+    const before = earlier && onCommonQuestions(earlier, ran.results);
+    const now = context.now();
+    const { name, version, seq, bundle } = release;
+    const result: EvaluationResult = {
+      schema: 'stowage/evaluation/v1',
+      site: (await site.site()).name,
+      at: momentOf(now),
+      tool: `${PRODUCT} ${PRODUCT_VERSION}`,
+      evaluation: evaluation.name,
+      gate,
+      generation,
+      release: { name, version, seq, bundle },
+      service: evaluation.service,
+      model: evaluation.model,
+      questions: all.sha256,
+      thresholds: evaluation.thresholds,
+      summary,
+      ...(before === undefined ? {} : { before }),
+      missed: missedThresholds(evaluation.thresholds, summary, before),
+      results: ran.results,
+    };
+    const file = await writeResult(site, result, now);
+    await journal?.remove();
+    return { result, file };
+  } finally {
+    await opened.close();
+  }
+}
+
+function journalOf(
+  { release, evaluation, generation }: EvaluateInput,
+  { sha256 }: QuestionFile,
+  site: SiteFolder,
+): AnswerJournal {
+  // What only decides how fast or how long is asked leaves the answers as they are.
+  const { concurrency: _, budgetMinutes: __, thresholds: ___, gate: ____, ...asked } = evaluation;
+  const run = { ...asked, sha256, generation, bundle: release.bundle };
+  const digest = createHash('sha256')
+    .update(canonicalBytes(run as unknown as Json))
+    .digest('hex');
+  const name = `${release.name}.${evaluation.name}.partial.jsonl`;
+  return new AnswerJournal(join(resultsFolder(site), name), digest);
+}
+
+/** The endpoints that an evaluation asks, and how to close them. */
+async function openAll(
+  release: DeployedRelease,
+  { service, similarity }: Evaluation,
+  context: EvaluateContext,
+): Promise<{
+  readonly asked: Pick<
+    Parameters<typeof runEvaluation>[0],
+    'server' | 'adapters' | 'endpoint' | 'similarity'
+  >;
+  readonly close: () => Promise<void>;
+}> {
+  const opened: OpenEndpoint[] = [];
+  const close = async (): Promise<void> => {
+    for (const each of opened.splice(0)) await each.close();
+  };
+  const open = async (
+    name: string,
+  ): Promise<{
+    readonly of: ServiceOf;
+    readonly health: Health;
+    readonly endpoint: OpenEndpoint;
+  }> => {
+    const of = { release, service: name };
+    const { health } = deployedService(of, context.target);
+    const endpoint = health === undefined ? undefined : await openEndpoint(of, health, context);
+    if (health === undefined || endpoint === undefined)
+      throw new StowageError('service-unknown', `service ${name} cannot be asked`, {
+        expected: 'a service whose health check names a port',
+        found: `${name} of release ${release.name}`,
+        hint: 'ask the release engineer to correct the evaluation, or correct it in site.yaml',
+      });
+    opened.push(endpoint);
+    return { of, health, endpoint };
+  };
+  try {
+    const { of, health, endpoint } = await open(service);
+    const adapters = deployedService(of, context.target).adapters ?? [];
+    const compared = similarity === undefined ? undefined : await open(similarity.service);
+    return {
+      asked: {
+        ...{ server: health.server, adapters, endpoint },
+        ...(compared === undefined ? {} : { similarity: compared.endpoint }),
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { StowageError } from '../../core/error.ts';
+import { MAX_QUESTIONS_BYTES } from '../../core/limits.ts';
+import { type Evaluation, isOfSite } from '../../format/evaluation.ts';
+import type { DeployedRelease } from '../../format/plan.ts';
+import { type NumberedQuestion, readQuestions } from '../../format/question.ts';
+import { readNamed } from '../../io/file.ts';
+import { loadRelease } from '../release/release.ts';
+import type { SiteFolder } from '../site-folder.ts';
+
+/** The questions of an evaluation as they were read. */
+export interface QuestionFile {
+  readonly questions: readonly NumberedQuestion[];
+  /** SHA-256 of the file, 64 hex digits. */
+  readonly sha256: string;
+}
+
+/**
+ * The evaluations of a release: those of its bundle, then those that the site adds.
+ * @throws StowageError `site-invalid` for one of the site with the name of one of the bundle
+ */
+export async function evaluationsOf(
+  site: SiteFolder,
+  release: Pick<DeployedRelease, 'name' | 'bundle'>,
+): Promise<readonly Evaluation[]> {
+  const { bundle } = await loadRelease(site, release.bundle);
+  const signed = bundle.evaluations ?? [];
+  const added = (await site.site()).evaluations?.[release.name] ?? [];
+  const names = new Set<string>();
+  for (const { name } of [...signed, ...added]) {
+    if (names.has(name))
+      throw new StowageError(
+        'site-invalid',
+        `two evaluations of ${release.name} are named ${name}`,
+        {
+          expected: 'a name that no evaluation of the bundle has',
+          found: name,
+          hint: `rename it in site.yaml: evaluations.${release.name}`,
+        },
+      );
+    names.add(name);
+  }
+  return [...signed, ...added];
+}
+
+/**
+ * The questions of an evaluation: from the store, hashed again, or a file of this host.
+ * @throws StowageError `blob-damaged`, `file-missing`, `document-invalid`
+ */
+export async function questionsOf(
+  site: SiteFolder,
+  release: Pick<DeployedRelease, 'bundle'>,
+  evaluation: Evaluation,
+): Promise<QuestionFile> {
+  const bytes = isOfSite(evaluation)
+    ? await readNamed(evaluation.questions, MAX_QUESTIONS_BYTES)
+    : await carried(site, release, evaluation);
+  return {
+    questions: readQuestions(bytes, evaluation.questions, evaluation),
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  };
+}
+
+async function carried(
+  site: SiteFolder,
+  release: Pick<DeployedRelease, 'bundle'>,
+  { questions }: Evaluation,
+): Promise<Buffer> {
+  const { bundle } = await loadRelease(site, release.bundle);
+  const item = bundle.files.find(({ name }) => name === questions);
+  if (item === undefined)
+    throw new Error(`${questions} passed the schema but is not in the bundle`);
+  return site.store.read(item.digest, MAX_QUESTIONS_BYTES);
+}

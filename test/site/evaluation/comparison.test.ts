@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import type { EvaluationResult, QuestionResult } from '../../../src/format/evaluation-result.ts';
+import { compareResults } from '../../../src/site/evaluation/compare-results.ts';
+import { comparisonPage } from '../../../src/site/evaluation/comparison-page.ts';
+
+const one = (id: string, passed: boolean, found = ''): QuestionResult => {
+  const question = Buffer.from(id).toString('hex').padEnd(64, '0');
+  return { question, id, weight: 1, tags: ['safety'], passed, found, milliseconds: 10 };
+};
+
+function result(
+  results: readonly QuestionResult[],
+  missed: readonly string[] = [],
+): EvaluationResult {
+  const passed = results.filter((each) => each.passed).length;
+  const numbers = { questions: results.length, passed, rate: passed / results.length };
+  return {
+    schema: 'stowage/evaluation/v1',
+    site: 'plant',
+    at: '2026-11-21T10:00:00Z',
+    tool: 'stowage',
+    evaluation: 'clinic',
+    gate: false,
+    generation: 1,
+    release: { name: 'chat', version: '1.0.0', seq: 1, bundle: 'a'.repeat(128) },
+    service: 'server',
+    model: 'tiny',
+    questions: 'b'.repeat(64),
+    thresholds: { passRate: 1 },
+    summary: {
+      ...numbers,
+      unasked: 0,
+      tags: { safety: numbers },
+      p50Milliseconds: 1,
+      p95Milliseconds: 1,
+      milliseconds: 1,
+    },
+    missed,
+    results,
+  };
+}
+
+describe('two results', () => {
+  const before = result([
+    one('kept', true),
+    one('lost', true),
+    one('won', false),
+    one('bad', false),
+    one('old', true),
+  ]);
+  const after = result([
+    one('kept', true),
+    one('lost', false),
+    one('won', true),
+    one('bad', false),
+    one('fresh', true),
+  ]);
+
+  it('are compared question by question, what was lost first', () => {
+    expect(compareResults(before, after).map(({ id, change }) => `${id} ${change}`)).toEqual([
+      'lost lost',
+      'won gained',
+      'bad failed',
+      'fresh new',
+      'old gone',
+      'kept passed',
+    ]);
+  });
+
+  it('become a page that says what was lost, without a resource from elsewhere', () => {
+    const page = comparisonPage(before, after).toString();
+    expect(page).toContain('One question that passed before fails now');
+    expect(page).toContain('Passed before, failed now');
+    expect(page).not.toMatch(/src=|href="http|@import|url\(/);
+    expect(comparisonPage(before, before).toString()).toContain(
+      'Nothing that passed before fails now',
+    );
+  });
+
+  it('show an answer that is markup as the text that it is', () => {
+    const attack = '</td><script>alert(1)</script><img src=x onerror=alert(1)>';
+    const page = comparisonPage(before, result([one('lost', false, attack)], [attack])).toString();
+    expect(page).not.toContain('<script>alert');
+    expect(page).not.toContain('<img');
+    expect(page).toContain('&lt;script&gt;');
+  });
+});
