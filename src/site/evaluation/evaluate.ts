@@ -13,10 +13,11 @@ import type { OpenEndpoint, ServiceOf, Target } from '../../target/target.ts';
 import { deployedService, openEndpoint } from '../gate/gate-service.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { AnswerJournal } from './answer-journal.ts';
-import { resultBefore, resultsFolder, writeResult } from './evaluation-results.ts';
+import { resultBefore, resultsFolder } from './evaluation-results.ts';
 import { runEvaluation } from './run-evaluation.ts';
 import { type QuestionFile, questionsOf } from './suites.ts';
 import { missedThresholds, onCommonQuestions, summarize } from './summarize.ts';
+import { writeResult } from './write-result.ts';
 
 /** What an evaluation needs of the site. */
 export interface EvaluateContext extends Context {

@@ -1,20 +1,14 @@
 import { createHash } from 'node:crypto';
 import { readSignature } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
-import { readCanonical, writeCanonical } from '../../format/document.ts';
+import { readCanonical } from '../../format/document.ts';
 import { type EvaluationResult, evaluationResultKind } from '../../format/evaluation-result.ts';
 import type { Generation } from '../../format/plan.ts';
 import type { EvaluationRecord } from '../../format/receipt.ts';
-import { namesIn, readBounded, remove, writeAtomic } from '../../io/file.ts';
-import { makeFolder } from '../../io/folder.ts';
+import { namesIn, readBounded } from '../../io/file.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
-import { signDetached } from '../../trust/cms-sign.ts';
 import { verifyDetached } from '../../trust/cms-verify.ts';
-import { siteSigner } from '../receipts/receipt.ts';
 import type { SiteFolder } from '../site-folder.ts';
-
-/** How many results a site keeps of each evaluation of a release; older ones are removed. */
-const KEPT_RESULTS = 20;
 
 /** A result with a valid signature, and its signer. */
 export interface CheckedResult {
@@ -29,31 +23,6 @@ export interface CheckedResult {
 /** The folder of results, and of the answers of runs that are not complete. */
 export function resultsFolder(site: SiteFolder): string {
   return site.path('evaluations');
-}
-
-/** Writes and signs a result: `evaluations/<moment>-<release>-<evaluation>.json` and `.p7s` beside it. @returns its file */
-export async function writeResult(
-  site: SiteFolder,
-  result: EvaluationResult,
-  now: Date,
-): Promise<string> {
-  const bytes = writeCanonical(evaluationResultKind, result);
-  const signature = signDetached(bytes, await siteSigner(site, result.site, now), now);
-  const milliseconds = String(now.getMilliseconds()).padStart(3, '0');
-  const moment = `${result.at.replaceAll(':', '')}-${milliseconds}`;
-  const folder = resultsFolder(site);
-  await makeFolder(folder, 0o700);
-  const stem = `${moment}-${result.release.name}.${result.evaluation}`;
-  // The signature first: a result is complete when it can be seen.
-  await writeAtomic(`${folder}/${stem}.p7s`, signature, 0o600);
-  await writeAtomic(`${folder}/${stem}.json`, bytes, 0o600);
-  const older = (await fileNames(site, result.release.name, result.evaluation)).slice(
-    0,
-    -KEPT_RESULTS,
-  );
-  for (const name of older)
-    for (const end of ['.json', '.p7s']) await remove(`${folder}/${name.replace(/\.json$/, end)}`);
-  return `${folder}/${stem}.json`;
 }
 
 /**
@@ -76,7 +45,7 @@ export async function resultsOf(
   evaluation?: string,
 ): Promise<readonly CheckedResult[]> {
   const results: CheckedResult[] = [];
-  for (const name of await fileNames(site, release, evaluation)) {
+  for (const name of await resultFiles(site, release, evaluation)) {
     try {
       results.push(await readResult(`${resultsFolder(site)}/${name}`));
     } catch (error) {
@@ -119,7 +88,8 @@ export async function evaluationRecords(
   return [...newest.values()];
 }
 
-async function fileNames(
+/** The files of results, oldest first, without their folder. */
+export async function resultFiles(
   site: SiteFolder,
   release?: string,
   evaluation?: string,

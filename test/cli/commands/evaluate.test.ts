@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { EvaluationResult } from '../../../src/format/evaluation-result.ts';
-import { writeResult } from '../../../src/site/evaluation/evaluation-results.ts';
+import { writeResult } from '../../../src/site/evaluation/write-result.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { packedAt } from '../../support/context.ts';
 import { type Ran, runProgram } from '../../support/fake-terminal.ts';
