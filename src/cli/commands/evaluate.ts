@@ -13,9 +13,8 @@ import {
   formatOf,
   type Strictness,
 } from '../../site/evaluation/convert-questions.ts';
-import { type Evaluated, evaluate } from '../../site/evaluation/evaluate.ts';
+import { type Evaluated, evaluate, failedQuestions } from '../../site/evaluation/evaluate.ts';
 import { readResult, resultsFolder, resultsOf } from '../../site/evaluation/evaluation-results.ts';
-import { failedQuestions } from '../../site/evaluation/gate-evaluations.ts';
 import { evaluationsOf } from '../../site/evaluation/suites.ts';
 import { rateInWords } from '../../site/evaluation/summarize.ts';
 import { currentGeneration } from '../../site/generations.ts';

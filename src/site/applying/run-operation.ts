@@ -11,7 +11,7 @@ import {
 import type { GateResult } from '../../format/receipt.ts';
 import type { SiteSupply, Target } from '../../target/target.ts';
 import { catalogOf } from '../catalog/catalog.ts';
-import { gateEvaluations } from '../evaluation/gate-evaluations.ts';
+import { gateEvaluations } from '../evaluation/evaluate.ts';
 import { type GatedDepot, gateRelease } from '../gate/gate-release.ts';
 import { gateService } from '../gate/gate-service.ts';
 import { forgetGeneration, switchTo } from '../generations.ts';

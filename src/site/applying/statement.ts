@@ -7,16 +7,16 @@ import { readIfThere, remove, writeAtomic } from '../../io/file.ts';
 import type { Certificate } from '../../trust/certificate.ts';
 import { signDetached } from '../../trust/cms-sign.ts';
 import { currentGeneration } from '../generations.ts';
+import { writeReceipt } from '../receipts/receipt.ts';
+import { siteFacts } from '../receipts/site-facts.ts';
 import {
   NEXT,
   newSigner,
   readSigner,
   siteSigner,
   switchToNext,
-  writeReceipt,
   writeSigner,
-} from '../receipts/receipt.ts';
-import { siteFacts } from '../receipts/site-facts.ts';
+} from '../receipts/site-key.ts';
 import type { SiteContext } from '../site-folder.ts';
 import { withSite } from './change.ts';
 

@@ -4,10 +4,12 @@ import type { Context } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import { canonicalBytes, type Json } from '../../core/json.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import { quoted } from '../../core/text.ts';
 import type { Evaluation } from '../../format/evaluation.ts';
 import type { EvaluationResult } from '../../format/evaluation-result.ts';
 import { momentOf } from '../../format/field.ts';
 import type { DeployedRelease } from '../../format/plan.ts';
+import type { GateResult } from '../../format/receipt.ts';
 import type { Health } from '../../format/service.ts';
 import type { OpenEndpoint, ServiceOf, Target } from '../../target/target.ts';
 import { deployedService, openEndpoint } from '../gate/gate-service.ts';
@@ -15,8 +17,8 @@ import type { SiteFolder } from '../site-folder.ts';
 import { AnswerJournal } from './answer-journal.ts';
 import { resultBefore, resultsFolder } from './evaluation-results.ts';
 import { runEvaluation } from './run-evaluation.ts';
-import { type QuestionFile, questionsOf } from './suites.ts';
-import { missedThresholds, onCommonQuestions, summarize } from './summarize.ts';
+import { evaluationsOf, type QuestionFile, questionsOf } from './suites.ts';
+import { missedThresholds, onCommonQuestions, rateInWords, summarize } from './summarize.ts';
 import { writeResult } from './write-result.ts';
 
 /** What an evaluation needs of the site. */
@@ -163,4 +165,61 @@ async function openAll(
     await close();
     throw error;
   }
+}
+
+/** How many failed questions an error lists. */
+const LISTED = 20;
+
+/** The context of the evaluations of a gate. */
+export interface GateEvaluations extends EvaluateContext {
+  /** The number of the generation that the gate is for. */
+  readonly generation: number;
+  /** Called with the result of each evaluation, including one that fails. */
+  readonly keep: (result: GateResult) => void;
+}
+
+/**
+ * The evaluations that a service must pass before a generation is kept, after the checks of its gate.
+ * @throws StowageError `gate-failed` for the first that misses a threshold; otherwise as {@link evaluate}
+ */
+export async function gateEvaluations(
+  { release, service }: ServiceOf,
+  { generation, keep, ...context }: GateEvaluations,
+): Promise<void> {
+  const evaluations = await evaluationsOf(context.site, release);
+  for (const evaluation of evaluations) {
+    if (evaluation.service !== service || evaluation.gate === undefined) continue;
+    const { result, file } = await evaluate(
+      { release, generation, evaluation, gate: true },
+      context,
+    );
+    const { missed, summary } = result;
+    const passed = missed.length === 0;
+    const found = passed ? rateInWords(summary) : missed.join('; ');
+    const expected = `the first ${summary.questions} questions of evaluation ${evaluation.name} reach its thresholds`;
+    const { milliseconds } = summary;
+    keep({ service, check: 'evaluation', passed, expected, found, milliseconds });
+    if (!passed)
+      throw new StowageError(
+        'gate-failed',
+        `service ${service} did not pass evaluation ${evaluation.name}`,
+        {
+          expected,
+          found,
+          hint: `the signed result has every answer: stowage evaluate show ${file}`,
+          defects: failedQuestions(result),
+        },
+      );
+  }
+}
+
+/** The first questions that did not pass, one line each. */
+export function failedQuestions({ results }: EvaluationResult): string[] {
+  const failed = results.filter(({ passed }) => !passed);
+  const lines = failed.slice(0, LISTED).map(({ id, question, tags, found }) => {
+    const name = id ?? question.slice(0, 16);
+    return `${name}${tags.length === 0 ? '' : ` [${tags.join(', ')}]`}: ${quoted(found)}`;
+  });
+  const more = failed.length - lines.length;
+  return more === 0 ? lines : [...lines, `and ${more} more`];
 }

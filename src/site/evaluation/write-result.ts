@@ -3,7 +3,7 @@ import { type EvaluationResult, evaluationResultKind } from '../../format/evalua
 import { remove, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { signDetached } from '../../trust/cms-sign.ts';
-import { siteSigner } from '../receipts/receipt.ts';
+import { siteSigner } from '../receipts/site-key.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { resultFiles, resultsFolder } from './evaluation-results.ts';
 

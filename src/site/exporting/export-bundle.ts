@@ -28,7 +28,7 @@ import { PassError } from '../../io/positioned.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { writeParity } from '../../io/write-parity.ts';
 import { signDetached } from '../../trust/cms-sign.ts';
-import { siteSigner } from '../receipts/receipt.ts';
+import { siteSigner } from '../receipts/site-key.ts';
 import { makeExecutable } from '../release/layout.ts';
 import { type Release, releaseFolder } from '../release/release.ts';
 import { storedFiles } from '../release/stored-files.ts';

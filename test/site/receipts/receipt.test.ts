@@ -1,6 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { siteSigner } from '../../../src/site/receipts/receipt.ts';
+import { siteSigner } from '../../../src/site/receipts/site-key.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { packedAt } from '../../support/context.ts';
 import { scratchFolder } from '../../support/scratch.ts';

@@ -8,7 +8,7 @@ import {
   siteSigner,
   switchToNext,
   writeSigner,
-} from '../../../src/site/receipts/receipt.ts';
+} from '../../../src/site/receipts/site-key.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { signDetached } from '../../../src/trust/cms-sign.ts';
 import { packedAt } from '../../support/context.ts';

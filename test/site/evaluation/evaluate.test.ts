@@ -3,7 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { readReceipt } from '../../../src/bundle/receipt.ts';
 import { install } from '../../../src/site/applying/change-release.ts';
 import { evaluate } from '../../../src/site/evaluation/evaluate.ts';
-import { readResult, resultsFolder, resultsOf } from '../../../src/site/evaluation/evaluation-results.ts';
+import {
+  readResult,
+  resultsFolder,
+  resultsOf,
+} from '../../../src/site/evaluation/evaluation-results.ts';
 import { evaluationsOf } from '../../../src/site/evaluation/suites.ts';
 import { currentGeneration } from '../../../src/site/generations.ts';
 import { newestReceipt } from '../../../src/site/receipts/receipt.ts';
@@ -14,7 +18,7 @@ import { fakeTarget } from '../../support/fake-engine.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { startFakeServer } from '../../support/fake-server.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { type SmallBundle, makeAuthority, smallBundle } from '../../support/small-bundle.ts';
+import { makeAuthority, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
 const scratch = scratchFolder();
 const authority = makeAuthority();
