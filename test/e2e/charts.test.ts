@@ -274,6 +274,68 @@ describe('when a release consists of published charts', () => {
   });
 });
 
+describe('when a chart cannot be had', () => {
+  const only = (source: string): string =>
+    `apiVersion: stowage/v1\nname: broken\nversion: 1.0.0\ncluster: { kubeVersion: 1.34.0 }\ncharts:\n  - { name: a, source: '${source}' }\n`;
+  const port = (): number => (repository.address() as AddressInfo).port;
+
+  it.each([
+    [
+      'a version that its registry does not have',
+      (): string => `oci://${registry.host}/charts/lws@9.9.9`,
+      'source-not-found',
+      '9.9.9',
+    ],
+    [
+      'a version that its repository does not list',
+      (): string => `http://127.0.0.1:${port()}#node-feature-discovery@9.9.9`,
+      'source-not-found',
+      nfdVersion,
+    ],
+    [
+      'a repository that is down',
+      (): string => 'http://127.0.0.1:9#node-feature-discovery@1.0.0',
+      'source-unreachable',
+      '127.0.0.1:9',
+    ],
+    [
+      'a registry that is down',
+      (): string => 'oci://127.0.0.1:9/a/b@1.0.0',
+      'source-unreachable',
+      'b',
+    ],
+    ['a folder that is not there', (): string => 'absent', 'file-missing', 'absent'],
+  ] as const)('says so, and writes no lock: %s', async (_, source, code, said) => {
+    writeFileSync(inWork('broken.yaml'), only(source()));
+    const { status, stderr } = await run('lock', 'broken.yaml');
+    expect(status).toBe(1);
+    expect(stderr).toContain(code);
+    expect(stderr).toContain(typeof said === 'string' ? said : said());
+    expect(readdirSync(work)).not.toContain('broken.lock.json');
+  });
+
+  it('is refused when its archive is not the one that its repository lists', async () => {
+    const archive = inWork(`repository/node-feature-discovery-${nfdVersion()}.tgz`);
+    const before = readFileSync(archive);
+    writeFileSync(archive, Buffer.concat([before, Buffer.from('more')]));
+    const source = `http://127.0.0.1:${port()}#node-feature-discovery@${nfdVersion()}`;
+    writeFileSync(inWork('broken.yaml'), only(source));
+    const { status, stderr } = await run('lock', 'broken.yaml');
+    writeFileSync(archive, before);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('source-mismatch')]);
+  });
+
+  it('is not rendered by a Helm that is too old', async () => {
+    mkdirSync(inWork('old'));
+    writeFileSync(inWork('old/helm'), '#!/bin/sh\necho v3.9.4+gdbc6d8e\n', { mode: 0o755 });
+    writeFileSync(inWork('broken.yaml'), only('kserve'));
+    const old = { ...env, PATH: `${inWork('old')}:${env['PATH']}` };
+    const { status, stderr } = await stowage({ cwd: work, env: old }, 'lock', 'broken.yaml');
+    expect([status, stderr]).toEqual([1, expect.stringContaining('source-unsupported')]);
+    expect(stderr).toContain('3.9.4');
+  });
+});
+
 describe('when a site serves the charts', () => {
   let depot: Depot;
   beforeAll(async () => {
