@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { DepotRequest } from './handler.ts';
-import { type HubFile, type HubRepository, findRevision } from './hub-file.ts';
+import { findRevision, type HubFile, type HubRepository } from './hub-file.ts';
 import { refuseHub } from './hub-send.ts';
 import { sendJson } from './send.ts';
 
