@@ -168,7 +168,7 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
       const before = previous.get(placedKey(each.placed));
       const found = await api.get(each.placed, signal);
       if (found !== undefined && !isOurs(found, workload, each.object)) {
-        if (before !== undefined && isHalfRestored(found, before))
+        if (before !== undefined && (isHalfRestored(found, before) || isHalfAdopted(found)))
           await restoreOriginal(work, { placed: each.placed, before }, signal);
         return;
       }
@@ -185,6 +185,11 @@ async function removeObjects(work: SetWork, removal: Removal): Promise<void> {
         await removeDefinition(work, each.placed, signal);
     });
   }
+}
+
+/** Whether a change was interrupted when it had marked an object as adopted and not applied its own yet. */
+function isHalfAdopted(found: Found): boolean {
+  return isAdopted(found) && ownerOf(found) === undefined;
 }
 
 /** The record of the original object is lost: the adopted one is neither deleted nor treated as restored. */
