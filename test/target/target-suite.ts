@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { Plan } from '../../src/format/plan.ts';
 import { install, rollback, uninstall } from '../../src/site/applying/change-release.ts';
@@ -13,46 +15,71 @@ import { context } from '../support/context.ts';
 import { expectCode } from '../support/error.ts';
 import { failed } from '../support/fake-engine.ts';
 import { scratchFolder } from '../support/scratch.ts';
-import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
+import { type SmallBundle, type SmallBundleOptions, smallBundle } from '../support/small-bundle.ts';
 
 /** A target under test, and what the suite must be able to see of it and to do to it. */
 export interface TargetBench {
   readonly target: Target;
+  /** The text of `site.yaml`; absent for a site with the usual settings. */
+  readonly settings?: string;
   /** Everything that it holds for any site, in a form that can be compared; `site` is what names carry. */
-  held(site: string): unknown;
+  held(site: string): unknown | Promise<unknown>;
   /** Calls `hook` before and after each of the target's own operations; what it throws, the operation throws. */
   watch(hook: (moment: 'before' | 'after') => void): void;
   /** Makes the server of a release of this version never ready. */
   spoil(version: string): void;
   /** Changes a running service behind our back. */
-  tamper(service: string): void;
+  tamper(service: string): void | Promise<void>;
   /** Stops a running service behind our back. */
-  halt(service: string): void;
+  halt(service: string): void | Promise<void>;
   close(): Promise<void>;
+}
+
+/** What the services of the suite run, where that is real. */
+export interface TargetContent {
+  readonly image: NonNullable<SmallBundleOptions['image']>;
+  /** Members of both services. */
+  readonly members: Readonly<Record<'server' | 'helper', object>>;
+  /** Called with each bundle before the first test. */
+  carry(bundle: SmallBundle): Promise<void>;
 }
 
 /**
  * What planning, journal, gates, generations, receipts and rollback rely on, whatever a target runs. Every target
  * passes it unchanged.
  * @param health how the service `server`, whose port is called `http`, says that it is ready, as in a manifest
+ * @param content made before the first bench; without it, nothing is run
  */
-export function everyTarget(name: string, health: object, make: () => TargetBench): void {
+export function everyTarget(
+  name: string,
+  health: object,
+  make: () => TargetBench,
+  content?: () => Promise<TargetContent | undefined>,
+): void {
   const scratch = scratchFolder(true);
   let one: SmallBundle;
   let two: SmallBundle;
 
   beforeAll(async () => {
+    const real = await content?.();
+    if (content !== undefined && real === undefined) return;
     const services = [
       {
         ...{ name: 'server', image: 'server', args: ['hello'], health },
         ports: [{ name: 'http', container: 80, host: 18_000 }],
+        ...real?.members.server,
       },
-      { name: 'helper', image: 'server', args: ['help'], dependsOn: ['server'] },
+      {
+        ...{ name: 'helper', image: 'server', args: ['help'], dependsOn: ['server'] },
+        ...real?.members.helper,
+      },
     ];
+    const common = { services, ...(real === undefined ? {} : { image: real.image }) };
     const place = (): string => scratch.fresh();
-    one = await smallBundle({ place: place(), services });
+    one = await smallBundle({ place: place(), ...common });
     const { authority } = one;
-    two = await smallBundle({ place: place(), services, authority, version: '2.0.0', seq: 2 });
+    two = await smallBundle({ place: place(), ...common, authority, version: '2.0.0', seq: 2 });
+    for (const each of [one, two]) await real?.carry(each);
   });
 
   interface Opened extends SiteContext {
@@ -62,12 +89,17 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
   const open = (): Opened => {
     const bench = make();
     onTestFinished(() => bench.close());
-    return { ...context(), site: new SiteFolder(scratch.fresh()), target: bench.target, bench };
+    const folder = scratch.fresh();
+    if (bench.settings !== undefined) {
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'site.yaml'), bench.settings);
+    }
+    return { ...context(), site: new SiteFolder(folder), target: bench.target, bench };
   };
   const put = (made: SmallBundle, options: Opened): ReturnType<typeof install> =>
     install(made.folder, { ...options, trust: made.trust });
   const standing = async ({ bench, site }: Opened) => ({
-    held: bench.held(await site.id()),
+    held: await bench.held(await site.id()),
     generation: (await currentGeneration(site)).number,
   });
   const states = async (opened: Opened): Promise<string[]> => {
@@ -83,7 +115,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
   describe(`when ${name} is the target of a site`, () => {
     it('installs, replaces, returns and uninstalls, and leaves nothing of its own', async () => {
       const options = open();
-      const before = options.bench.held('');
+      const before = await options.bench.held('');
       const { receipt } = await put(one, options);
       expect(receipt?.health).toMatchObject([
         { service: 'chat server', state: 'running' },
@@ -97,7 +129,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       await uninstall('chat', options);
       expect(await states(options)).toEqual([]);
       await collect({ ...options, keep: 0, incomplete: false, dryRun: false });
-      expect(options.bench.held('')).toEqual(before);
+      expect(await options.bench.held('')).toEqual(before);
     });
 
     it('returns to the generation that ran before, past those that a rollback left behind', async () => {
@@ -183,7 +215,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
     it('names what drifted', async () => {
       const options = open();
       await put(one, options);
-      options.bench.tamper('server');
+      await options.bench.tamper('server');
       const { services } = await siteStatus(options);
       const drift = services.flatMap(({ service, drift: found }) =>
         found.length > 0 ? [service.name] : [],
@@ -195,7 +227,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       const options = open();
       await put(one, options);
       const before = await standing(options);
-      options.bench.halt('server');
+      await options.bench.halt('server');
       expect(await states(options)).toEqual(['chat server absent', 'chat helper running']);
       const { plan, receipt } = await put(one, options);
       expect(plan.to.number).toBe(1);
@@ -212,7 +244,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
     it('repairs what drifted', async () => {
       const options = open();
       await put(one, options);
-      options.bench.tamper('helper');
+      await options.bench.tamper('helper');
       const told = await writeStatement(options);
       expect(told.health[1]?.drift).toHaveLength(1);
       const { plan } = await put(one, options);
@@ -226,7 +258,7 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
     it('is as it was when a repair fails or is interrupted', async () => {
       const options = open();
       await put(one, options);
-      options.bench.halt('server');
+      await options.bench.halt('server');
       const before = await standing(options);
       const controller = new AbortController();
       options.bench.watch((moment) => {
@@ -350,7 +382,16 @@ export function everyTarget(name: string, health: object, make: () => TargetBenc
       const lines = await target.logs(of, 10, signal);
       expect(lines).not.toBe('');
       const followed: Uint8Array[] = [];
-      await target.followLogs(of, 10, (bytes) => void followed.push(bytes), signal);
+      const heard = new AbortController();
+      const hear = (bytes: Uint8Array): void => {
+        followed.push(bytes);
+        setTimeout(() => heard.abort(), 200);
+      };
+      const following = target.followLogs(of, 10, hear, AbortSignal.any([signal, heard.signal]));
+      // Of a service that runs on, they end when nobody hears them anymore.
+      await following.catch((error: unknown) => {
+        if (!heard.signal.aborted) throw error;
+      });
       expect(Buffer.concat(followed).toString('utf8').trim()).toBe(lines.trim());
     });
 
