@@ -27,12 +27,19 @@ beforeAll(async () => {
   const releases = await lightReleases(join(work, 'releases'));
   const values = { version: '1.0.0', seq: 1, health: { startupLimitSeconds: 15 } };
   const first = await releases.make(values);
+  // Needs every right of the page: a budget, and a gate that runs a program in the container.
+  const command = ['/bin/cat', '/srv/release.json'];
+  const guarded = await releases.make({
+    ...{ name: 'guarded', version: '1.0.0', seq: 1 },
+    service: { replicas: 2, disruption: 1, health: { server: 'command', command } },
+  });
   const folder = join(work, 'plant');
   mkdirSync(folder);
   const { kubeconfig } = cluster;
   site = await openClusterSite({
     ...{ folder, side: releases, port: 9, first, kubeconfig, registry: NOWHERE },
   });
+  await site.must('import', guarded);
   site.configure({ images: IMAGES, more: `  namespacePrefix: ${PREFIX}\n` });
 });
 
@@ -118,4 +125,48 @@ describe('when a cluster is tried', () => {
     expect(refused.status).toBe(4);
     expect(refused.stdout).toContain(`it may not delete deployments.apps in ${NAMESPACE}`);
   });
+
+  it('names each right that is missing, and no other', async () => {
+    const page = readFileSync(new URL('../../manifests/KUBERNETES.md', import.meta.url), 'utf8');
+    const text = /^kind: Role$[\s\S]*?(?=^ {2}# Optional)/m.exec(page)?.[0] ?? '';
+    const { rules } = parse(text) as { rules: Rule[] };
+    const single = rules.flatMap(({ apiGroups, resources, verbs }) =>
+      resources.flatMap((resource) =>
+        verbs.map((verb): Rule => ({ apiGroups, resources: [resource], verbs: [verb] })),
+      ),
+    );
+    expect(single.length).toBeGreaterThan(25);
+    const give = async (some: readonly Rule[]): Promise<void> => {
+      const metadata = { name: 'stowage', namespace: NAMESPACE };
+      await apply({
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'Role',
+        metadata,
+        rules: some,
+      });
+    };
+    for (const missing of single) {
+      const { apiGroups, resources, verbs } = missing;
+      await give(single.filter((each) => each !== missing));
+      const { plan } = (await site.run('plan', 'guarded')).json;
+      const [group = ''] = apiGroups;
+      const resource = `${resources[0]}${group === '' ? '' : `.${group}`}`;
+      expect(plan.constraints).toContainEqual(
+        expect.objectContaining({
+          ...{ rule: 'rights', satisfied: false },
+          found: `it may not ${verbs[0]} ${resource} in ${NAMESPACE}`,
+        }),
+      );
+    }
+    await give(single);
+    expect((await site.run('plan', 'guarded')).json.plan.constraints).toContainEqual(
+      expect.objectContaining({ rule: 'rights', satisfied: true }),
+    );
+  });
 });
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}

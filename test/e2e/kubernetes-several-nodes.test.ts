@@ -103,9 +103,13 @@ async function get(...args: readonly string[]): Promise<any> {
   return JSON.parse(found);
 }
 
+const completion: Omit<Question, 'host' | 'port'> = {
+  path: '/v1/completions',
+  body: JSON.stringify({ model: 'tiny', prompt: 'hello', max_tokens: 12, temperature: 0 }),
+};
+
 async function question(): Promise<Question> {
-  const body = JSON.stringify({ model: 'tiny', prompt: 'hello', max_tokens: 12, temperature: 0 });
-  return { ...(await clientAddress(cluster, NAMESPACE)), path: '/v1/completions', body };
+  return { ...(await clientAddress(cluster, NAMESPACE)), ...completion };
 }
 
 async function answer(): Promise<string | undefined> {
@@ -216,5 +220,39 @@ describe('when a service spans several nodes', () => {
     expect(await clusterObjects(cluster)).toBe('');
     const kinds = 'leaderworkersets,statefulsets,controllerrevisions,pods';
     expect(await cluster.kubectl('get', kinds, '--all-namespaces', '--output=name')).toBe('');
+  });
+
+  it('needs no more than the printed Role in one namespace', async () => {
+    const namespace = 'models';
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    const kubeconfig = await cluster.account('operator', '/CN=operator');
+    const service = '  service: NodePort\n  clients: [default]\n';
+    site.configure({ kubeconfig, more: `  namespace: ${namespace}\n${service}` });
+    await cluster.apply({
+      ...{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels } },
+    });
+    const [role, binding] = (await site.must('doctor', '--role')).json.objects;
+    expect(role).toMatchObject({ kind: 'Role', metadata: { namespace } });
+    await cluster.apply(role, binding);
+    const { json } = await site.must('install', 'tiny-chat@1.0.0');
+    expect(json.receipt.outcome).toBe('kept');
+    const at = await clientAddress(cluster, namespace, 'tiny-chat-server');
+    expect(answerText(await askOnce({ ...completion, ...at }))).toBe(answers.v1);
+    await site.must('install', 'tiny-chat@1.1.0');
+    expect((await site.must('status')).json.services).toMatchObject([
+      { state: { state: 'running' }, drift: [], readiness: { ready: true } },
+    ]);
+    const rules = role.rules.filter(
+      ({ resources }: { resources: string[] }) => !resources.includes('leaderworkersets'),
+    );
+    await cluster.apply({ ...role, rules });
+    const refused = await site.run('plan', 'tiny-chat@1.0.0');
+    expect(refused.status).toBe(4);
+    expect(refused.stdout).toContain('leaderworkersets.leaderworkerset.x-k8s.io in models');
+    await cluster.apply(role);
+    await site.must('uninstall', 'tiny-chat');
+    const ours = ['--selector', 'app.kubernetes.io/managed-by=stowage', '--output=name'];
+    const kinds = 'leaderworkersets,services,configmaps,secrets,networkpolicies';
+    expect(await cluster.kubectl('get', kinds, '-n', namespace, ...ours)).toBe('');
   });
 });
