@@ -21,6 +21,8 @@ export interface ObjectsOptions {
   readonly cluster?: NonNullable<Bundle['cluster']>;
   readonly powers?: readonly string[];
   readonly images?: Bundle['images'];
+  /** Sources of models by their names. */
+  readonly models?: Readonly<Record<string, string>>;
 }
 
 const SET = 'things';
@@ -34,15 +36,18 @@ export function objectsRelease(
     settings,
     cluster,
     images = [],
+    models = {},
     ...more
   }: ObjectsOptions = {},
 ): ObjectsRelease {
   const manifest = `apiVersion: stowage/v1\nname: ${name}\nversion: ${version}\n`;
+  const sources = Object.entries(models).map(([each, source]) => ({ name: each, source }));
+  const listed = sources.length === 0 ? '' : `models: ${JSON.stringify(sources)}\n`;
   const document = { schema: 'stowage/objects/v1', objects } as const;
   const digest = invented(JSON.stringify(document));
   const { adopt, endpoint, readyWhen, powers = [] } = more;
   const bundle: Bundle = {
-    ...bundleFrom(`${manifest}files: [{ name: note, source: ./note.txt }]\n`),
+    ...bundleFrom(`${manifest}files: [{ name: note, source: ./note.txt }]\n${listed}`),
     schema: 'stowage/bundle/v3',
     images,
     objects: [
