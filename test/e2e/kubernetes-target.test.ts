@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, vi } from 'vitest';
-import { trustFingerprint } from '../../src/bundle/admission/trust-anchor.ts';
+import { trustFingerprint } from '../../src/bundle/admission/trust-files.ts';
 import { checkDocument, writeCanonical } from '../../src/format/document.ts';
 import { siteKind } from '../../src/format/site.ts';
 import { trustKind } from '../../src/format/trust.ts';
