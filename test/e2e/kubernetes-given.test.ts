@@ -6,7 +6,12 @@ import { parse } from 'yaml';
 import { clusterObjects, untilProbesGone } from '../support/cluster-objects.ts';
 import { type OpenSite, openClusterSite } from '../support/cluster-site.ts';
 import { expectAccepted, goldenReleases } from '../support/golden-objects.ts';
-import { noCluster, startTestCluster, type TestCluster } from '../support/kubernetes-lab.ts';
+import {
+  noCluster,
+  skipUnlessLong,
+  startTestCluster,
+  type TestCluster,
+} from '../support/kubernetes-lab.ts';
 import { lightReleases } from '../support/light-release.ts';
 import { skipBecause } from '../support/skip-because.ts';
 
@@ -126,7 +131,8 @@ describe('when a cluster is tried', () => {
     expect(refused.stdout).toContain(`it may not delete deployments.apps in ${NAMESPACE}`);
   });
 
-  it('names each right that is missing, and no other', { timeout: 1_200_000 }, async () => {
+  it('names each right that is missing, and no other', { timeout: 1_200_000 }, async (test) => {
+    skipUnlessLong(test);
     const page = readFileSync(new URL('../../manifests/KUBERNETES.md', import.meta.url), 'utf8');
     const text = /^kind: Role$[\s\S]*?(?=^ {2}# Optional)/m.exec(page)?.[0] ?? '';
     const { rules } = parse(text) as { rules: Rule[] };

@@ -10,7 +10,12 @@ import { answers, startUpstream } from '../lab/upstream.ts';
 import { askOnce, askWithoutPause, type Question } from '../support/asking-client.ts';
 import { clusterObjects } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import {
+  noCluster,
+  skipUnlessLong,
+  skipWithoutLab,
+  startLabCluster,
+} from '../support/kubernetes-lab.ts';
 import { type ConnectedSide, connectedSide, demoManifest } from './connected.ts';
 
 // A server on two nodes: the worker has the model, joins its leader at port 29500, and the leader forwards requests to it. Both
@@ -222,7 +227,8 @@ describe('when a service spans several nodes', () => {
     expect(await cluster.kubectl('get', kinds, '--all-namespaces', '--output=name')).toBe('');
   });
 
-  it('needs no more than the printed Role in one namespace', async () => {
+  it('needs no more than the printed Role in one namespace', async (test) => {
+    skipUnlessLong(test);
     const namespace = 'models';
     const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
     const kubeconfig = await cluster.account('operator', '/CN=operator');

@@ -11,8 +11,13 @@ import { trustKind } from '../../src/format/trust.ts';
 import { createKubernetesTarget } from '../../src/target/kubernetes/kubernetes.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { clusterObjects } from '../support/cluster-objects.ts';
-import { skipWithoutLab, startLabCluster, trustedRegistry } from '../support/kubernetes-lab.ts';
-import { skipBecause } from '../support/skip-because.ts';
+import {
+  LONG,
+  skipUnlessLong,
+  skipWithoutLab,
+  startLabCluster,
+  trustedRegistry,
+} from '../support/kubernetes-lab.ts';
 import type { SmallBundle } from '../support/small-bundle.ts';
 import { shellImage } from '../target/container/shell-image.ts';
 import { everyTarget, type TargetBench, type TargetContent } from '../target/target-suite.ts';
@@ -20,7 +25,6 @@ import { stowage } from './cli.ts';
 
 // What every target must do, on a real cluster. Each bench is a site with namespaces of its own, whose nodes pull from one registry.
 // Half an hour: `npm run test:cluster-suite` runs it, and other runs say that they did not.
-const ASKED = process.env['STOWAGE_TEST_CLUSTER_SUITE'] === '1';
 vi.setConfig({ testTimeout: 1_800_000 });
 
 const PORT = 8000;
@@ -35,7 +39,7 @@ let registry = '';
 let benches = 0;
 
 beforeEach((test) => {
-  if (!ASKED) skipBecause(test, 'npm run test:cluster-suite runs it, which takes half an hour');
+  skipUnlessLong(test);
   skipWithoutLab(test, cluster);
 });
 
@@ -63,7 +67,7 @@ const health = {
 };
 
 async function content(): Promise<TargetContent | undefined> {
-  const lab = ASKED ? await startLabCluster({ nodes: 2 }) : undefined;
+  const lab = LONG ? await startLabCluster({ nodes: 2 }) : undefined;
   if (lab === undefined) return undefined;
   cluster = lab;
   registry = (await trustedRegistry(cluster)).host;

@@ -39,6 +39,14 @@ export function skipWithoutLab(test: TestContext, lab: Cluster | undefined): voi
   if (lab === undefined) skipBecause(test, 'STOWAGE_TEST_KUBECONFIG names another cluster');
 }
 
+/** Whether the tests of a cluster that take long were asked for: `npm run test:cluster-suite`. */
+export const LONG: boolean = process.env['STOWAGE_TEST_CLUSTER_SUITE'] === '1';
+
+/** Skips a test that takes long, with the reason, unless it was asked for. */
+export function skipUnlessLong(test: TestContext): void {
+  if (!LONG) skipBecause(test, 'it takes long: npm run test:cluster-suite runs it');
+}
+
 /** A registry that the nodes of a lab cluster trust. @param name of its certificate */
 export async function trustedRegistry(cluster: Cluster, name = 'registry'): Promise<Registry> {
   const { certificate, key } = await cluster.serverCertificate(name);
