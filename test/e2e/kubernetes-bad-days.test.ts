@@ -425,7 +425,7 @@ describe('when a change fails on its way', () => {
       expect(json.receipt.outcome).toBe('kept');
       await site.must('install', 'chat@1.0.0');
       const failed = client.take().filter((each) => each.startsWith('failed'));
-      // After a long halt, the proxy of a node may learn of the switch only after the old pods ended.
+      // A halt longer than the grace period of the lab's nodes (16 s) takes every pod out of its Service for a moment.
       if (pause < 10_000) expect(failed).toEqual([]);
       await answersAgain();
     },
