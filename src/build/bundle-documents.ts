@@ -128,6 +128,7 @@ export interface Made {
 export function indexOf(lock: Lock, made: Made): Bundle {
   const { manifest } = lock;
   const services = withDerived(manifest.services, lock.derived);
+  const derived = lock.derived === undefined ? {} : { derived: lock.derived };
   const { described, facts, blobs, control, partSize } = made;
   const manifestOf = (name: string): Digest => {
     const found = described.get(name);
@@ -138,7 +139,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     itemsIn<'locked'>(lock, kind).map((item) => kind.bundled(item, manifestOf(item.name), facts)),
   );
   return {
-    schema: bundleSchema(manifest),
+    schema: bundleSchema({ ...manifest, ...derived }),
     name: manifest.name,
     version: manifest.version,
     channel: manifest.channel,
@@ -153,6 +154,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
       ([path, bytes]): ControlFile => ({ path, size: bytes.length, sha512: sriOf(bytes) }),
     ),
     services,
+    ...derived,
     acceptance: manifest.acceptance,
     parameters: manifest.parameters,
     secrets: manifest.secrets,

@@ -14,6 +14,7 @@ import {
 } from './bundled-content.ts';
 import { clusterNeeds, usesCluster } from './cluster-content.ts';
 import { type Deployment, deploymentShape, recalls, usesRankings } from './deployment.ts';
+import { type DerivedSetting, derivedSettings } from './derived.ts';
 import { type DocumentKind, newerHints, schemaMember } from './document.ts';
 import { evaluations } from './evaluation.ts';
 import * as field from './field.ts';
@@ -46,7 +47,7 @@ export interface ControlFile {
 export interface Bundle extends Deployment, BundleCluster {
   /**
    * Version 2 if a service has one of the fields of `scaling.ts`; version 3 with one of `isolation.ts`, with charts, objects or
-   * `cluster`, with an API key, with an acceptance test that ranks documents, with evaluations, and with a toolkit.
+   * `cluster`, with an API key, with derived settings, with an acceptance test that ranks documents, with evaluations, and with a toolkit.
    */
   readonly schema: BundleSchema;
   readonly name: string;
@@ -64,6 +65,8 @@ export interface Bundle extends Deployment, BundleCluster {
   readonly files: readonly BundleFile[];
   readonly blobs: readonly BundleBlob[];
   readonly control: readonly ControlFile[];
+  /** Which values of `services` the lock decided, because the manifest leaves them open; absent if there are none. */
+  readonly derived?: readonly DerivedSetting[];
   /** With the toolkits, if they were packed. Absent if none was packed. */
   readonly installers?: readonly Installer[];
   /** Recovery parts, from which lost parts are rebuilt. */
@@ -127,6 +130,7 @@ const fields: z.ZodType<Bundle> = field.exact(
     installers: z.array(installer).min(1).max(8).exactOptional(),
     ...deploymentShape,
     evaluations: evaluations.exactOptional(),
+    derived: derivedSettings.exactOptional(),
     cluster: clusterNeeds.exactOptional(),
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),
@@ -143,7 +147,7 @@ const schema: z.ZodType<Bundle> = field.exact(
 
 /** The first version that has every field of a bundle, or of the manifest that it is made from. */
 export function bundleSchema(
-  document: Pick<Bundle, 'services' | 'acceptance' | 'evaluations' | 'installers'>,
+  document: Pick<Bundle, 'services' | 'acceptance' | 'evaluations' | 'installers' | 'derived'>,
 ): BundleSchema {
   const { services, acceptance, installers = [] } = document;
   const newer =
@@ -152,6 +156,7 @@ export function bundleSchema(
     usesIsolation(services) ||
     usesApiKey(services) ||
     installers.some(isToolkit) ||
+    document.derived !== undefined ||
     document.evaluations !== undefined;
   const version = newer ? 3 : scalingVersion(services);
   return schemas[version - 1] ?? schemas[0];
@@ -167,6 +172,9 @@ function* defectsOf(bundle: Bundle): Iterable<string> {
   const bytes = rendered.reduce((sum, { objects }) => sum + objects.size, 0);
   if (bytes > MAX_OBJECTS_BYTES)
     yield `the rendered objects have ${counted(bytes, 'byte')}, over ${MAX_OBJECTS_BYTES}`;
+  const services = new Set(bundle.services.map(({ name }) => name));
+  for (const { service } of bundle.derived ?? [])
+    if (!services.has(service)) yield `settings are derived for an unknown service ${service}`;
   if (sizes.size !== bundle.blobs.length) yield 'a blob is listed twice';
   for (const need of blobsNeeded(bundle)) {
     const size = sizes.get(need.digest);

@@ -7,7 +7,7 @@ import type { ContainerEngine } from '../../src/target/container/engine.ts';
 import { type CommandRunner, runCommand } from '../../src/target/host/command.ts';
 import { createPodman } from '../../src/target/podman/podman.ts';
 import { run } from '../lab/process.ts';
-import { everyTarget } from '../target/container/engine-suite.ts';
+import { everyTarget, expectLimits, LIMITS } from '../target/container/engine-suite.ts';
 import { service } from '../target/container/services.ts';
 import { type ServedImage, shellImage } from '../target/container/shell-image.ts';
 
@@ -60,6 +60,23 @@ afterAll(async () => {
 
 describe('rootless podman', () => {
   everyTarget(() => ({ target, image: served.image, depotHost: depot.host }));
+
+  it('gives a service the limits that were set', async () => {
+    await target.loadImage(served.image, depot.host, signal);
+    const stay = "trap 'exit 0' TERM; sleep 1000 & wait";
+    const values = { network: 'host', ulimits: LIMITS } as const;
+    const each = service({
+      image: served.image,
+      args: [`cat /proc/self/limits; ${stay}`],
+      ...values,
+    });
+    await target.startService(each, signal);
+    await expect.poll(() => target.logs(each, 50, signal), { timeout: 20_000 }).toMatch(/realtime/);
+    expectLimits(await target.logs(each, 50, signal));
+    expect((await target.inspectService(each, signal)).drift).toEqual([]);
+    await target.stopService(each, signal);
+    await target.unloadImage(served.image, signal);
+  });
 
   it("runs a service on the host's network, as a user that does not exist on the host", async () => {
     await target.loadImage(served.image, depot.host, signal);

@@ -34,12 +34,19 @@ export async function miniLmFolder(): Promise<string> {
   return folder;
 }
 
-/** The same for llama-server: GGUF with weights of 32 bits. */
-export async function miniLmGguf(): Promise<string> {
-  const path = join(defaultCacheDir, 'all-MiniLM-L6-v2.gguf');
+/**
+ * The same for llama-server: GGUF with weights of 32 bits.
+ * @param ranks with a head that gives each pair of texts a score, without any sense: a model without one has scores of chance
+ */
+export async function miniLmGguf({
+  ranks = false,
+}: {
+  readonly ranks?: boolean;
+} = {}): Promise<string> {
+  const path = join(defaultCacheDir, `all-MiniLM-L6-v2${ranks ? '-rank' : ''}.gguf`);
   if (!existsSync(path)) {
     const temporary = `${path}.${process.pid}`;
-    convert(await miniLmFolder(), temporary);
+    convert(await miniLmFolder(), temporary, ranks);
     renameSync(temporary, path);
   }
   return path;
@@ -69,7 +76,7 @@ interface Stored {
   readonly data_offsets: readonly [number, number];
 }
 
-function convert(folder: string, target: string): void {
+function convert(folder: string, target: string, ranks: boolean): void {
   const weights = readFileSync(join(folder, 'model.safetensors'));
   const headerSize = Number(weights.readBigUInt64LE(0));
   const header = JSON.parse(weights.toString('utf8', 8, 8 + headerSize)) as Record<string, Stored>;
@@ -80,27 +87,25 @@ function convert(folder: string, target: string): void {
     const tensor: GgufTensor = { name: named, dims: stored.shape.toReversed() };
     return [{ tensor, at: stored.data_offsets }];
   });
+  const tensors = kept.map(({ tensor }) => tensor);
   const output = openSync(target, 'w');
   try {
-    writeSync(
-      output,
-      ggufHead(
-        keysOf(folder),
-        kept.map(({ tensor }) => tensor),
-      ),
-    );
-    for (const {
-      tensor,
-      at: [from, to],
-    } of kept) {
+    writeSync(output, ggufHead(keysOf(folder), ranks ? [...tensors, HEAD] : tensors));
+    for (const { tensor, at } of kept) {
+      const [from, to] = at;
       const whole = Buffer.alloc(paddedSize(tensor));
       weights.copy(whole, 0, 8 + headerSize + from, 8 + headerSize + to);
       writeSync(output, whole);
     }
+    const head = Float32Array.from({ length: HEAD.dims[0] ?? 0 }, (_, at) => Math.cos(at));
+    if (ranks) writeSync(output, Buffer.from(head.buffer));
   } finally {
     closeSync(output);
   }
 }
+
+/** One score for each hidden state of the first token. */
+const HEAD: GgufTensor = { name: 'cls.output.weight', dims: [384, 1] };
 
 function nameOf(name: string): string | undefined {
   const [, layer, inner = '', member] =

@@ -17,6 +17,9 @@ import { writeTinyModel } from '../lab/tiny-model.ts';
 
 const PORT = 18_190;
 const KEY = 'sk-site-one-4711';
+/** Processors with which llama-server takes longer to load than it may be without progress. */
+const SLOW_CPUS = 0.01;
+const SILENT_SECONDS = 2;
 const NEXT_KEY = 'sk-site-two-0815';
 const work = mkdtempSync(join(tmpdir(), 'sls-'));
 const at = (...names: readonly string[]): string => join(work, ...names);
@@ -25,6 +28,7 @@ let engine: Engine;
 let side: ConnectedSide;
 let worked: string;
 let keyless: string;
+let slow: string;
 
 /** The worked manifest with what the lab has in place of 14 GB and a GPU. */
 function labManifest(registry: string, change: (service: Record<string, unknown>) => void): string {
@@ -77,6 +81,14 @@ beforeAll(async () => {
         args.splice(args.indexOf('--api-key-file'), 2);
       }).replace('version: 1.0.0', 'version: 1.1.0'),
       'keyless',
+      '--no-installer',
+    );
+    slow = await side.release(
+      labManifest(registry.host, (service) => {
+        service['cpus'] = SLOW_CPUS;
+        Object.assign(service['health'] as object, { startupSeconds: SILENT_SECONDS });
+      }).replace('version: 1.0.0', 'version: 1.2.0'),
+      'slow',
       '--no-installer',
     );
   } finally {
@@ -194,5 +206,51 @@ describe('when the live state of llama-server is shown', () => {
     for (const figure of ['cacheUse', 'cacheTokens', 'generatedTokens', 'memoryBytes', 'cpus'])
       expect([figure, typeof live[figure]]).toEqual([figure, 'number']);
     expect(live.memoryBytes).toBeGreaterThan(1_000_000);
+  });
+});
+
+describe('when llama-server answers the same 503 for longer than it may load without progress', () => {
+  it('is waited for, because its processor time counts as progress', async () => {
+    const { status, stderr, json } = await install(slow);
+    expect(status, stderr).toBe(0);
+    const ready = json.receipt.gates.find((gate: { check: string }) => gate.check === 'readiness');
+    expect(ready.found).toMatch(/^\/health: ready after /);
+    expect(ready.milliseconds).toBeGreaterThan(SILENT_SECONDS * 1000);
+  });
+
+  it('writes a log that is shown without the time stamps of the engine', async () => {
+    const { lines } = (await site('logs', 'gpt-oss')).json;
+    // Each begins with the clock of llama-server, although it writes a line in pieces.
+    const own = lines.filter((line: string) => /^\d+\.\d\d\.\d{3}\.\d{3} [A-Z] /.test(line));
+    expect(own.join('\n')).toMatch(/ llama_server: listening on http:\/\/0\.0\.0\.0:8080$/m);
+    expect(lines.length - own.length).toBeLessThanOrEqual(1);
+    for (const line of lines) {
+      expect(line).not.toMatch(/\d{4}-\d\d-\d\dT\d\d:/);
+      expect(line.slice(1)).not.toMatch(/\d\.\d\d\.\d{3}\.\d{3} /);
+    }
+  });
+});
+
+describe('when everything is removed after installs, a failed one, a rollback and an upgrade', () => {
+  it('names what the failed release needs, and leaves neither blobs nor anything in the engine', async () => {
+    const { json } = await site('status');
+    expect(json.imported).toMatchObject([{ version: '1.0.0' }, { version: '1.1.0' }]);
+    const removed = await site('uninstall', 'gpt-oss');
+    expect(removed.status, removed.stderr).toBe(0);
+    for (const version of ['1.0.0', '1.1.0', '1.2.0'])
+      expect((await site('forget', `gpt-oss@${version}`)).status).toBe(0);
+    const freed = await site('gc', '--keep', '0');
+    expect(freed.status, freed.stderr).toBe(0);
+    const left = await program('find', [at('site/store'), '-type', 'f', '-size', '+64k']);
+    expect(left).toBe('');
+    const lists = [
+      ['ps', '--all', '--quiet'],
+      ['images', '--all', '--quiet'],
+      ['volume', 'ls', '--quiet'],
+      ['secret', 'ls', '--quiet'],
+      ['network', 'ls', '--quiet', '--filter', 'label=stowage.site'],
+    ];
+    for (const list of lists)
+      expect([list[0], await engine.podman(...list)]).toEqual([list[0], '']);
   });
 });

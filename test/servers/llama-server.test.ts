@@ -29,9 +29,10 @@ beforeAll(async () => {
   chat = await startLlamaServer(folder, [...common, '--lora-scaled', `${adapter}:0`]);
   const pooled = ['--embeddings', '--pooling', 'mean'];
   embeddings = await startLlamaServer(folder, [...common, ...pooled]);
-  rerank = await startLlamaServer(folder, [...common, '--reranking']);
   const miniLm = ['--model', await miniLmGguf(), '--alias', 'minilm'];
   real = await startLlamaServer(folder, [...miniLm, '--embeddings']);
+  const ranker = ['--model', await miniLmGguf({ ranks: true }), '--alias', 'minilm'];
+  rerank = await startLlamaServer(folder, [...ranker, '--reranking']);
 });
 
 afterAll(async () => {
@@ -106,7 +107,17 @@ describe('when the real llama-server is tested', () => {
   it('ranks every document, and one of them first', async () => {
     const outcomes = await Promise.all(
       documents.map((nearest) =>
-        ask({ ...common, api: 'rerank', query: 'hello', documents, expect: { nearest } }, rerank),
+        ask(
+          {
+            ...common,
+            model: 'minilm',
+            api: 'rerank',
+            query: 'hello',
+            documents,
+            expect: { nearest },
+          },
+          rerank,
+        ),
       ),
     );
     expect(outcomes.filter((each) => typeof each === 'object')).toHaveLength(1);

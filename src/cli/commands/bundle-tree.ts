@@ -20,7 +20,10 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
         itemsIn<'bundled'>(bundle, kind).map((item) => kind.branch(item, seen)),
       ),
     ),
-    group('services', services.map(serviceBranch)),
+    group(
+      'services',
+      services.map((each) => serviceBranch(each, bundle.derived)),
+    ),
     group('acceptance', acceptance.map(testBranch)),
     group('evaluations', (bundle.evaluations ?? []).map(evaluationBranch)),
     group(
@@ -94,7 +97,7 @@ function inFolder({ path, size }: { path: string; size: number }): { path: strin
   return { path: path.slice(path.indexOf('/') + 1), size };
 }
 
-function serviceBranch(service: Service): Branch {
+function serviceBranch(service: Service, derived: Bundle['derived'] = []): Branch {
   const { name, image, ports, mounts, gpus, memory, sharedMemory, ipc, health } = service;
   return {
     text: `${name}  image ${image}`,
@@ -113,7 +116,15 @@ function serviceBranch(service: Service): Branch {
         text: `ulimit ${limit}: ${value < 0 ? 'unlimited' : value}`,
       })),
       ...(ipc === undefined ? [] : [{ text: `ipc ${ipc}` }]),
+      ...(health?.apiKey === undefined
+        ? []
+        : [{ text: `requires secret ${health.apiKey} as API key` }]),
       ...(health?.model === undefined ? [] : [{ text: `must list model ${health.model}` }]),
+      ...derived
+        .filter((each) => each.service === name)
+        .map((each) => ({
+          text: `derived by lock: ${each.field} ${each.field === 'sharedMemory' ? formatBytes(each.value) : each.value}: ${each.reason}`,
+        })),
     ],
   };
 }

@@ -136,7 +136,7 @@ export function foundSettings(container: InspectedContainer): ContainerSettings 
     'CPU limit': limitText((HostConfig.NanoCpus ?? 0) / 1e9),
     'process limit': limitText(HostConfig.PidsLimit ?? 0),
     'shared memory': limitText(HostConfig.ShmSize),
-    ipc: orUnknown(HostConfig.IpcMode, ipcText),
+    ipc: orUnknown(createdIpc(CreateCommand) ?? HostConfig.IpcMode, ipcText),
     ...foundLimits(HostConfig.Ulimits),
   };
   return {
@@ -261,6 +261,12 @@ function limitText(limit: number | undefined): string | undefined {
 }
 
 /** Engines call what no other container joins `private`, `shareable` or nothing. */
+/** Podman reports the mode `shareable` for every container, also for one in the namespace of the host. */
+function createdIpc(command: readonly string[] | null | undefined): string | undefined {
+  const at = command?.findIndex((word) => /^--ipc(?:=|$)/.test(word)) ?? -1;
+  return at < 0 ? undefined : (command?.[at]?.split('=')[1] ?? command?.[at + 1]);
+}
+
 function ipcText(mode: string): string {
   return ['', 'private', 'shareable'].includes(mode) ? 'private' : mode;
 }

@@ -58,7 +58,8 @@ export async function containerLog(
   lines: number,
   signal: AbortSignal,
 ): Promise<string> {
-  const args = ['logs', '--timestamps', '--tail', String(lines), name];
+  // With --tail, podman 4 appends the beginning of a line that was written in pieces to the line before it.
+  const args = ['logs', '--timestamps', name];
   const result = await podman.run(args, signal);
   if (result.status === 0) return mergeLog(result.stdout, result.stderr, lines);
   // A container that was never started, or no longer exists, has no log.

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { assemble } from '../../../src/build/assemble.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import { MIB } from '../../../src/core/limits.ts';
+import { sealLock } from '../../../src/format/lock.ts';
+import { service } from '../../../src/format/service.ts';
 import type { SignatureVerdict } from '../../../src/format/upstream.ts';
 import { encodePem } from '../../../src/trust/pem.ts';
 import { contextOf, relock, sampleOf, storeOf } from '../../build/samples.ts';
@@ -34,6 +36,34 @@ async function inspected(model: SignatureVerdict, image: SignatureVerdict): Prom
   expect(ran.status).toBe(0);
   return ran.stdout;
 }
+
+describe('when the lock decided settings that the manifest leaves open', () => {
+  it('marks them with the reason, in the text, on the page and in the index', async () => {
+    const { lock, blobs } = sampleOf(100);
+    const store = await storeOf(scratch.fresh('store'), blobs);
+    const output = scratch.fresh('bundle');
+    const one = service.parse({ name: 'chat', image: lock.manifest.images[0]?.name });
+    const derived = [
+      {
+        ...{ service: one.name, field: 'sharedMemory' as const, value: 1024 * MIB },
+        reason: 'processes of vllm exchange tensors through /dev/shm',
+      },
+    ];
+    const { schema: _, digest: __, ...fields } = lock;
+    const whole = sealLock({
+      ...{ ...fields, derived },
+      manifest: { ...lock.manifest, services: [one] },
+    });
+    const { bundle } = await assemble(whole, { ...contextOf(), store, output, partSize: 0 });
+    expect(bundle).toMatchObject({ schema: 'stowage/bundle/v3', derived });
+    const mark = 'sharedMemory 1.00 GiB: processes of vllm exchange tensors through /dev/shm';
+    const text = await runProgram(['inspect', output], scratch.root);
+    expect(text.stdout.replace(/\s+/g, ' ')).toContain(`derived by lock: ${mark}`);
+    const page = scratch.fresh('page.html');
+    await runProgram(['inspect', output, '--html', page], scratch.root);
+    expect(readFileSync(page, 'utf8')).toContain(mark);
+  });
+});
 
 describe('when the contents of a bundle were signed by their publishers', () => {
   it('shows signer, time and method', async () => {

@@ -17,19 +17,26 @@ import { PRINTED } from './page-contents.ts';
 /** The services, the acceptance checks, and what the site must provide. */
 export function running(bundle: Bundle): Html {
   const parts = [
-    bundle.services.map(service),
+    bundle.services.map((each) => service(each, bundle.derived)),
     [acceptance(bundle.acceptance), evaluations(bundle.evaluations)],
     [given(bundle)],
   ].flat();
   return parts.every((each) => each === nothing) ? nothing : html`${parts}`;
 }
 
-function service(each: Service): Html {
+function service(each: Service, derived: Bundle['derived'] = []): Html {
   const { name, image, args, env, ports, mounts, gpus, memory, network, user, capabilities } = each;
   const { sharedMemory, ipc } = each;
   const limits = ulimitValues(each).map(
     ([limit, value]) => `${limit} ${value < 0 ? 'unlimited' : value}`,
   );
+  const apiKey = each.health?.apiKey;
+  const settings = derived
+    .filter(({ service: of }) => of === name)
+    .map(
+      (one) =>
+        `${one.field} ${one.field === 'sharedMemory' ? formatBytes(one.value) : one.value}: ${one.reason}`,
+    );
   const worker = each.nodes?.worker;
   return html`<div class="together"><h3>Service ${foreign(name)}</h3>
 ${facts([
@@ -65,6 +72,8 @@ ${facts([
   ],
   ['Limits of processes', lines(limits)],
   ['IPC', ipc === undefined ? undefined : html`${foreign(ipc)}`],
+  ['API key', apiKey === undefined ? undefined : html`secret ${foreign(apiKey)}`],
+  ['Derived by the lock', lines(settings)],
 ])}</div>\n`;
 }
 
