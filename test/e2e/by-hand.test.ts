@@ -31,6 +31,13 @@ import {
   type SmallBundle,
   smallBundle,
 } from '../support/small-bundle.ts';
+import {
+  advisoryOf,
+  noticeAuthority,
+  promotionOf,
+  recallOf,
+  smallNotice,
+} from '../support/small-notice.ts';
 import { type Holder, makeAuthority, makeRoot, makeSigner } from '../trust/authority.ts';
 import { oddSignature } from '../trust/odd-signature.ts';
 import { openssl } from '../trust/openssl.ts';
@@ -543,5 +550,53 @@ describe('when a bundle is checked by hand, with openssl and coreutils alone', (
     const expired = makeSigner(root, { ...always, notAfter });
     resign(folder, { ...authority, signer: expired }, { at: new Date('2020-01-01T00:00:00Z') });
     expect(await judge(folder)).toEqual({ ours: 'accepted', byHand: false });
+  });
+});
+
+describe('when a notice is checked by hand', () => {
+  const authority = noticeAuthority();
+
+  async function madeNotice(): Promise<{ folder: string; text: string }> {
+    const folder = scratch.fresh('notice');
+    const documents = [recallOf(), promotionOf(), advisoryOf()];
+    await smallNotice({ authority, folder, documents, by: [signer, colleague] });
+    return { folder, text: textOf(folder) };
+  }
+
+  const ROOT = scratch.fresh('notice-root.pem');
+
+  it('holds with the commands of its VERIFY.txt', async () => {
+    writeFileSync(ROOT, encodePem('CERTIFICATE', root.certificate.der));
+    const { folder, text } = await madeNotice();
+    expect(text).toMatch(/^notice 1 of works: how to check this notice by hand\n/);
+    const { status, shown } = await byHand(folder, text, ROOT);
+    expect(status, shown).toBe(0);
+  });
+
+  it.each<[string, (folder: string) => void]>([
+    [
+      'a changed recall',
+      (folder) => {
+        const path = join(folder, 'documents/recall-1.json');
+        writeFileSync(path, readFileSync(path, 'utf8').replace('<1.1.0', '<1.2.0'));
+      },
+    ],
+    ['a document missing', (folder) => unlinkSync(join(folder, 'documents/advisory-1.json'))],
+    ['a file too many', (folder) => writeFileSync(join(folder, 'documents/more.json'), '{}')],
+    [
+      'a signature fewer than one',
+      (folder) => rmSync(join(folder, 'signatures'), { recursive: true }),
+    ],
+    [
+      'a list that was made anew',
+      (folder) => {
+        const path = join(folder, 'SHA512SUMS');
+        writeFileSync(path, readFileSync(path, 'utf8').replace(/^[0-9a-f]{8}/, '00000000'));
+      },
+    ],
+  ])('fails for %s', async (_, tamper) => {
+    const { folder, text } = await madeNotice();
+    tamper(folder);
+    expect(await holdsByHand(folder, text, ROOT)).toBe(false);
   });
 });

@@ -16,7 +16,7 @@ import {
   recallOrderKind,
 } from '../../src/format/fleet-orders.ts';
 import type { Notice } from '../../src/format/notice.ts';
-import { signDetached } from '../../src/trust/cms-sign.ts';
+import { type Signer, signDetached } from '../../src/trust/cms-sign.ts';
 import type { Holder } from '../trust/authority.ts';
 import { makeParty, type Party, pin, rolesOf, TrustSimulator } from '../trust/simulator.ts';
 import { packedAt } from './context.ts';
@@ -85,7 +85,7 @@ export interface SmallNoticeOptions extends Partial<NewNotice> {
   /** A path where nothing is. */
   readonly folder: string;
   /** Who signs it, in place of the vendor. */
-  readonly by?: readonly Holder[];
+  readonly by?: readonly Signer[];
   /** Bends its files; the list and the signature are made of the result. */
   readonly bend?: (files: Map<string, Buffer>) => void;
   /** Bends `notice.json`, valid or not. */
