@@ -144,7 +144,7 @@ describe('when any byte of a notice is flipped (attacks 3 and 149)', () => {
   it('refuses the notice, for each byte of each of its files', async () => {
     const authority = noticeAuthority();
     const { trust, approver } = authority;
-    trust.issue();
+    trust.issue({ trust: { ...trust.pinned, version: 2 } });
     const folder = scratch.fresh('notice');
     const { files } = await smallNotice({
       ...{ authority, folder, chain: trust.links },
