@@ -11,6 +11,8 @@ const FRUITLESS_TRIES = 3;
 export interface RemoteBytes extends AsyncIterable<Uint8Array> {
   /** SHA-256 of the bytes so far; undefined for a host that lists none. */
   digest(): Digest | undefined;
+  /** Closes the connection, unless everything was read. */
+  close(): Promise<void>;
 }
 
 /**
@@ -27,11 +29,14 @@ export function readRemote(file: RemoteFile, signal: AbortSignal): RemoteBytes {
       try {
         for await (const chunk of file.open(offset, signal)) {
           const bytes = chunk.subarray(0, file.size - offset);
+          // More than it is listed with.
+          if (bytes.length === 0) return;
           offset += bytes.length;
           hash?.update(bytes);
           yield bytes;
-          if (offset === file.size) return;
         }
+        // Not before: a connection whose end was not read stays open.
+        if (offset === file.size) return;
         throw ended(file, offset);
       } catch (error) {
         failures = offset > begun ? 0 : failures + 1;
@@ -39,8 +44,10 @@ export function readRemote(file: RemoteFile, signal: AbortSignal): RemoteBytes {
       }
     }
   }
+  const bytes = read();
   return {
-    [Symbol.asyncIterator]: read,
+    [Symbol.asyncIterator]: () => bytes,
+    close: async () => void (await bytes.return()),
     digest: () => (hash === undefined ? undefined : digestFromHex(hash.copy().digest('hex'))),
   };
 }

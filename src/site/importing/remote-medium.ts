@@ -33,7 +33,7 @@ import {
   type ImportMedium,
   SMALL_PARTS_PER_BATCH,
 } from './import-medium.ts';
-import { readRemote } from './remote-bytes.ts';
+import { type RemoteBytes, readRemote } from './remote-bytes.ts';
 import type { Staging } from './staging.ts';
 
 /** The total size of all trust documents and their signatures, in bytes. */
@@ -158,13 +158,13 @@ export class RemoteMedium implements ImportMedium {
     if (file === undefined) return undefined;
     const loose = staging.isSmall(part);
     if (!loose) await staging.allocate(part);
-    const bytes = readRemote(file, this.#signal);
-    const { checked } = await copyFromStream(part, {
-      ...{ bundle: admitted.bundle, blocks, pool, onBytes: tally.add, from: this.#bundle.address },
-      source: new ByteSource(bytes, this.#signal),
-      destination: { ...staging.place(part), loose },
+    const { used: fault, bytes } = await this.#read(file, async (source) => {
+      const { checked } = await copyFromStream(part, {
+        ...{ bundle: admitted.bundle, blocks, pool, source, onBytes: tally.add },
+        ...{ from: this.#bundle.address, destination: { ...staging.place(part), loose } },
+      });
+      return checked;
     });
-    const fault = await checked;
     if (fault !== undefined || bytes.digest() === file.digest) return fault;
     const error = this.#otherDigest(file, bytes.digest(), contentOf(admitted.bundle, part));
     return { part, folder: this.#bundle.address, error, ranges: [], unreadable: false };
@@ -192,13 +192,28 @@ export class RemoteMedium implements ImportMedium {
     if (file === undefined) return;
     if (file.size > maxBytes)
       throw this.#refused(`${path} of at most ${maxBytes} bytes`, counted(file.size, 'byte'));
-    const bytes = readRemote(file, this.#signal);
     const content = Buffer.allocUnsafe(file.size);
-    await new ByteSource(bytes, this.#signal).fill(content);
+    const { bytes } = await this.#read(file, (source) => source.fill(content));
     if (bytes.digest() !== file.digest) throw this.#otherDigest(file, bytes.digest());
     const target = join(this.#folder, path);
     await makeFolder(dirname(target));
     await writeNew(target, content);
+  }
+
+  /** Reads a file to its end, so that its connection is free again. */
+  async #read<T>(
+    file: RemoteFile,
+    use: (source: ByteSource) => Promise<T>,
+  ): Promise<{ readonly used: T; readonly bytes: RemoteBytes }> {
+    const bytes = readRemote(file, this.#signal);
+    const source = new ByteSource(bytes, this.#signal);
+    try {
+      const used = await use(source);
+      await source.next(1);
+      return { used, bytes };
+    } finally {
+      await bytes.close();
+    }
   }
 
   #otherDigest({ path, digest }: RemoteFile, found?: string, content?: string): StowageError {
