@@ -46,11 +46,16 @@ async function must(running: Promise<Ran>): Promise<Ran> {
 
 const trusted = (): string[] => ['--trust', rootPem, '--fingerprint', first.root.fingerprint];
 
-async function expectSame(folder: string, bundle: SmallBundle): Promise<void> {
+/** By hand, as VERIFY.txt says; with `--ignore-missing`, as it says for a disc and an increment. */
+async function expectSame(folder: string, bundle: SmallBundle, parts = false): Promise<void> {
   expect(readFileSync(join(folder, 'SHA512SUMS'))).toEqual(
     readFileSync(join(bundle.folder, 'SHA512SUMS')),
   );
-  const { status, shown } = await byHand(folder, textOf(folder), rootPem);
+  const whole = textOf(folder);
+  const text = parts
+    ? whole.replace('--quiet', '--quiet --ignore-missing').replace('comm -3', 'comm -13')
+    : whole;
+  const { status, shown } = await byHand(folder, text, rootPem);
   expect(status, shown).toBe(0);
 }
 
@@ -129,11 +134,10 @@ describe('when one disc serves three networks', () => {
         ...['--fingerprint', shown.json.fingerprint],
       ),
     );
-    await expectSame(increment, second);
+    await expectSame(increment, second, true);
     const sizes = readdirSync(increment, { recursive: true }).length;
     expect(sizes).toBeLessThan(readdirSync(second.folder, { recursive: true }).length);
     await must(third.run('import', increment));
-    // A receipt that was used is not accepted after a newer one; the same one is.
     const whole = join(third.folder, 'whole');
     await must(third.run('export', 'chat@1.1.0', '--to', whole));
     await expectSame(whole, second);
