@@ -37,12 +37,12 @@ let person: Typist;
 const answers: Answers = [
   [/[Pp]assphrase.*: ?$/, () => 'correct horse battery staple'],
   [
-    /last 16 digits of its SHA-256 fingerprint from your paper copy: $/,
-    () => side.fingerprint.replaceAll(':', '').toLowerCase().slice(-16),
-  ],
-  [
     /To be trusted: trust document 1\s[\s\S]*from your paper copy: $/,
     () => (screens.get('sha256sum trust/1.trust.json') ?? '').slice(48, 64),
+  ],
+  [
+    /last 16 digits of its SHA-256 fingerprint from your paper copy: $/,
+    () => side.fingerprint.replaceAll(':', '').toLowerCase().slice(-16),
   ],
 ];
 
