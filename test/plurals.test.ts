@@ -7,10 +7,12 @@ const NOUNS =
   'bytes|nodes|objects|layers|signatures|manifests|digests|rights|files|parts|replicas|pods|charts|days|tensors|characters|discs|columns|blocks|links|services|releases|models|images|certificates|members|fields|entries|kinds|documents|tokens|rows|packages|lines|requests|steps|checks|prompts|questions|sites|receipts|generations|bundles|blobs|chunks|elements|ports|mounts|digits|components|licenses|findings|times';
 
 /** Numbers that are never 1: limits, and what their names say. */
-const NEVER_ONE = /[Mm]ax|MAX|limit|\bmost\b|unpacked|threshold|MAX_|TYPED/;
+const NEVER_ONE =
+  /[Mm]ax|MAX|limit|\bmost\b|unpacked|threshold|MAX_|TYPED|toFixed|decimal|Math\.round/;
 
 /** Names in front of a noun, and numbers that their sentence already tells apart. */
 const NO_NUMBERS = new Set([
+  '${lost} questions',
   '${formatNumber(layers.length)} layers',
   '${name} signatures',
   '${names} releases',

@@ -3,6 +3,7 @@ import { digestOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { parseJson } from '../core/json.ts';
 import { MAX_QUESTION_BYTES, MAX_QUESTIONS } from '../core/limits.ts';
+import { counted } from '../core/text.ts';
 import { always } from './defect.ts';
 import { type AcceptancePrompt, promptExpectation } from './deployment.ts';
 import { type DocumentKind, readValue } from './document.ts';
@@ -189,7 +190,7 @@ function readQuestion(
   if (bytes.length > MAX_QUESTION_BYTES)
     throw refused(`${file}:${line}: the question is too large`, {
       expected: `at most ${MAX_QUESTION_BYTES} bytes`,
-      found: `${bytes.length} bytes`,
+      found: counted(bytes.length, 'byte'),
     });
   let value: unknown;
   try {
