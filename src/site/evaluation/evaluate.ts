@@ -4,7 +4,7 @@ import type { Context } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import { canonicalBytes, type Json } from '../../core/json.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
-import { quoted } from '../../core/text.ts';
+import { counted, quoted } from '../../core/text.ts';
 import type { Evaluation } from '../../format/evaluation.ts';
 import type { EvaluationResult } from '../../format/evaluation-result.ts';
 import { momentOf } from '../../format/field.ts';
@@ -196,7 +196,7 @@ export async function gateEvaluations(
     const { missed, summary } = result;
     const passed = missed.length === 0;
     const found = passed ? rateInWords(summary) : missed.join('; ');
-    const expected = `the first ${summary.questions} questions of evaluation ${evaluation.name} reach its thresholds`;
+    const expected = `the first ${counted(summary.questions, 'question')} of evaluation ${evaluation.name} reach its thresholds`;
     const { milliseconds } = summary;
     keep({ service, check: 'evaluation', passed, expected, found, milliseconds });
     if (!passed)
