@@ -12,7 +12,7 @@ import { clusterUid } from './doctor/cluster-proof.ts';
 import { nodeFacts } from './doctor/node-facts.ts';
 import { labels } from './labels.ts';
 import { namespaceObject, parentObject } from './namespace.ts';
-import { liveObjects } from './objects/set-state.ts';
+import { liveObjects } from './objects/live-objects.ts';
 import { setsOf } from './objects/sets.ts';
 import { metadataOf, podsOf } from './pods.ts';
 import { clusterWorkload, placeOf } from './workload.ts';

@@ -6,6 +6,7 @@ import { refusedRequest } from '../api/failure.ts';
 import { type ObjectApi, type Placed, placedText } from '../api/object-api.ts';
 import { annotations, MANAGER } from '../labels.ts';
 import { metadataOf } from '../pods.ts';
+import { patiently } from './apply-patiently.ts';
 
 /** Members of an object's metadata that the server sets, and that another object must not have. */
 const OF_SERVER: ReadonlySet<string> = new Set([
@@ -50,7 +51,10 @@ export async function patchContent(
     if (operations.length === 0) return;
     const { resourceVersion } = metadataOf(now);
     const test = { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion };
-    const { failure } = await api.tryPatch(placed, [test, ...operations], signal);
+    const { failure } = await patiently(
+      () => api.tryPatch(placed, [test, ...operations], signal),
+      signal,
+    );
     if (failure === undefined) return;
     const next = await api.get(placed, signal);
     const isStale = next !== undefined && metadataOf(next)['resourceVersion'] !== resourceVersion;

@@ -2,18 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { interrupted } from '../../../core/error.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { SiteSupply } from '../../target.ts';
-import type { Attempt, Found } from '../api/cluster.ts';
+import type { Found } from '../api/cluster.ts';
 import { conflictsOf, refusedRequest } from '../api/failure.ts';
-import {
-  apiGroup,
-  definedResources,
-  type ObjectApi,
-  placedKey,
-  placedText,
-} from '../api/object-api.ts';
+import { apiGroup, definedResources, objectKey, placedKey, placedText } from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { adopt } from './adopt.ts';
+import { applyPatiently } from './apply-patiently.ts';
 import { type Awaiting, awaitReady } from './await-ready.ts';
+import { withoutEnded } from './ended-jobs.ts';
 import type { ReplacedObjects } from './replaced-objects.ts';
 import { runHooks } from './set-hooks.ts';
 import { foreignObject, isAdoptable, isOurs } from './set-owner.ts';
@@ -24,13 +20,12 @@ import {
   placeAll,
   placeEach,
   placesOf,
+  sameObject,
   setDigest,
   setOf,
 } from './sets.ts';
 
 const POLL_MS = 500;
-/** How long a webhook that does not answer is waited for: its pods may be starting. */
-const WEBHOOK_MS = 120_000;
 /** How long the server may take to serve a kind whose definition is established. */
 const SERVED_MS = 15_000;
 
@@ -52,20 +47,36 @@ export async function applySet(work: SetWork, signal: AbortSignal): Promise<void
   await keepReplaced(work, signal);
   await applyFirst(work, signal);
   await runHooks(work, isUpgrade ? 'pre-upgrade' : 'pre-install', signal);
-  await applyRest(work, signal);
+  await applyRest(work, await appliedBefore(work, signal), signal);
   await runHooks(work, isUpgrade ? 'post-upgrade' : 'post-install', signal);
 }
 
 /** Applies a set of an earlier generation, without its hooks. @throws as {@link applySet} */
 export async function returnSet(work: SetWork, signal: AbortSignal): Promise<void> {
   await keepReplaced(work, signal);
-  await repairSet(work, signal);
+  await applyFirst(work, signal);
+  await applyRest(work, await appliedBefore(work, signal), signal);
 }
 
 /** Applies a set again, without its hooks: what is as it should be stays untouched. @throws as {@link applySet} */
 export async function repairSet(work: SetWork, signal: AbortSignal): Promise<void> {
   await applyFirst(work, signal);
-  await applyRest(work, signal);
+  await applyRest(work, () => true, signal);
+}
+
+/** Whether the other generation has an object as it is. */
+async function appliedBefore(
+  { api, other, workload }: SetWork,
+  signal: AbortSignal,
+): Promise<(object: KubernetesObject) => boolean> {
+  const before = await placesOf(api, other, signal);
+  const within = workload.namespace;
+  return (object) => {
+    const { apiVersion, kind, metadata } = object;
+    const { name, namespace = within } = metadata;
+    const previous = before.get(objectKey({ apiVersion, kind, namespace, name }));
+    return previous !== undefined && sameObject(previous, object);
+  };
 }
 
 async function applyFirst(work: SetWork, signal: AbortSignal): Promise<void> {
@@ -81,13 +92,19 @@ async function applyFirst(work: SetWork, signal: AbortSignal): Promise<void> {
     }
 }
 
-async function applyRest(work: SetWork, signal: AbortSignal): Promise<void> {
+/** @param ran whether a Job that is gone ran before */
+async function applyRest(
+  work: SetWork,
+  ran: (object: KubernetesObject) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const { rest, webhooks } = phasesOf(work.set);
+  const place = { api: work.api, within: work.workload.namespace };
   const isCustom = ({ object: { kind, apiVersion } }: PlacedObject): boolean =>
     work.set.readyWhen?.some(
       (each) => each.kind === kind && (each.group ?? apiGroup(apiVersion)) === apiGroup(apiVersion),
     ) === true;
-  const applied = await applyAll(work, rest, signal);
+  const applied = await applyAll(work, await withoutEnded(place, rest, ran, signal), signal);
   await awaitReady(
     work,
     applied.filter((each) => !isCustom(each)),
@@ -119,25 +136,8 @@ export async function applyAll(
   return applied;
 }
 
-/** Applies an object, also while the webhook that judges it starts. */
-export async function applyPatiently(
-  api: ObjectApi,
-  { placed, object }: PlacedObject,
-  signal: AbortSignal,
-): Promise<Attempt> {
-  const began = performance.now();
-  for (;;) {
-    const answer = await api.tryApply(placed, object, signal);
-    if (answer.failure === undefined || !/failed calling webhook/.test(answer.failure.message))
-      return answer;
-    if (signal.aborted) throw interrupted(signal);
-    if (performance.now() - began >= WEBHOOK_MS) return answer;
-    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
-  }
-}
-
 /** Neighbours of one kind: nothing of a kind waits for another of it. */
-function byKind(objects: readonly KubernetesObject[]): KubernetesObject[][] {
+export function byKind(objects: readonly KubernetesObject[]): KubernetesObject[][] {
   const groups: KubernetesObject[][] = [];
   for (const object of objects) {
     const last = groups.at(-1);

@@ -9,10 +9,14 @@ import { type ObjectApi, type Placed, placedText } from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { type Pod, podsWith } from '../pods.ts';
 import { type StartFailure, startFailure } from '../start-failure.ts';
-import { endOfJob, hasPods, unready } from './readiness.ts';
+import { liveObjects } from './live-objects.ts';
+import { endOfJob, hasPods, isAwaited, unready } from './readiness.ts';
 import type { PlacedObject } from './sets.ts';
 
 const POLL_MS = 500;
+/** Once nothing has changed for a while, such as while images are pulled. */
+const SLOW_POLL_MS = 2000;
+const SLOW_AFTER_MS = 20_000;
 /** How long what may pass, such as a node without room, is waited for. */
 const PATIENCE_MS = 120_000;
 /** How often a failure that does not pass must be seen: the kubelet repeats a pull that a registry cut off. */
@@ -22,6 +26,8 @@ const STALLED_MS = 1_800_000;
 const MAX_TEXT = 500;
 const MAX_EVENTS = 20;
 const LOG_LINES = 30;
+/** Objects whose pods are looked at in one round; the others follow in the next. */
+const LOOKED_AT = 16;
 /** Pods that are looked at of one object. */
 const MAX_PODS = 200;
 
@@ -55,15 +61,16 @@ export async function awaitReady(
   let changed = began;
   let last = '';
   const firstSeen = new Map<string, { count: number; at: number }>();
-  let left = objects;
-  for (;;) {
+  let left = objects.filter(({ object }) => isAwaited(object, of.set.readyWhen));
+  const waiting: Waiting = new Map();
+  for (let round = 0; ; round += 1) {
     if (signal.aborted) throw interrupted(signal);
-    const pending = await pendingOf(of, left, signal);
+    const pending = await pendingOf(of, left, waiting, signal);
     left = pending.map(({ each }) => each);
     const [first] = pending;
     if (first === undefined) return;
     const now = performance.now();
-    for (const each of pending) {
+    for (const each of turnOf(pending, round)) {
       const key = placedText(each.each.placed);
       const failure = await failureOf(of, each, signal);
       if (failure === undefined) {
@@ -88,19 +95,38 @@ export async function awaitReady(
       const hint = 'kubectl describe shows more of the object';
       throw await notReady(of, first, { found, hint, mayPass: false }, signal);
     }
-    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
+    const pause = now - changed < SLOW_AFTER_MS ? POLL_MS : SLOW_POLL_MS;
+    await sleep(pause, undefined, { signal }).catch(() => {});
   }
 }
 
+/** Some of many, each in its turn. */
+function turnOf(pending: readonly Pending[], round: number): readonly Pending[] {
+  if (pending.length <= LOOKED_AT) return pending;
+  const begin = (round * LOOKED_AT) % pending.length;
+  return [...pending, ...pending].slice(begin, begin + LOOKED_AT);
+}
+
+/** Whether the claims of a class wait for a pod: that of a class never changes. */
+type Waiting = Map<string, Promise<boolean>>;
+
 async function pendingOf(
-  { api, set }: Awaiting,
+  { api, workload, set }: Awaiting,
   objects: readonly PlacedObject[],
+  waiting: Waiting,
   signal: AbortSignal,
 ): Promise<Pending[]> {
+  const live = await liveObjects(
+    api,
+    workload,
+    { objects: objects.map(({ object }) => object) },
+    signal,
+  );
+  const byObject = new Map(live.map(({ object, found }) => [object, found]));
   const all = await severalAtOnce(objects, async (each): Promise<Pending[]> => {
-    const found = await api.get(each.placed, signal);
+    const found = byObject.get(each.object);
     const why = found === undefined ? 'it was removed' : unready(found, set.readyWhen);
-    if (why === undefined || (await waitsForPod(api, found, signal))) return [];
+    if (why === undefined || (await waitsForPod(api, found, signal, waiting))) return [];
     return [{ each, found, why }];
   });
   return all.flat();
@@ -111,12 +137,18 @@ export async function waitsForPod(
   { cluster }: ObjectApi,
   found: Found | undefined,
   signal: AbortSignal,
+  known: Waiting = new Map(),
 ): Promise<boolean> {
   if (found?.['kind'] !== 'PersistentVolumeClaim') return false;
   const name = textOf(fieldsOf(found['spec'])['storageClassName']) ?? '';
   if (name === '') return false;
-  const { object } = await cluster.tryGet({ kind: 'StorageClass', name }, signal);
-  return object === undefined || object['volumeBindingMode'] === 'WaitForFirstConsumer';
+  const read = async (): Promise<boolean> => {
+    const { object } = await cluster.tryGet({ kind: 'StorageClass', name }, signal);
+    return object === undefined || object['volumeBindingMode'] === 'WaitForFirstConsumer';
+  };
+  const waits = known.get(name) ?? read();
+  known.set(name, waits);
+  return waits;
 }
 
 /** Why an object will not get ready; undefined if it only takes its time. */

@@ -22,6 +22,18 @@ export function unready(found: Found, readyWhen: readonly ReadyWhen[] = []): str
   return builtin[`${group}/${kind}`]?.(found);
 }
 
+/** Whether {@link unready} judges objects of this kind: all others are ready once they are applied. */
+export function isAwaited(
+  { kind, apiVersion }: { readonly kind: string; readonly apiVersion: string },
+  readyWhen: readonly ReadyWhen[] = [],
+): boolean {
+  const group = apiGroup(apiVersion);
+  return (
+    Object.hasOwn(builtin, `${group}/${kind}`) ||
+    readyWhen.some((each) => each.kind === kind && (each.group ?? group) === group)
+  );
+}
+
 /** Whether an object has pods of which {@link unready} speaks. */
 export function hasPods({ kind, apiVersion }: Found): boolean {
   return /^(?:apps|batch)?\/(?:Deployment|StatefulSet|DaemonSet|ReplicaSet|Job|Pod)$/.test(

@@ -2,15 +2,17 @@ import { StowageError } from '../../../core/error.ts';
 import { fieldsOf } from '../../../core/json.ts';
 import type { KubernetesObject } from '../../../format/kubernetes.ts';
 import { removeAndWait } from '../api/await-gone.ts';
-import type { Found } from '../api/cluster.ts';
+import { type Found, required } from '../api/cluster.ts';
 import { conflictsOf, failureText, isForbidden, refusedRequest } from '../api/failure.ts';
 import { apiGroup, definedResources, foundKey, placedKey, placedText } from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { annotations, labels } from '../labels.ts';
 import { ownerOf } from '../namespace.ts';
 import { adopt, isAdopted } from './adopt.ts';
-import { applyPatiently, type SetWork } from './apply-set.ts';
+import { applyPatiently } from './apply-patiently.ts';
+import { byKind, type SetWork } from './apply-set.ts';
 import { awaitReady } from './await-ready.ts';
+import { goesWhenEnded } from './ended-jobs.ts';
 import { isHalfRestored, restoreOriginal } from './restore-original.ts';
 import { hooksOf, lastingHooks, runHooks } from './set-hooks.ts';
 import { isOurs } from './set-owner.ts';
@@ -58,8 +60,16 @@ export async function undoSet(work: SetWork, signal: AbortSignal): Promise<void>
   const same = setOf(other, set.name);
   const hooks = new Set(same === undefined ? [] : (same.hooks ?? []).map(({ object }) => object));
   const lasting = new Set(same === undefined ? [] : lastingHooks(same));
-  for (const each of shared)
-    if (!hooks.has(each.object) || lasting.has(each.object)) await restore(work, each, signal);
+  const restored = new Map(
+    shared
+      .filter(({ object }) => !hooks.has(object) || lasting.has(object))
+      .map((each) => [each.object, each]),
+  );
+  for (const group of byKind(inInstallOrder([...restored.keys()])))
+    await severalAtOnce(group, async (object) => {
+      const each = restored.get(object);
+      if (each !== undefined) await restore(work, each, signal);
+    });
   await replaced.forget(name, (each) => before.has(foundKey(each)), change);
 }
 
@@ -81,13 +91,18 @@ export async function restoreSet(work: SetWork, signal: AbortSignal): Promise<vo
     );
   };
   const restored: PlacedObject[] = [];
-  for (const object of inInstallOrder([...set.objects, ...lastingHooks(set)])) {
-    const [each] = await placeAll(api, [object], workload.namespace, signal);
-    if (each === undefined) continue;
-    await adoptAgain(work, each, signal);
-    await restore(work, { ...each, applied: newer === undefined ? undefined : object }, signal);
-    restored.push(each);
-    if (isDefinition(object)) await awaitReady(work, [each], signal, RESTORED_MS).catch(warned);
+  for (const group of byKind(inInstallOrder([...set.objects, ...lastingHooks(set)]))) {
+    const placed = await placeAll(api, group, workload.namespace, signal);
+    await severalAtOnce(placed, async (each) => {
+      await adoptAgain(work, each, signal);
+      const applied = newer === undefined ? undefined : each.object;
+      await restore(work, { ...each, applied }, signal);
+    });
+    // A Job that ended and is gone is not made again.
+    const awaited = placed.filter(({ object }) => !goesWhenEnded(object));
+    restored.push(...awaited);
+    if (group.some(isDefinition))
+      await awaitReady(work, awaited, signal, RESTORED_MS).catch(warned);
   }
   await awaitReady(work, restored, signal, RESTORED_MS).catch(warned);
 }
@@ -276,6 +291,7 @@ async function restore(
 ): Promise<void> {
   const found = await api.get(placed, signal);
   if (found !== undefined && applied !== undefined && sameObject(applied, object)) return;
+  if (found === undefined && goesWhenEnded(object)) return;
   if (isDefinition(object) && found !== undefined)
     await leaveVersions(
       { api, write: (moved) => api.apply(placed, moved, signal) },
@@ -295,7 +311,7 @@ async function restore(
       return;
     }
     await removeAndWait(api, placed, signal);
-    await api.apply(placed, object, signal);
+    required(await applyPatiently(api, { placed, object }, signal), `apply ${placedText(placed)}`);
     return;
   }
   throw refusedRequest(`apply ${placedText(placed)}`, failure);

@@ -10,6 +10,7 @@ import type { RenderInput } from '../../render-input.ts';
 import { objectKey } from '../api/object-api.ts';
 import { imageReference, modelAddress, settingsOf } from '../content.ts';
 import { applySetId, labels, MANAGER, type Owner } from '../labels.ts';
+import { keptJob } from './ended-jobs.ts';
 import { fillObjects, type ObjectValues } from './fill-objects.ts';
 import { withPullSecret } from './pull-secrets.ts';
 import { inInstallOrder, isDefinition, isNamespace } from './sets.ts';
@@ -27,7 +28,7 @@ export function renderSets(
     const document = documents?.get(name);
     if (document === undefined) throw new Error(`${name} has no rendered objects`);
     const filled = fillObjects(document.objects, values).map((object) =>
-      owned(withPullSecret(object, owner.namespace, pullSecret), owner, name),
+      owned(withPullSecret(keptJob(object), owner.namespace, pullSecret), owner, name),
     );
     const hooks = document.objects.flatMap(({ hook }, index): KubernetesHook[] => {
       const object = filled[index];

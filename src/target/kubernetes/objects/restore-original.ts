@@ -7,6 +7,7 @@ import { type ObjectApi, type Placed, placedText } from '../api/object-api.ts';
 import { MANAGER } from '../labels.ts';
 import { metadataOf } from '../pods.ts';
 import { contentOf, patchContent, replacing, sameContent, WRITE_ATTEMPTS } from './adopt.ts';
+import { patiently } from './apply-patiently.ts';
 import { hasEnded } from './readiness.ts';
 import { recreated, retainedFields, withoutAddresses, withRetained } from './retained-fields.ts';
 import { isDefinition } from './sets.ts';
@@ -70,7 +71,11 @@ async function replace(
   for (let attempt = 1; ; attempt += 1) {
     if (now === undefined) return createAgain({ api, warn }, { placed, original }, signal);
     const wanted = replacing(now, withRetained(original, now, retained));
-    const answer: Attempt = await api.tryPut(placed, wanted, now, signal);
+    const found = now;
+    const answer: Attempt = await patiently(
+      () => api.tryPut(placed, wanted, found, signal),
+      signal,
+    );
     const { failure } = answer;
     const before = retained;
     if (failure?.status === 422) retained = retainedFields({ now, original }, failure, retained);
@@ -94,7 +99,7 @@ async function createAgain(
   signal: AbortSignal,
 ): Promise<Found> {
   const object = recreated(original);
-  const answer = await api.tryPut(placed, object, undefined, signal);
+  const answer = await patiently(() => api.tryPut(placed, object, undefined, signal), signal);
   const other = withoutAddresses(object);
   if (answer.failure?.status !== 422 || other === undefined)
     return required(answer, `restore ${placedText(placed)}`);

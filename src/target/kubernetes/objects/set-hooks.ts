@@ -8,9 +8,10 @@ import type {
 } from '../../../format/kubernetes.ts';
 import type { hookEvents } from '../../../format/rendered-objects.ts';
 import { removeAndWait } from '../api/await-gone.ts';
-import type { Found } from '../api/cluster.ts';
+import { type Found, required } from '../api/cluster.ts';
 import { placedText } from '../api/object-api.ts';
 import { metadataOf } from '../pods.ts';
+import { applyPatiently } from './apply-patiently.ts';
 import { type Awaiting, awaitReady, lastLines, podsOfObject } from './await-ready.ts';
 import { foreignObject, isOurs } from './set-owner.ts';
 import { inInstallOrder, isDefinition, type PlacedObject, placeEach } from './sets.ts';
@@ -20,8 +21,6 @@ export type HookEvent = (typeof hookEvents)[number];
 const HOOK = 'helm.sh/hook';
 const POLICY = 'helm.sh/hook-delete-policy';
 const POLL_MS = 500;
-/** A Job that its cluster removes sooner would be gone before its end is seen. */
-const KEPT_SECONDS = 600;
 
 /** The hooks of an event: by weight, then in the order of kinds and by name, as Helm runs them. Pure. */
 export function hooksOf({ hooks = [] }: KubernetesSet, event: HookEvent): KubernetesHook[] {
@@ -78,7 +77,7 @@ async function runHook(
 ): Promise<void> {
   const { api } = of;
   await removeHook(of, each, signal);
-  await api.apply(each.placed, kept(each.object), signal);
+  required(await applyPatiently(api, each, signal), `apply ${placedText(each.placed)}`);
   if (!runs(each.object)) return;
   try {
     if (each.object.kind === 'Job') await awaitReady(of, [each], signal);
@@ -119,14 +118,6 @@ async function awaitPod(of: Awaiting, each: PlacedObject, signal: AbortSignal): 
     }
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
-}
-
-function kept(object: KubernetesObject): KubernetesObject {
-  const spec = fieldsOf(object['spec']);
-  const seconds = spec['ttlSecondsAfterFinished'];
-  if (object.kind !== 'Job' || typeof seconds !== 'number' || seconds >= KEPT_SECONDS)
-    return object;
-  return { ...object, spec: { ...spec, ttlSecondsAfterFinished: KEPT_SECONDS } };
 }
 
 /** Removes a hook of this release and waits until it is gone. A definition stays: every object of it would go with it. */

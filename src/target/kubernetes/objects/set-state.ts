@@ -4,35 +4,22 @@ import { counted, oneLine } from '../../../core/text.ts';
 import type { KubernetesSet, KubernetesWorkload } from '../../../format/kubernetes.ts';
 import type { Drift, ServiceState } from '../../target.ts';
 import type { Found } from '../api/cluster.ts';
-import { conflictsOf, isForbidden } from '../api/failure.ts';
-import {
-  type ObjectApi,
-  type Placed,
-  placedKey,
-  placedText,
-  type Resource,
-} from '../api/object-api.ts';
+import { conflictsOf } from '../api/failure.ts';
+import { type ObjectApi, placedText } from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { objectDrift } from '../drift.ts';
-import { labels, releaseSelector } from '../labels.ts';
+import { labels } from '../labels.ts';
 import { metadataOf, type Pod } from '../pods.ts';
 import { podsOfObject, waitsForPod } from './await-ready.ts';
+import { goesWhenEnded } from './ended-jobs.ts';
+import { type LiveObject, liveObjects } from './live-objects.ts';
 import { hasPods, unready } from './readiness.ts';
 import { isOurs, makerOf } from './set-owner.ts';
 import type { PlacedObject } from './sets.ts';
 
-/** Objects of one kind that are read by a list, and not one by one. */
-const MANY = 4;
 const MAX_TEXT = 300;
 const MAX_DRIFT = 100;
 const MAX_REASONS = 3;
-
-/** An object of a set as it is now; `placed` is absent for a kind that the server does not have. */
-export interface LiveObject {
-  readonly object: PlacedObject['object'];
-  readonly placed?: Placed;
-  readonly found?: Found;
-}
 
 /** What a set is doing now: it runs if all of its objects are ready. */
 export async function setState(
@@ -46,7 +33,8 @@ export async function setState(
     ({ found, object }) => found !== undefined && isOurs(found, workload, object),
   );
   const drift = (await severalAtOnce(live, (each) => driftOf(api, workload, each, signal))).flat();
-  if (mine.length === 0 && set.objects.length > 0)
+  const ended = live.filter(({ found, object }) => found === undefined && goesWhenEnded(object));
+  if (mine.length === 0 && set.objects.length > ended.length)
     return { state: 'absent', detail: '', drift: drift.slice(0, MAX_DRIFT) };
   const reasons: string[] = [];
   for (const { placed, found } of mine) {
@@ -54,7 +42,7 @@ export async function setState(
     if (why !== undefined && placed !== undefined && !(await waitsForPod(api, found, signal)))
       reasons.push(`${placedText(placed)}: ${why}`);
   }
-  const counts = `${mine.length} of ${counted(set.objects.length, 'object')}`;
+  const counts = `${mine.length + ended.length} of ${counted(set.objects.length, 'object')}`;
   const more = reasons.length - MAX_REASONS;
   return {
     state: reasons.length === 0 ? 'running' : 'stopped',
@@ -64,61 +52,6 @@ export async function setState(
       ...(more > 0 ? [`${more} more are not ready`] : []),
     ].join(', '),
     drift: drift.slice(0, MAX_DRIFT),
-  };
-}
-
-/** The objects of a set as they are now, in their order: many of one kind by a list. */
-export async function liveObjects(
-  api: ObjectApi,
-  workload: KubernetesWorkload,
-  { objects }: Pick<KubernetesSet, 'objects'>,
-  signal: AbortSignal,
-): Promise<LiveObject[]> {
-  const placed = await severalAtOnce(objects, async (object) => ({
-    object,
-    placed: await api.place(object, workload.namespace, signal),
-  }));
-  const groups = new Map<string, { resource: Resource; namespace?: string; count: number }>();
-  for (const { placed: place } of placed) {
-    if (place === undefined) continue;
-    const { resource, namespace } = place;
-    const key = groupKey(place);
-    const count = (groups.get(key)?.count ?? 0) + 1;
-    groups.set(key, { resource, count, ...(namespace === undefined ? {} : { namespace }) });
-  }
-  const listed = new Map<string, Found>();
-  await severalAtOnce([...groups.values()], async ({ resource, namespace, count }) => {
-    if (count < MANY) return;
-    try {
-      const selection = { namespace, labels: releaseSelector(workload) };
-      for await (const found of api.list(resource, selection, signal))
-        listed.set(placedKey(placeOf(found, resource)), {
-          ...found,
-          ...{ apiVersion: resource.apiVersion, kind: resource.kind },
-        });
-    } catch (error) {
-      if (!isForbidden(error)) throw error;
-    }
-  });
-  return severalAtOnce(placed, async ({ object, placed: place }): Promise<LiveObject> => {
-    if (place === undefined) return { object };
-    // An object without our label has another owner, or lost it: only the server knows.
-    const found = listed.get(placedKey(place)) ?? (await api.get(place, signal));
-    return { object, placed: place, ...(found === undefined ? {} : { found }) };
-  });
-}
-
-function groupKey({ resource: { apiVersion, kind }, namespace = '' }: Placed): string {
-  return `${apiVersion} ${kind} ${namespace}`;
-}
-
-function placeOf(found: Found, resource: Resource): Placed {
-  const { name, namespace } = metadataOf(found);
-  const where = textOf(namespace);
-  return {
-    resource,
-    name: textOf(name) ?? '',
-    ...(where === undefined ? {} : { namespace: where }),
   };
 }
 
@@ -134,6 +67,7 @@ async function driftOf(
 ): Promise<Drift[]> {
   const { kind, metadata } = object;
   const about = `${kind} ${metadata.name}`;
+  if (found === undefined && goesWhenEnded(object)) return [];
   if (placed === undefined || found === undefined)
     return [{ field: about, expected: 'as it was applied', found: 'deleted' }];
   if (

@@ -2,9 +2,15 @@ import { mkdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { KubernetesSet, KubernetesWorkload } from '../../../../src/format/kubernetes.ts';
 import type { RenderedObject } from '../../../../src/format/rendered-objects.ts';
-import { applySet, type SetWork } from '../../../../src/target/kubernetes/objects/apply-set.ts';
-import { undoSet } from '../../../../src/target/kubernetes/objects/remove-set.ts';
+import {
+  applySet,
+  repairSet,
+  returnSet,
+  type SetWork,
+} from '../../../../src/target/kubernetes/objects/apply-set.ts';
+import { restoreSet, undoSet } from '../../../../src/target/kubernetes/objects/remove-set.ts';
 import { ReplacedObjects } from '../../../../src/target/kubernetes/objects/replaced-objects.ts';
+import { setState } from '../../../../src/target/kubernetes/objects/set-state.ts';
 import { clusterWorkload } from '../../../../src/target/kubernetes/workload.ts';
 import { config } from '../../../support/gadget-objects.ts';
 import { MemoryCluster } from '../../../support/memory-cluster.ts';
@@ -13,6 +19,7 @@ import { scratchFolder } from '../../../support/scratch.ts';
 
 const { signal } = new AbortController();
 const scratch = scratchFolder(true);
+const JOBS = '/apis/batch/v1/namespaces/stowage-gear/jobs';
 
 const job = (name: string, spec: object = {}, more: Partial<RenderedObject> = {}): RenderedObject =>
   plain({ apiVersion: 'batch/v1', kind: 'Job', metadata: { name }, spec }, more);
@@ -43,6 +50,82 @@ function site(cluster = new MemoryCluster()): {
   });
   return { cluster, work };
 }
+
+describe('when a cluster removes a Job that ended', () => {
+  it('is not run again by a repair, by an upgrade that did not change it, or by a return', async () => {
+    const { cluster, work } = site();
+    const one = release([config({ mode: 'one' }), once]);
+    const two = release([config({ mode: 'two' }), once], { version: '1.1.0' });
+    await applySet(work(one), signal);
+    expect(cluster.objects.get(`${JOBS}/once`)?.spec).toEqual({ ttlSecondsAfterFinished: 600 });
+    cluster.objects.delete(`${JOBS}/once`);
+    await repairSet(work(one), signal);
+    await applySet(work(two, one), signal);
+    await undoSet(work(two, one), signal);
+    await applySet(work(two, one), signal);
+    await returnSet(work(one, two), signal);
+    await restoreSet(work(one), signal);
+    expect(cluster.requests.filter((each) => each === `PATCH ${JOBS}/once`)).toHaveLength(1);
+    expect(await setState(cluster.api, one.workload, one.set, signal)).toEqual({
+      ...{ state: 'running', detail: '2 of 2 objects', drift: [] },
+    });
+  });
+
+  it('is run by an upgrade that changed it', async () => {
+    const { cluster, work } = site();
+    const one = release([config({ mode: 'one' }), once]);
+    await applySet(work(one), signal);
+    cluster.objects.delete(`${JOBS}/once`);
+    const other = job('once', { ttlSecondsAfterFinished: 0, backoffLimit: 1 });
+    await applySet(
+      work(release([config({ mode: 'one' }), other], { version: '1.1.0' }), one),
+      signal,
+    );
+    expect(cluster.objects.has(`${JOBS}/once`)).toBe(true);
+  });
+});
+
+describe('when a webhook is starting', () => {
+  it('has hooks applied once it answers', async () => {
+    const { cluster, work } = site();
+    const hook = job('prepare', {}, { hook: { events: ['pre-install'], weight: 0 } });
+    let refusals = 2;
+    cluster.before = (request) => {
+      if (request !== `PATCH ${JOBS}/prepare` || refusals === 0) return undefined;
+      refusals -= 1;
+      return { status: 500, message: 'Internal error occurred: failed calling webhook "a.b"' };
+    };
+    await applySet(work(release([config({ mode: 'one' }), hook])), signal);
+    expect(refusals).toBe(0);
+    expect(cluster.objects.has(`${JOBS}/prepare`)).toBe(true);
+  });
+});
+
+describe('when a set has thousands of objects', () => {
+  const many = (mode: string, version: string): Applied =>
+    release(
+      Array.from({ length: 5000 }, (_, at) => config({ mode }, `thing-${at}`)),
+      { version },
+    );
+
+  it('reads each once before its first write and none while it waits, and restores several at once', async () => {
+    const { cluster, work } = site();
+    const [one, two] = [many('one', '1.0.0'), many('two', '1.1.0')];
+    await applySet(work(one), signal);
+    const count = (method: string): number =>
+      cluster.requests.filter((each) => each.startsWith(`${method} `)).length;
+    expect(count('PATCH')).toBe(5000);
+    expect(count('GET')).toBeLessThan(5010);
+    await applySet(work(two, one), signal);
+    [cluster.atOnce] = [0];
+    await undoSet(work(two, one), signal);
+    expect(cluster.atOnce).toBe(8);
+    expect(cluster.objects.size).toBe(5000);
+    expect(new Set([...cluster.objects.values()].map(({ data }) => data.mode))).toEqual(
+      new Set(['one']),
+    );
+  });
+});
 
 describe('when a change is killed between two of its writes', () => {
   const foreign = '/api/v1/namespaces/stowage-gear/configmaps/foreign';
