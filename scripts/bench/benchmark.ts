@@ -12,7 +12,7 @@ export interface BenchContext {
 export interface Row {
   readonly what: string;
   readonly figure: number;
-  readonly unit: 'MB/s' | 'MiB' | 's';
+  readonly unit: 'MB/s' | 'MiB' | 's' | 'questions/s';
   readonly limit?: { readonly what: string; readonly figure: number };
   /** The figure over its limit. */
   readonly ratio?: number;
