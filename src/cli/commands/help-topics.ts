@@ -150,6 +150,8 @@ Fields of kubernetes. Only images, with its registry, is required:
                        NAME:TOKEN for the registry is
                        pullSecret: an existing pull secret instead
   weights              auto (default), image-volume, volume or local
+  modelUris            what \${models.NAME.uri} in objects is: auto (default; as
+                       weights says) or hub (the name in the depot's Hub)
   claim                for volume: an existing claim in the namespace
   storageClass         for volume, instead: class of the claims that are made
   accessMode           of these: ReadWriteMany (default) or ReadWriteOnce
