@@ -37,7 +37,7 @@ export async function signedRequest(
   const headers = { ...request.headers };
   if (credentials === undefined) return { ...asked, headers };
   // Loaded on first use, so that commands without S3 start faster.
-  const { SignatureV4 } = await import('@smithy/signature-v4');
+  const { SignatureV4 } = await import('./s3-signature.ts');
   const { accessKeyId, secretAccessKey, sessionToken } = credentials;
   const signer = new SignatureV4({
     ...{ service: 's3', region: settings.region, uriEscapePath: false, sha256: Sha256 },

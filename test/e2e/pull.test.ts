@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -132,3 +134,29 @@ async function killedPull(
   await ended;
   return child.signalCode === 'SIGKILL';
 }
+
+describe('when the built program asks an S3 store', () => {
+  it('signs its requests', async () => {
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(request.headers.authorization ?? 'none');
+      response.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>');
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const cwd = join(dir, 's3');
+    mkdirSync(cwd);
+    const models = [{ name: 'chat', source: 's3://models/chat' }];
+    const manifest = { apiVersion: 'stowage/v1', name: 'chat', version: '1.0.0', models };
+    writeFileSync(join(cwd, 'stowage.yaml'), JSON.stringify(manifest));
+    const env = {
+      ...{ STOWAGE_STORE: join(cwd, 'store'), AWS_CONFIG_FILE: '/dev/null' },
+      ...{ AWS_SHARED_CREDENTIALS_FILE: '/dev/null', AWS_REGION: 'us-east-1' },
+      ...{ AWS_ACCESS_KEY_ID: 'account', AWS_SECRET_ACCESS_KEY: 'secret' },
+      AWS_ENDPOINT_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    };
+    const { json } = await stowage({ cwd, env }, 'lock');
+    server.close();
+    expect(json.error.code).toBe('source-denied');
+    expect(asked[0]).toMatch(/^AWS4-HMAC-SHA256 Credential=account\/\d{8}\/us-east-1\/s3\//);
+  });
+});
