@@ -342,6 +342,20 @@ describe('when a file is written', () => {
     ).toEqual([]);
   });
 
+  // In what esbuild splits, a dynamic import of a CommonJS package has no named exports: import it through a file of ours.
+  it('loads a package on first use only if it is an ES module', () => {
+    const names = files.flatMap(({ path }) =>
+      [
+        ...readFileSync(new URL(`../src/${path}`, import.meta.url), 'utf8').matchAll(
+          /import\('([^.'][^']*)'\)/g,
+        ),
+      ].map(([, name = '']) => name),
+    );
+    expect(names).toContain('@huggingface/hub');
+    const wrong = names.filter((name) => !name.startsWith('node:') && !isModule(name));
+    expect(wrong).toEqual([]);
+  });
+
   it('depends on no package that package.json does not list', () => {
     const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       devDependencies: Record<string, string>;
@@ -354,3 +368,15 @@ describe('when a file is written', () => {
     expect(offenders(strange)).toEqual([]);
   });
 });
+
+/** Whether a package, or a subpath of it, is an ES module to a bundler that builds for Node. */
+function isModule(name: string): boolean {
+  const [, own = '', rest = ''] = /^((?:@[^/]+\/)?[^/]+)(.*)$/.exec(name) ?? [];
+  const file = new URL(`../node_modules/${own}/package.json`, import.meta.url);
+  const { type, exports } = JSON.parse(readFileSync(file, 'utf8')) as {
+    readonly type?: string;
+    readonly exports?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  };
+  const entry = exports?.[`.${rest}`];
+  return type === 'module' || entry?.['import'] !== undefined || entry?.['module'] !== undefined;
+}
