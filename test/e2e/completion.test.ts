@@ -69,7 +69,7 @@ describe('when a user presses Tab in bash', () => {
     ['files', ['lock', ''], ['bundle-1', 'stowage yaml']],
     ['files of an option', ['install', '--trust', 'st'], ['stowage yaml']],
     ['folders alone', ['pack', '--from', ''], ['bundle-1']],
-    ['commands and topics to explain', ['help', 'e'], ['errors']],
+    ['commands and topics to explain', ['help', 'e'], ['errors', 'evaluate', 'export']],
     ['nothing for free text', ['override', '--by', ''], []],
     ['releases', ['plan', ''], ['chat', 'chat@1.0.0', 'chat@1.1.0']],
     ['versions, which bash splits off', ['plan', 'chat', '@', '1.1'], ['1.1.0']],
