@@ -433,8 +433,8 @@ describe('when a change is killed at any request', () => {
     const all = await killed(1000, (fresh) => operate(fresh, plan, apply, signal));
     const requests = await killed(1000, (fresh) => operate(fresh, plan, undo, signal));
     expect(await ours()).toEqual(before);
-    expect(Math.min(all, requests)).toBeGreaterThan(10);
-    for (let after = 3; after < all; after += 7) {
+    expect(Math.min(all, requests)).toBeGreaterThan(5);
+    for (let after = 1; after <= Math.max(all, requests); after += 2) {
       await killed(after, (fresh) => operate(fresh, plan, apply, signal));
       await killed(after, (fresh) => operate(fresh, plan, undo, signal));
       await operate(freshTarget(), plan, undo, signal);
