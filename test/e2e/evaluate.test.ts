@@ -67,7 +67,7 @@ async function release(version: string, seq: number, lost: string): Promise<Smal
 
 beforeAll(async () => {
   engine = isolatedEngine(at('engine'));
-  one = await release('1.0.0', 1, 'nothing is lost');
+  one = await release('1.0.0', 1, 'nothing-is-lost');
   writeFileSync(at('trust.json'), writeCanonical(trustKind, one.trust));
   mkdirSync(at('site'));
   writeFileSync(at('site/site.yaml'), 'apiVersion: stowage/v1\nname: vault\n');
