@@ -1,5 +1,5 @@
-import { request } from 'node:http';
-import { interrupted } from '../core/error.ts';
+import { type Agent, request } from 'node:http';
+import { interrupted, systemCode } from '../core/error.ts';
 import { MAX_ANSWER_BYTES } from '../core/limits.ts';
 
 /** Where a service listens on this host. */
@@ -25,6 +25,8 @@ export interface HttpRequest {
   readonly body?: unknown;
   /** Whether the server answers everybody, so that its API key is not sent. */
   readonly open?: boolean;
+  /** Keeps connections for many requests; each has its own if absent. */
+  readonly agent?: Agent;
 }
 
 /** Stands for an API key that a server repeats in an answer or in its log. */
@@ -40,7 +42,12 @@ export async function sendRequest(request: HttpRequest): Promise<HttpResponse | 
   const key = request.open === true ? undefined : await endpoint.apiKey?.();
   const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(seconds * 1000))]);
   try {
-    const response = await exchange({ ...request, signal: limit }, key);
+    const response = await exchange({ ...request, signal: limit }, key).catch((error: unknown) => {
+      // The server closed a kept connection as this request was sent.
+      if (!(error instanceof StaleConnection)) throw error;
+      const { agent: _, ...rest } = request;
+      return exchange({ ...rest, signal: limit }, key);
+    });
     // What a server answers is shown and kept.
     return key === undefined
       ? response
@@ -54,8 +61,11 @@ export async function sendRequest(request: HttpRequest): Promise<HttpResponse | 
   }
 }
 
+/** A kept connection ended before a response began. */
+class StaleConnection extends Error {}
+
 function exchange(
-  { endpoint, path, signal, body }: HttpRequest,
+  { endpoint, path, signal, body, agent }: HttpRequest,
   key: string | undefined,
 ): Promise<HttpResponse> {
   const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
@@ -66,7 +76,7 @@ function exchange(
         port: endpoint.port,
         path,
         method: payload === undefined ? 'GET' : 'POST',
-        agent: false,
+        agent: agent ?? false,
         signal,
         headers: {
           accept: 'application/json',
@@ -93,7 +103,10 @@ function exchange(
         });
       },
     );
-    call.on('error', reject);
+    call.on('error', (error) => {
+      const stale = call.reusedSocket && systemCode(error) === 'ECONNRESET';
+      reject(stale ? new StaleConnection() : error);
+    });
     call.end(payload);
   });
 }

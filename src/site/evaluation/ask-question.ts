@@ -1,3 +1,4 @@
+import type { Agent } from 'node:http';
 import type { Evaluation } from '../../format/evaluation.ts';
 import type { QuestionResult } from '../../format/evaluation-result.ts';
 import type { NumberedQuestion, TextQuestion } from '../../format/question.ts';
@@ -17,6 +18,8 @@ export interface AskedServer {
   /** Of `evaluation.similarity`. */
   readonly similarity?: Endpoint;
   readonly signal: AbortSignal;
+  /** Keeps the connections of a run. */
+  readonly agent?: Agent;
 }
 
 /** What came of a question. */
@@ -59,7 +62,7 @@ export async function askQuestion(
 
 async function completed(
   { messages, maxTokens }: TextQuestion,
-  { evaluation, server, adapters, endpoint, signal }: AskedServer,
+  { evaluation, server, adapters, endpoint, signal, agent }: AskedServer,
 ): Promise<PromptAnswer | string> {
   const { model, api, temperature, seed, stop, withinSeconds: seconds } = evaluation;
   const adapter = server === 'llama.cpp' ? adapters.findIndex(({ name }) => name === model) : -1;
@@ -75,7 +78,10 @@ async function completed(
       : { prompt: messages.map(({ content }) => content).join('\n') }),
   };
   const path = api === 'chat' ? '/v1/chat/completions' : '/v1/completions';
-  const response = await sendRequest({ endpoint, path, seconds, signal, body });
+  const response = await sendRequest({
+    ...{ endpoint, path, seconds, signal, body },
+    ...(agent === undefined ? {} : { agent }),
+  });
   if (response === undefined) return `no response within ${seconds} s`;
   const answer = response.status === 200 ? readCompletion(response.body) : undefined;
   return answer ?? `status ${response.status}: ${JSON.stringify(response.body.slice(0, 500))}`;

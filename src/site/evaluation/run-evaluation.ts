@@ -1,3 +1,4 @@
+import { Agent } from 'node:http';
 import type { Emit } from '../../core/context.ts';
 import { interrupted, StowageError } from '../../core/error.ts';
 import { MAX_ANSWERS_BYTES } from '../../core/limits.ts';
@@ -44,6 +45,7 @@ export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
       total: questions.length,
       unit: 'questions',
     });
+  const agent = new Agent({ keepAlive: true, maxSockets: evaluation.concurrency });
   const unasked = unique(questions).filter(({ sha256 }) => !results.has(sha256));
   try {
     show();
@@ -51,7 +53,7 @@ export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
       if (signal.aborted) throw interruptedRun(signal);
       if (spent() >= limit) return;
       const asked = performance.now();
-      const { answered, ...outcome } = await askQuestion(numbered, run);
+      const { answered, ...outcome } = await askQuestion(numbered, { ...run, agent });
       silent = answered ? 0 : silent + 1;
       if (silent > Math.max(MAX_SILENT, evaluation.concurrency)) throw stopped(run, outcome.found);
       const result = resultOf(numbered, {
@@ -64,6 +66,7 @@ export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
       show();
     });
   } finally {
+    agent.destroy();
     await journal?.close();
   }
   return {

@@ -1,4 +1,4 @@
-import { runInNewContext } from 'node:vm';
+import { type Context, createContext, runInContext } from 'node:vm';
 import { counted as amount } from '../../core/text.ts';
 import type { AcceptancePrompt } from '../../format/deployment.ts';
 import { jsonSchemaMismatch } from '../../format/json-schema.ts';
@@ -21,6 +21,7 @@ const COMPARE_MS = 2000;
 export function meets(expect: Expectation, answer: PromptAnswer): true | string {
   const { text } = answer;
   if ('tokens' in expect) return counted(expect.tokens, answer);
+  if ('equals' in expect || 'contains' in expect) return compared(expect, text);
   const outcome = withinTime(COMPARE_MS, () => compared(expect, text));
   return outcome === undefined
     ? `${JSON.stringify(text)}, which could not be compared within ${COMPARE_MS / 1000} s`
@@ -77,6 +78,9 @@ function counted(
     : `${amount(tokens, 'token')}: ${JSON.stringify(text)}`;
 }
 
+/** A new context takes a millisecond, and an evaluation compares thousands of answers. */
+let shared: Context | undefined;
+
 /**
  * Runs a synchronous computation on untrusted text with a time limit: a regular expression can backtrack forever.
  * @returns undefined when the time ran out
@@ -87,7 +91,9 @@ function withinTime<T>(milliseconds: number, compute: () => T): { value: T } | u
     value = { value: compute() };
   };
   try {
-    runInNewContext('once()', { once }, { timeout: milliseconds });
+    shared ??= createContext({});
+    Object.assign(shared, { once });
+    runInContext('once()', shared, { timeout: milliseconds });
   } catch (error) {
     if (isTimeout(error)) return undefined;
     throw error;

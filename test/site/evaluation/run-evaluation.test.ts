@@ -124,6 +124,26 @@ describe('a run', () => {
     expect(ran.results.length).toBeLessThan(50);
   });
 
+  it('asks over a new connection where the server closed a kept one', async () => {
+    const served = new WeakSet<object>();
+    const { prompts, ...asked } = await server({
+      odd: (_, { socket }) => {
+        if (socket === null) return false;
+        if (served.has(socket)) {
+          socket.resetAndDestroy();
+          return true;
+        }
+        served.add(socket);
+        return false;
+      },
+    });
+    const questions = asking(8);
+    const one = { ...evaluation, concurrency: 1 };
+    const ran = await runEvaluation({ ...asked, ...context(), evaluation: one, questions });
+    expect(ran.results.every(({ passed }) => passed)).toBe(true);
+    expect(prompts().length).toBeGreaterThan(8);
+  });
+
   it('stops when the server answers nothing any more, and keeps no answer of that', async () => {
     const { prompts, ...asked } = await server({
       odd: (_, response) => {
