@@ -1,4 +1,4 @@
-import { type Agent, request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { interrupted, systemCode } from '../core/error.ts';
 import { MAX_ANSWER_BYTES } from '../core/limits.ts';
 
@@ -25,8 +25,16 @@ export interface HttpRequest {
   readonly body?: unknown;
   /** Whether the server answers everybody, so that its API key is not sent. */
   readonly open?: boolean;
-  /** Keeps connections for many requests; each has its own if absent. */
-  readonly agent?: Agent;
+  /** For one of many requests; without it, the request has a connection of its own. */
+  readonly agent?: Connections;
+}
+
+/** Connections that many requests use in turn. */
+export type Connections = Agent;
+
+/** Connections that are kept until they are destroyed. @param most at once */
+export function keepConnections(most: number): Connections {
+  return new Agent({ keepAlive: true, maxSockets: most });
 }
 
 /** Stands for an API key that a server repeats in an answer or in its log. */

@@ -1,9 +1,8 @@
-import type { Agent } from 'node:http';
 import type { Evaluation } from '../../format/evaluation.ts';
 import type { QuestionResult } from '../../format/evaluation-result.ts';
 import type { NumberedQuestion, TextQuestion } from '../../format/question.ts';
 import type { Adapter, ServerKind } from '../../format/service.ts';
-import { type Endpoint, sendRequest } from '../../target/http-request.ts';
+import { type Connections, type Endpoint, sendRequest } from '../../target/http-request.ts';
 import { readCompletion } from '../gate/acceptance.ts';
 import type { PromptAnswer } from '../gate/expectation.ts';
 import { cosines, embeddingOf, rankingCheck } from '../gate/ranking.ts';
@@ -19,7 +18,7 @@ export interface AskedServer {
   readonly similarity?: Endpoint;
   readonly signal: AbortSignal;
   /** Keeps the connections of a run. */
-  readonly agent?: Agent;
+  readonly agent?: Connections;
 }
 
 /** What came of a question. */

@@ -1,10 +1,10 @@
-import { Agent } from 'node:http';
 import type { Emit } from '../../core/context.ts';
 import { interrupted, StowageError } from '../../core/error.ts';
 import { MAX_ANSWERS_BYTES } from '../../core/limits.ts';
 import type { QuestionResult } from '../../format/evaluation-result.ts';
 import type { NumberedQuestion } from '../../format/question.ts';
 import { forEachBounded } from '../../io/queue.ts';
+import { keepConnections } from '../../target/http-request.ts';
 import type { AnswerJournal } from './answer-journal.ts';
 import { type AskedServer, askQuestion } from './ask-question.ts';
 import type { Ran } from './summarize.ts';
@@ -45,7 +45,7 @@ export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
       total: questions.length,
       unit: 'questions',
     });
-  const agent = new Agent({ keepAlive: true, maxSockets: evaluation.concurrency });
+  const agent = keepConnections(evaluation.concurrency);
   const unasked = unique(questions).filter(({ sha256 }) => !results.has(sha256));
   try {
     show();
