@@ -519,6 +519,39 @@ describe('when two releases contain the same definition, and a chart keeps an ob
   });
 });
 
+describe('when a cluster removes a Job that ended', () => {
+  it('has no drift, and the Job runs no second time in a repair, an upgrade or a rollback', async () => {
+    const { object } = hook('once', 'test', 'echo ran');
+    const spec = { ...(object['spec'] as object), ttlSecondsAfterFinished: 0 };
+    const once = plain({ ...object, spec });
+    const one = objectsRelease([config({ mode: 'one' }), once], { version: '7.0.0' });
+    const two = objectsRelease([config({ mode: 'two' }), once], { version: '7.1.0' });
+    const { failure } = await changeCluster(target, { from: none, to: generation(1, one) });
+    expect(failure).toBeUndefined();
+    const ran = await get('job', 'once');
+    expect(ran.spec.ttlSecondsAfterFinished).toBe(600);
+    expect(ran.status.succeeded).toBe(1);
+    await cluster.kubectl('delete', 'job', 'once', '--namespace', NAMESPACE);
+    const of = { release: one.release, service: 'things' };
+    expect(await target.state(of, signal)).toMatchObject({ state: 'running', drift: [] });
+    const kept = generation(1, one);
+    const repairs = [{ release: 'gear', service: 'things', running: true, reason: 'drift' }];
+    const changes = [
+      await changeCluster(target, { from: kept, to: kept, repairs }),
+      await changeCluster(target, { from: kept, to: generation(2, two) }),
+      await changeCluster(target, {
+        ...{ intent: 'rollback', from: generation(2, two), to: generation(3, one) },
+      }),
+    ];
+    expect(changes.map(({ failure: each }) => each)).toEqual([undefined, undefined, undefined]);
+    expect((await get('configmap', 'settings')).data).toEqual({ mode: 'one' });
+    expect((await cluster.tryKubectl('get', 'job', 'once', '-n', NAMESPACE)).status).toBe(1);
+    await changeCluster(target, {
+      ...{ intent: 'uninstall', from: generation(3, one), to: generationOf(4) },
+    });
+  });
+});
+
 describe('when objects serve a model', () => {
   it('is reached for prompts through the Service that the manifest names', async () => {
     const endpoint = { service: 'door', port: 80 };
