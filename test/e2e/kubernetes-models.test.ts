@@ -210,7 +210,7 @@ describe('when KServe and the NIM operator serve the model of a release', () => 
   it('is rolled back to the model before when a prompt is answered otherwise', async () => {
     const before = await uris();
     const { status, stderr } = await site.run('install', 'serving@1.1.0');
-    expect([status, stderr]).toEqual([5, expect.stringContaining('gate-failed')]);
+    expect([status, stderr]).toEqual([3, expect.stringContaining('rolled-back')]);
     expect(await uris()).toEqual(before);
     await site.must('install', 'serving@1.2.0');
     expect(await uris()).not.toEqual(before);
