@@ -7,7 +7,13 @@ import { MAX_OBJECTS } from '../../src/format/rendered-objects.ts';
 import { downloadModule } from '../lab/go.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import {
+  LONG,
+  noCluster,
+  skipUnlessLong,
+  skipWithoutLab,
+  startLabCluster,
+} from '../support/kubernetes-lab.ts';
 import type { Ran } from './cli.ts';
 import { type ConnectedSide, connectedSide } from './connected.ts';
 
@@ -21,6 +27,7 @@ let side: ConnectedSide;
 const measured: string[] = [];
 
 beforeAll(async () => {
+  if (!LONG) return;
   if (noCluster !== undefined) return;
   const { Dir } = await downloadModule('github.com/kserve/kserve@v0.15.2');
   const things = join(work, 'things');
@@ -39,7 +46,10 @@ beforeAll(async () => {
   await site.must('import', second);
 });
 
-beforeEach((test) => skipWithoutLab(test, cluster));
+beforeEach((test) => {
+  skipUnlessLong(test);
+  skipWithoutLab(test, cluster);
+});
 
 afterAll(async () => {
   console.log(measured.join('\n'));
@@ -108,6 +118,6 @@ describe('when a release has 5,000 objects and a definition of 1 MB', () => {
     const { status, stderr } = await side.run('lock', 'many.yaml');
     expect([status, stderr]).toEqual([1, expect.stringContaining('chart-failed')]);
     expect(stderr).toContain(`over ${MAX_OBJECTS} objects`);
-    expect(readFileSync(join(work, 'many.lock.json'), 'utf8')).toContain('"version":"1.1.0"');
+    expect(readFileSync(join(work, 'many.lock.json'), 'utf8')).toContain('"version": "1.1.0"');
   });
 });

@@ -7,7 +7,13 @@ import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { startModelOperators } from '../lab/kubernetes/model-operators.ts';
 import { startUpstream, type Upstream } from '../lab/upstream.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import {
+  LONG,
+  noCluster,
+  skipUnlessLong,
+  skipWithoutLab,
+  startLabCluster,
+} from '../support/kubernetes-lab.ts';
 import { connectedSide } from './connected.ts';
 
 // A model that others serve: the definitions are KServe's, from its Go module, and one after the documentation of the NIM operator, of
@@ -19,6 +25,7 @@ let site: ClusterSite;
 let stopOperators: () => Promise<void> = async () => {};
 
 beforeAll(async () => {
+  if (!LONG) return;
   if (noCluster !== undefined) return;
   const { Dir } = await downloadModule('github.com/kserve/kserve@v0.15.2');
   const definitions = join(work, 'definitions');
@@ -58,7 +65,10 @@ beforeAll(async () => {
   for (const name of names) await site.must('import', name);
 });
 
-beforeEach((test) => skipWithoutLab(test, cluster));
+beforeEach((test) => {
+  skipUnlessLong(test);
+  skipWithoutLab(test, cluster);
+});
 
 afterAll(async () => {
   await stopOperators();
