@@ -52,7 +52,7 @@ function verdict(lost: number, { missed }: EvaluationResult): string {
 
 function summaryRows(before: EvaluationResult, after: EvaluationResult): Html[][] {
   const row = (name: string, of: (result: EvaluationResult) => Html): Html[] => [
-    html`${foreign(name)}`,
+    html`<span class="whole">${foreign(name)}</span>`,
     of(before),
     of(after),
   ];
