@@ -100,7 +100,7 @@ const read = <T>(path: string): T =>
   JSON.parse(readFileSync(at('home/tuned/tuned-chat-1.0.0', path), 'utf8'));
 
 describe('when a bundle is built inside the network', () => {
-  it('there is no way out of it', async () => {
+  it('has no connection to the outside', async () => {
     await assertNoWayOut(gap.enter);
   });
 
