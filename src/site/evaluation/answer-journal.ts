@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { MAX_QUESTIONS_BYTES } from '../../core/limits.ts';
 import type { QuestionResult } from '../../format/evaluation-result.ts';
-import { ioError, readIfThere, remove, setMode } from '../../io/file.ts';
+import { ioError, readIfThere, remove, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 
 /** What was kept of an earlier run. */
@@ -43,11 +43,11 @@ export class AnswerJournal {
     const lines = (bytes ?? Buffer.alloc(0)).toString('utf8').split('\n');
     const kept = lines[0] === this.#run ? lines.slice(1).flatMap(parsed) : [];
     await makeFolder(dirname(this.#path));
+    // A kill here leaves the journal as it was.
+    const whole = [this.#run, ...kept.map((each) => JSON.stringify(each))];
+    await writeAtomic(this.#path, Buffer.from(`${whole.join('\n')}\n`), 0o600);
     try {
-      this.#handle = await open(this.#path, 'w', 0o600);
-      await setMode(this.#handle, 0o600);
-      const whole = [this.#run, ...kept.map((each) => JSON.stringify(each))];
-      await this.#handle.writeFile(`${whole.join('\n')}\n`);
+      this.#handle = await open(this.#path, 'a');
     } catch (error) {
       throw ioError(error, this.#path);
     }
