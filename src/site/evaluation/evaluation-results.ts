@@ -45,14 +45,23 @@ export async function resultsOf(
   evaluation?: string,
 ): Promise<readonly CheckedResult[]> {
   const results: CheckedResult[] = [];
-  for (const name of await resultFiles(site, release, evaluation)) {
+  for await (const each of newestFirst(site, release, evaluation)) results.push(each);
+  return results.toReversed();
+}
+
+/** The same, newest first. A result may have megabytes: who needs only the newest reads no other. */
+async function* newestFirst(
+  site: SiteFolder,
+  release?: string,
+  evaluation?: string,
+): AsyncGenerator<CheckedResult> {
+  for (const name of (await resultFiles(site, release, evaluation)).toReversed()) {
     try {
-      results.push(await readResult(`${resultsFolder(site)}/${name}`));
+      yield await readResult(`${resultsFolder(site)}/${name}`);
     } catch (error) {
       if (!(error instanceof StowageError)) throw error;
     }
   }
-  return results;
 }
 
 /** The newest result of the same evaluation with an earlier generation; undefined if there is none. */
@@ -60,11 +69,11 @@ export async function resultBefore(
   site: SiteFolder,
   about: { readonly release: string; readonly evaluation: string; readonly generation: number },
 ): Promise<EvaluationResult | undefined> {
-  const earlier = (await resultsOf(site, about.release, about.evaluation)).filter(
-    ({ result: { generation, gate, missed } }) =>
-      generation < about.generation && !(gate && missed.length > 0),
-  );
-  return earlier.at(-1)?.result;
+  for await (const { result } of newestFirst(site, about.release, about.evaluation)) {
+    const { generation, gate, missed } = result;
+    if (generation < about.generation && !(gate && missed.length > 0)) return result;
+  }
+  return undefined;
 }
 
 /** The newest result of each evaluation of the installed releases, for receipts. */
@@ -72,20 +81,23 @@ export async function evaluationRecords(
   site: SiteFolder,
   { releases }: Pick<Generation, 'releases'>,
 ): Promise<readonly EvaluationRecord[]> {
-  const newest = new Map<string, EvaluationRecord>();
-  for (const { result, sha256 } of await resultsOf(site)) {
-    const { release, evaluation, at, generation, summary, missed } = result;
-    const runs = releases.some(
-      ({ name, bundle }) => name === release.name && bundle === release.bundle,
-    );
-    if (!runs) continue;
-    const { questions, passed, rate } = summary;
-    newest.set(`${release.name}.${evaluation}`, {
-      ...{ release: release.name, evaluation, at, generation },
-      ...{ questions, passed, rate, missed: missed.length, result: sha256 },
-    });
+  const records: EvaluationRecord[] = [];
+  for (const { name, bundle } of releases) {
+    const files = await resultFiles(site, name);
+    const evaluations = new Set(files.map((file) => file.split('.').at(-2) ?? ''));
+    for (const evaluation of evaluations)
+      for await (const { result, sha256 } of newestFirst(site, name, evaluation)) {
+        if (result.release.bundle !== bundle) continue;
+        const { at, generation, summary, missed } = result;
+        const { questions, passed, rate } = summary;
+        records.push({
+          ...{ release: name, evaluation, at, generation },
+          ...{ questions, passed, rate, missed: missed.length, result: sha256 },
+        });
+        break;
+      }
   }
-  return [...newest.values()];
+  return records;
 }
 
 /** The files of results, oldest first, without their folder. */
