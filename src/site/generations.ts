@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
-import { type Generation, generationKind } from '../format/plan.ts';
+import { type DeployedRelease, type Generation, generationKind } from '../format/plan.ts';
 import { ioError, namesIn, remove, syncFolder, writeAtomic } from '../io/file.ts';
 import { readState, type SiteFolder } from './site-folder.ts';
 
@@ -145,4 +145,15 @@ export async function forgetGeneration(site: SiteFolder, number: number): Promis
 
 function file(site: SiteFolder, number: number): string {
   return site.path('generations', `${number}.json`);
+}
+
+/** A release of a generation. @throws StowageError `release-unknown` */
+export function installedRelease({ releases }: Generation, name: string): DeployedRelease {
+  const release = releases.find((each) => each.name === name);
+  if (release !== undefined) return release;
+  throw new StowageError('release-unknown', `release ${name} is not installed at this site`, {
+    expected: releases.map((each) => each.name).join(', ') || 'no release: nothing is installed',
+    found: name,
+    hint: 'run stowage status to list the installed releases',
+  });
 }

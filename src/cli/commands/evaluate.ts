@@ -2,6 +2,7 @@ import { exitStatus, StowageError } from '../../core/error.ts';
 import { MAX_QUESTIONS_BYTES } from '../../core/limits.ts';
 import { counted, formatDuration, nearest, printableLines } from '../../core/text.ts';
 import type { EvaluationResult } from '../../format/evaluation-result.ts';
+import type { DeployedRelease, Generation } from '../../format/plan.ts';
 import { readNamed, writeAtomic, writeNew } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { withLock } from '../../io/lock-file.ts';
@@ -17,7 +18,7 @@ import { type Evaluated, evaluate, failedQuestions } from '../../site/evaluation
 import { readResult, resultsFolder, resultsOf } from '../../site/evaluation/evaluation-results.ts';
 import { evaluationsOf } from '../../site/evaluation/suites.ts';
 import { rateInWords } from '../../site/evaluation/summarize.ts';
-import { currentGeneration } from '../../site/generations.ts';
+import { currentGeneration, installedRelease } from '../../site/generations.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { openFolder, openRunningSite } from './site.ts';
 
@@ -38,9 +39,8 @@ export async function evaluateCommand(
     throw misspelled(name) ?? error;
   });
   const { site } = opened;
-  const { number, releases } = await currentGeneration(site);
-  const selected = releases.filter((each) => name === undefined || each.name === name);
-  if (selected.length === 0) throw misspelled(name) ?? notInstalled(name, releases);
+  const generation = await currentGeneration(site);
+  const selected = selectReleases(name, generation);
   const { suite, concurrency, fresh } = options;
   const chosen: {
     readonly release: (typeof selected)[number];
@@ -69,7 +69,7 @@ export async function evaluateCommand(
       done.push(
         await evaluate(
           {
-            ...{ release, evaluation, generation: number, gate: false },
+            ...{ release, evaluation, generation: generation.number, gate: false },
             ...(concurrency === undefined ? {} : { concurrency }),
             ...(fresh === undefined ? {} : { fresh }),
           },
@@ -85,14 +85,22 @@ export async function evaluateCommand(
   };
 }
 
-function notInstalled(
+/** The named release of a generation, or all of them. @throws StowageError `release-unknown`, `usage-invalid` */
+function selectReleases(
   name: string | undefined,
-  releases: readonly { readonly name: string }[],
-): StowageError {
-  const what = name === undefined ? 'no release is' : `release ${name} is not`;
-  return new StowageError('release-unknown', `${what} installed at this site`, {
-    expected: releases.map((each) => each.name).join(', ') || 'an installed release',
-    found: name ?? 'none',
+  generation: Generation,
+): readonly DeployedRelease[] {
+  if (name === undefined && generation.releases.length > 0) return generation.releases;
+  if (name !== undefined) {
+    try {
+      return [installedRelease(generation, name)];
+    } catch (error) {
+      throw misspelled(name) ?? error;
+    }
+  }
+  throw new StowageError('release-unknown', 'no release is installed at this site', {
+    expected: 'an installed release',
+    found: 'none',
     hint: 'run stowage status to list the installed releases',
   });
 }
@@ -127,10 +135,7 @@ export async function evaluateShow(
   const results = await resultsOf(await openFolder(options.root, context));
   return {
     json: {
-      results: results.map(({ result: { results: _, ...rest }, file: place }) => ({
-        file: place,
-        ...rest,
-      })),
+      results: results.map(({ result, file: place }) => ({ file: place, ...summaryOf(result) })),
     },
     text: printableLines(
       results.length === 0
@@ -210,7 +215,7 @@ function summaryOf({ results: _, ...rest }: EvaluationResult): Omit<EvaluationRe
 }
 
 /** A result in one line. */
-export function lineOf({
+function lineOf({
   at,
   release,
   generation,

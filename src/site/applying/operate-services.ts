@@ -7,7 +7,7 @@ import type { DeployedRelease, Generation } from '../../format/plan.ts';
 import type { GateResult } from '../../format/receipt.ts';
 import type { Change, ServiceName } from '../../target/change.ts';
 import type { ServiceOf, Target } from '../../target/target.ts';
-import { currentGeneration } from '../generations.ts';
+import { currentGeneration, installedRelease } from '../generations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { stateOf } from '../ledger/site-state.ts';
 import { makePlan } from '../planning/plan.ts';
@@ -150,16 +150,10 @@ async function requireSound(
  */
 export function selectServices(
   { release: name, services }: ServiceSelection,
-  { releases }: Generation,
+  current: Generation,
   target: Pick<Target, 'services'>,
 ): ServiceOf[] {
-  const release = releases.find((each) => each.name === name);
-  if (release === undefined)
-    throw new StowageError('release-unknown', `release ${name} is not installed at this site`, {
-      expected: releases.map((each) => each.name).join(', ') || 'no release: nothing is installed',
-      found: name,
-      hint: 'run stowage status to list the installed releases',
-    });
+  const release = installedRelease(current, name);
   const existing = target.services(release).map((each) => each.name);
   if (existing.length === 0)
     throw new StowageError('service-unknown', `release ${name} runs no services`, {

@@ -16,7 +16,7 @@ import type { Change, Repair, ServiceName } from '../../target/change.ts';
 import { createHostProbe } from '../../target/host/host-probe.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import { carDigests } from '../catalog/car-entry.ts';
-import { currentGeneration, loadGeneration, nextNumber } from '../generations.ts';
+import { currentGeneration, installedRelease, loadGeneration, nextNumber } from '../generations.ts';
 import type { SiteState } from '../ledger/site-state.ts';
 import { layoutFolder } from '../release/layout.ts';
 import { loadRelease, type Release } from '../release/release.ts';
@@ -99,7 +99,7 @@ async function generationFor(
     releases,
   });
   if (intent === 'uninstall') {
-    requireInstalled(subject, from);
+    installedRelease(from, subject);
     return next(others(subject));
   }
   const release = await loadRelease(site, subject);
@@ -159,15 +159,6 @@ async function bundlesOf(
     }
   }
   return bundles;
-}
-
-function requireInstalled(name: string, { releases }: Generation): void {
-  if (releases.some((each) => each.name === name)) return;
-  throw new StowageError('release-unknown', `release ${name} is not installed at this site`, {
-    expected: releases.map((each) => each.name).join(', ') || 'no release: nothing is installed',
-    found: name,
-    hint: 'run stowage status to list the installed releases',
-  });
 }
 
 async function render(
