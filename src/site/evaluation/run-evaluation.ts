@@ -28,7 +28,8 @@ export interface EvaluationRun extends AskedServer {
  * @throws StowageError `gate-failed` if the server stops answering; `interrupted`
  */
 export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
-  const { questions, evaluation, journal, emit, signal } = run;
+  const { evaluation, journal, emit, signal } = run;
+  const questions = unique(run.questions);
   const kept = await journal?.begin();
   const results = new Map((kept?.results ?? []).map((each) => [each.question, each]));
   const before = kept?.milliseconds ?? 0;
@@ -46,7 +47,7 @@ export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
       unit: 'questions',
     });
   const agent = keepConnections(evaluation.concurrency);
-  const unasked = unique(questions).filter(({ sha256 }) => !results.has(sha256));
+  const unasked = questions.filter(({ sha256 }) => !results.has(sha256));
   try {
     show();
     await forEachBounded(unasked, evaluation.concurrency, async (numbered) => {
@@ -70,8 +71,8 @@ export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
     await journal?.close();
   }
   return {
-    questions: unique(questions),
-    results: unique(questions).flatMap(({ sha256 }) => results.get(sha256) ?? []),
+    questions,
+    results: questions.flatMap(({ sha256 }) => results.get(sha256) ?? []),
     milliseconds: Math.round(spent()),
   };
 }
