@@ -26,6 +26,8 @@ const cluster = await startCluster({
   ...{ nodes: 1, fakeNodes: nodes },
   apiServer: [`--audit-policy-file=${join(work, 'audit.yaml')}`, `--audit-log-path=${audit}`],
 });
+const began = performance.now();
+const minutes = (): string => ((performance.now() - began) / 60_000).toFixed(1);
 let failed = false;
 try {
   await measureAll();
@@ -58,14 +60,14 @@ async function measureAll(): Promise<void> {
       const bundle = number === 1 ? first : await make(`release-${number}`);
       const { status, stderr } = await runProgram(['install', bundle], folder, values);
       if (status !== 0) throw new Error(`release-${number}: ${stderr}`);
-      if (number % 10 === 0) console.log(`${number} releases are installed`);
+      if (number % 10 === 0) console.log(`${number} releases are installed after ${minutes()} min`);
     }
     await site.must('import', await make('release-1', '2.0.0', 2));
     const measure = async (what: string, status: number, ...args: readonly string[]) => {
       const before = requests().length;
-      const began = performance.now();
+      const start = performance.now();
       const ran = await site.run(...args);
-      const seconds = (performance.now() - began) / 1000;
+      const seconds = (performance.now() - start) / 1000;
       const mib = ran.peakBytes / 2 ** 20;
       const asked = requests().slice(before);
       if (ran.status !== status) throw new Error(`${what}: ${ran.status} ${ran.stderr}`);

@@ -34,6 +34,15 @@ describe('when the code of the installer is bundled', () => {
     expect(main).not.toContain('import.meta');
   });
 
+  it('has the client of Kubernetes in a part of its own, by which it grows by less than 15 MB', async () => {
+    const { client, inputs } = await installerCode(root);
+    const licenses = noticesText(root, packageNotices(root, inputs));
+    // 3.1 MB with client-node 2.0.1.
+    const growth = Buffer.byteLength(client) + Buffer.byteLength(licenses);
+    expect(growth).toBeGreaterThan(1_000_000);
+    expect(growth).toBeLessThan(15_000_000);
+  });
+
   it('would be refused if it held any', () => {
     const strays = [
       'src/source/oci.ts',

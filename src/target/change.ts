@@ -1,4 +1,5 @@
-import { canonicalJson, type Json } from '../core/json.ts';
+import { type Digest, digestOf } from '../core/digest.ts';
+import { canonicalBytes, type Json } from '../core/json.ts';
 import type { Bundle } from '../format/bundle.ts';
 import type { HostNeeds } from '../format/deployment.ts';
 import type { Intent } from '../format/override.ts';
@@ -96,6 +97,17 @@ export function releaseText({ name, version }: Pick<DeployedRelease, 'name' | 'v
   return `release ${name} ${version}`;
 }
 
+/** Of releases, which never change: a plan compares the same ones again and again. */
+const contents = new WeakMap<DeployedRelease, Digest>();
+
 function same(a: DeployedRelease, b: DeployedRelease): boolean {
-  return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
+  return a === b || (a.name === b.name && contentOf(a) === contentOf(b));
+}
+
+function contentOf(release: DeployedRelease): Digest {
+  const known = contents.get(release);
+  if (known !== undefined) return known;
+  const digest = digestOf(canonicalBytes(release as unknown as Json));
+  contents.set(release, digest);
+  return digest;
 }

@@ -4,13 +4,22 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { StowageError } from '../../src/core/error.ts';
+import type { RenderedObject } from '../../src/format/rendered-objects.ts';
 import { createKubernetesTarget } from '../../src/target/kubernetes/kubernetes.ts';
 import type { Target } from '../../src/target/target.ts';
 import { downloadModule } from '../lab/go.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { until } from '../lab/process.ts';
 import { changeCluster } from '../support/cluster-change.ts';
-import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import { deployment } from '../support/gadget-objects.ts';
+import {
+  noCluster,
+  skipUnlessLong,
+  skipWithoutLab,
+  startLabCluster,
+  trustedRegistry,
+} from '../support/kubernetes-lab.ts';
 import { objectsRelease, plain } from '../support/objects-release.ts';
 import { clusterSite, generationOf } from '../target/kubernetes/rendered.ts';
 
@@ -125,5 +134,45 @@ describe('when a release asks for KServe', () => {
     expect(failure).toBeUndefined();
     expect(await cluster.kubectl('get', SERVICE, '--all-namespaces', '--output=name')).toBe('');
     expect(await cluster.kubectl('get', 'crd', '--output=name')).toContain(SERVICE);
+  });
+});
+
+describe('when the pods that an operator makes of its object do not get ready', () => {
+  /** As KServe makes it of an InferenceService. */
+  async function serveBy({ object: made }: RenderedObject): Promise<void> {
+    const { apiVersion, kind, metadata } = await service();
+    const { name, uid } = metadata;
+    const owner = { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true };
+    const worker = { name: 'worker', namespace: NAMESPACE, ownerReferences: [owner] };
+    await cluster.apply({ ...made, metadata: worker });
+  }
+
+  async function failed(made: RenderedObject): Promise<StowageError> {
+    const change = changeCluster(target, { from: generationOf(2), to: generationOf(3, release) });
+    await until('the object', 60, async () => (await service().catch(() => undefined)) && true);
+    await serveBy(made);
+    await report('False');
+    const { failure } = await change;
+    if (!(failure instanceof StowageError)) throw failure ?? new Error('it did not fail');
+    expect(failure.message).toContain(`InferenceService ${NAMESPACE}/chat of things is not ready`);
+    expect(await cluster.kubectl('get', SERVICE, '--all-namespaces', '--output=name')).toBe('');
+    return failure;
+  }
+
+  it('is undone with the reason when no registry has their image', async () => {
+    const registry = await trustedRegistry(cluster);
+    const began = performance.now();
+    const { found, defects } = await failed(deployment(`${registry.host}/absent:1`));
+    expect(found).toBe('the registry has no such image');
+    expect(defects.join('\n')).toMatch(/Failed: .*absent:1.*not found/);
+    expect(performance.now() - began).toBeLessThan(60_000);
+  });
+
+  it('is undone with the last lines when their process ends again and again', async (test) => {
+    skipUnlessLong(test);
+    const made = deployment(undefined, 'echo no such model; exit 3');
+    const { found, defects } = await failed(made);
+    expect(found).toMatch(/^the process of pod worker-\S+ exits again and again: exit code 3$/);
+    expect(defects).toContain('no such model');
   });
 });

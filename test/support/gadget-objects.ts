@@ -16,8 +16,11 @@ const pod = (command: string) => ({
   ],
 });
 
-export const deployment = (image: string = IMAGE): RenderedObject => {
-  const spec = pod('busybox sleep 3600');
+export const deployment = (
+  image: string = IMAGE,
+  command = 'busybox sleep 3600',
+): RenderedObject => {
+  const spec = pod(command);
   const [container] = spec.containers;
   return plain({
     ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'worker' } },

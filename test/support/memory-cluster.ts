@@ -12,8 +12,10 @@ const KINDS: Readonly<
   v1: [
     ['ConfigMap', 'configmaps', true],
     ['Namespace', 'namespaces', false],
+    ['Pod', 'pods', true],
     ['Service', 'services', true],
   ],
+  'apps/v1': [['Deployment', 'deployments', true]],
   'batch/v1': [['Job', 'jobs', true]],
   'apiextensions.k8s.io/v1': [['CustomResourceDefinition', 'customresourcedefinitions', false]],
 };

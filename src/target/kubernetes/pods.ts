@@ -22,7 +22,20 @@ export interface Pod {
   readonly container: string;
   /** How its container ended last. */
   readonly ended?: { readonly reason: string; readonly exitCode: number; readonly message: string };
+  /** What it belongs to. */
+  readonly owners?: readonly Owner[];
 }
+
+/** An object that another one belongs to, in the same namespace or in none. */
+export interface Owner {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  /** Absent for the Deployment of a pod, which names its ReplicaSet only. */
+  readonly uid?: string;
+}
+
+const MAX_OWNERS = 8;
 
 /** The pods of a service, newest last. */
 export async function podsOf(
@@ -71,6 +84,24 @@ export function metadataOf(object: Found): Fields {
   return fieldsOf(object['metadata']);
 }
 
+/** What an object belongs to: for the pod of a ReplicaSet its Deployment, which every account may read. */
+export function ownersOf(object: Found): Owner[] {
+  const metadata = metadataOf(object);
+  const hash = `-${textOf(fieldsOf(metadata['labels'])['pod-template-hash']) ?? ''}`;
+  return listOf(metadata['ownerReferences'])
+    .slice(0, MAX_OWNERS)
+    .map((each) => {
+      const text = (member: string): string => textOf(each[member]) ?? '';
+      const { apiVersion, kind, name, uid } = {
+        ...{ apiVersion: text('apiVersion'), kind: text('kind') },
+        ...{ name: text('name'), uid: text('uid') },
+      };
+      return kind === 'ReplicaSet' && hash !== '-' && name.endsWith(hash)
+        ? { apiVersion, kind: 'Deployment', name: name.slice(0, -hash.length) }
+        : { apiVersion, kind, name, uid };
+    });
+}
+
 function podFrom(object: Found): Pod {
   const metadata = metadataOf(object);
   const status = fieldsOf(object['status']);
@@ -82,6 +113,7 @@ function podFrom(object: Found): Pod {
   const uid = textOf(metadata['uid']);
   const ended = terminated ?? last;
   const why = waiting ?? unscheduled(status);
+  const owners = ownersOf(object);
   return {
     name: textOf(metadata['name']) ?? '',
     ...(uid === undefined ? {} : { uid }),
@@ -100,6 +132,7 @@ function podFrom(object: Found): Pod {
         }),
     ...(since === undefined ? {} : { runningSince: since }),
     restarts: Number(container['restartCount'] ?? 0),
+    ...(owners.length === 0 ? {} : { owners }),
     ...(ended === undefined
       ? {}
       : {

@@ -4,12 +4,13 @@ import type { KubernetesObject, KubernetesWorkload } from '../../../format/kuber
 import type { SiteSupply } from '../../target.ts';
 import type { Found } from '../api/cluster.ts';
 import { conflictsOf, refusedRequest } from '../api/failure.ts';
-import { apiGroup, definedResources, objectKey, placedKey, placedText } from '../api/object-api.ts';
+import { definedResources, objectKey, placedKey, placedText } from '../api/object-api.ts';
 import { severalAtOnce } from '../api/several-at-once.ts';
 import { adopt } from './adopt.ts';
 import { applyPatiently } from './apply-patiently.ts';
 import { type Awaiting, awaitReady } from './await-ready.ts';
 import { withoutEnded } from './ended-jobs.ts';
+import { isCustom } from './readiness.ts';
 import type { ReplacedObjects } from './replaced-objects.ts';
 import { runHooks } from './set-hooks.ts';
 import { foreignObject, isAdoptable, isOurs } from './set-owner.ts';
@@ -100,19 +101,16 @@ async function applyRest(
 ): Promise<void> {
   const { rest, webhooks } = phasesOf(work.set);
   const place = { api: work.api, within: work.workload.namespace };
-  const isCustom = ({ object: { kind, apiVersion } }: PlacedObject): boolean =>
-    work.set.readyWhen?.some(
-      (each) => each.kind === kind && (each.group ?? apiGroup(apiVersion)) === apiGroup(apiVersion),
-    ) === true;
+  const isOfOperator = ({ object }: PlacedObject): boolean => isCustom(object, work.set.readyWhen);
   const applied = await applyAll(work, await withoutEnded(place, rest, ran, signal), signal);
   await awaitReady(
     work,
-    applied.filter((each) => !isCustom(each)),
+    applied.filter((each) => !isOfOperator(each)),
     signal,
   );
   await awaitReady(work, await applyAll(work, webhooks, signal), signal);
   // Their operators may need the webhooks.
-  await awaitReady(work, applied.filter(isCustom), signal);
+  await awaitReady(work, applied.filter(isOfOperator), signal);
 }
 
 /** Applies objects in their order, those of one kind at once. @throws StowageError `engine-failed` */

@@ -10,7 +10,8 @@ import { severalAtOnce } from '../api/several-at-once.ts';
 import { type Pod, podsWith } from '../pods.ts';
 import { type StartFailure, startFailure } from '../start-failure.ts';
 import { liveObjects } from './live-objects.ts';
-import { endOfJob, hasPods, isAwaited, unready } from './readiness.ts';
+import { OwnedPods, ownedFailure } from './owned-pods.ts';
+import { endOfJob, hasPods, isAwaited, isCustom, unready } from './readiness.ts';
 import type { PlacedObject } from './sets.ts';
 
 const POLL_MS = 500;
@@ -63,8 +64,10 @@ export async function awaitReady(
   const firstSeen = new Map<string, { count: number; at: number }>();
   let left = objects.filter(({ object }) => isAwaited(object, of.set.readyWhen));
   const waiting: Waiting = new Map();
+  const owned = new OwnedPods(of.api);
   for (let round = 0; ; round += 1) {
     if (signal.aborted) throw interrupted(signal);
+    owned.refresh();
     const pending = await pendingOf(of, left, waiting, signal);
     left = pending.map(({ each }) => each);
     const [first] = pending;
@@ -72,7 +75,7 @@ export async function awaitReady(
     const now = performance.now();
     for (const each of turnOf(pending, round)) {
       const key = placedText(each.each.placed);
-      const failure = await failureOf(of, each, signal);
+      const failure = await failureOf(of, each, owned, signal);
       if (failure === undefined) {
         firstSeen.delete(key);
         continue;
@@ -80,7 +83,7 @@ export async function awaitReady(
       const seen = firstSeen.get(key) ?? { count: 0, at: now };
       firstSeen.set(key, { ...seen, count: seen.count + 1 });
       const over = failure.mayPass ? now - seen.at >= PATIENCE_MS : seen.count + 1 >= TIMES_SEEN;
-      if (over) throw await notReady(of, each, failure, signal);
+      if (over) throw await notReady(of, each, failure, owned, signal);
     }
     const text = pending.map(({ each, why }) => `${placedText(each.placed)} ${why}`).join('\n');
     if (text !== last) {
@@ -93,7 +96,7 @@ export async function awaitReady(
       const waited = Math.round((now - Math.max(began, changed)) / 1000);
       const found = `${first.why}, for ${waited} s`;
       const hint = 'kubectl describe shows more of the object';
-      throw await notReady(of, first, { found, hint, mayPass: false }, signal);
+      throw await notReady(of, first, { found, hint, mayPass: false }, owned, signal);
     }
     const pause = now - changed < SLOW_AFTER_MS ? POLL_MS : SLOW_POLL_MS;
     await sleep(pause, undefined, { signal }).catch(() => {});
@@ -154,16 +157,21 @@ export async function waitsForPod(
 /** Why an object will not get ready; undefined if it only takes its time. */
 async function failureOf(
   of: Awaiting,
-  { each, found, why }: Pending,
+  pending: Pending,
+  owned: OwnedPods,
   signal: AbortSignal,
 ): Promise<StartFailure | undefined> {
+  const { each, found, why } = pending;
   if (found === undefined)
     return {
       found: 'it was deleted while Stowage waited for it',
       hint: 'check with kubectl what removes it, and run the command again',
       mayPass: false,
     };
-  if (!hasPods(found)) return undefined;
+  if (!hasPods(found)) {
+    const failure = ownedFailure(await podsOfPending(of, pending, owned, signal));
+    return failure === undefined ? undefined : forSet(failure);
+  }
   const { phase } = fieldsOf(found['status']);
   if (endOfJob(found) === 'Failed' || (found['kind'] === 'Pod' && phase === 'Failed'))
     return {
@@ -214,22 +222,40 @@ async function noPods(
 }
 
 async function notReady(
-  { api, set }: Awaiting,
-  { each: { placed }, found: object }: Pending,
+  of: Awaiting,
+  pending: Pending,
   { found, hint }: StartFailure,
+  owned: OwnedPods,
   signal: AbortSignal,
 ): Promise<StowageError> {
-  const pods = object === undefined ? [] : await podsOfObject(api, placed, object, signal);
+  const { api, set, workload } = of;
+  const { placed } = pending.each;
+  const within = { ...placed, namespace: placed.namespace ?? workload.namespace };
+  const pods = await podsOfPending(of, pending, owned, signal);
   const failing = pods.findLast(({ ready }) => !ready) ?? pods.at(-1);
   return new StowageError('gate-failed', `${placedText(placed)} of ${set.name} is not ready`, {
     expected: `${placedText(placed)} ready`,
     ...{ found, hint },
     defects: [
       ...(await warningsOf(api, placed, signal).catch(() => [])),
-      ...(failing === undefined ? [] : await podEvents(api, placed, failing, signal)),
-      ...(failing === undefined ? [] : await lastLines(api, placed, failing, signal)),
+      ...(failing === undefined ? [] : await podEvents(api, within, failing, signal)),
+      ...(failing === undefined ? [] : await lastLines(api, within, failing, signal)),
     ],
   });
+}
+
+/** The pods of a custom resource are in its namespace, or in that of the release. */
+async function podsOfPending(
+  { api, workload, set }: Awaiting,
+  { each: { placed }, found }: Pending,
+  owned: OwnedPods,
+  signal: AbortSignal,
+): Promise<Pod[]> {
+  if (found === undefined) return [];
+  const { apiVersion, kind } = placed.resource;
+  if (hasPods(found)) return podsOfObject(api, placed, found, signal);
+  if (!isCustom({ apiVersion, kind }, set.readyWhen)) return [];
+  return owned.of(found, placed.namespace ?? workload.namespace, signal);
 }
 
 /** The pods of an object that makes pods, newest last. */

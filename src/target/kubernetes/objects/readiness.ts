@@ -11,27 +11,37 @@ import { apiGroup } from '../api/object-api.ts';
  */
 export function unready(found: Found, readyWhen: readonly ReadyWhen[] = []): string | undefined {
   const kind = textOf(found['kind']) ?? '';
-  const group = apiGroup(textOf(found['apiVersion']) ?? '');
-  const own = readyWhen.filter(
-    (each) => each.kind === kind && (each.group === undefined || each.group === group),
-  );
+  const apiVersion = textOf(found['apiVersion']) ?? '';
+  const own = conditionsFor({ kind, apiVersion }, readyWhen);
   for (const { condition, status } of own) {
     const missing = withoutCondition(found, condition, status);
     if (missing !== undefined) return missing;
   }
-  return builtin[`${group}/${kind}`]?.(found);
+  return builtin[`${apiGroup(apiVersion)}/${kind}`]?.(found);
 }
 
 /** Whether {@link unready} judges objects of this kind: all others are ready once they are applied. */
-export function isAwaited(
-  { kind, apiVersion }: { readonly kind: string; readonly apiVersion: string },
-  readyWhen: readonly ReadyWhen[] = [],
-): boolean {
+export function isAwaited(object: KindOf, readyWhen: readonly ReadyWhen[] = []): boolean {
+  const { kind, apiVersion } = object;
+  return Object.hasOwn(builtin, `${apiGroup(apiVersion)}/${kind}`) || isCustom(object, readyWhen);
+}
+
+/** Whether an object is ready when its operator says so in a condition that the release names. */
+export function isCustom(object: KindOf, readyWhen: readonly ReadyWhen[] = []): boolean {
+  return conditionsFor(object, readyWhen).length > 0;
+}
+
+interface KindOf {
+  readonly kind: string;
+  readonly apiVersion: string;
+}
+
+function conditionsFor(
+  { kind, apiVersion }: KindOf,
+  readyWhen: readonly ReadyWhen[],
+): readonly ReadyWhen[] {
   const group = apiGroup(apiVersion);
-  return (
-    Object.hasOwn(builtin, `${group}/${kind}`) ||
-    readyWhen.some((each) => each.kind === kind && (each.group ?? group) === group)
-  );
+  return readyWhen.filter((each) => each.kind === kind && (each.group ?? group) === group);
 }
 
 /** Whether an object has pods of which {@link unready} speaks. */

@@ -13,7 +13,8 @@ import { metadataOf, type Pod } from '../pods.ts';
 import { podsOfObject, waitsForPod } from './await-ready.ts';
 import { goesWhenEnded } from './ended-jobs.ts';
 import { type LiveObject, liveObjects } from './live-objects.ts';
-import { hasPods, unready } from './readiness.ts';
+import { OwnedPods } from './owned-pods.ts';
+import { hasPods, isCustom, unready } from './readiness.ts';
 import { isOurs, makerOf } from './set-owner.ts';
 import type { PlacedObject } from './sets.ts';
 
@@ -153,10 +154,17 @@ export async function podOfSet(
 ): Promise<{ readonly namespace: string; readonly pod: Pod }> {
   const live = await liveObjects(api, workload, set, signal);
   const all: { namespace: string; pod: Pod }[] = [];
-  for (const { placed, found } of live)
-    if (placed !== undefined && found !== undefined && hasPods(found))
-      for (const pod of await podsOfObject(api, placed, found, signal))
-        all.push({ namespace: placed.namespace ?? workload.namespace, pod });
+  const owned = new OwnedPods(api);
+  for (const { object, placed, found } of live) {
+    if (placed === undefined || found === undefined) continue;
+    const namespace = placed.namespace ?? workload.namespace;
+    const pods = hasPods(found)
+      ? await podsOfObject(api, placed, found, signal)
+      : isCustom(object, set.readyWhen)
+        ? await owned.of(found, namespace, signal)
+        : [];
+    for (const pod of pods) all.push({ namespace, pod });
+  }
   const alive = all.filter(({ pod }) => !pod.deleted);
   const chosen = alive.findLast(({ pod }) => !pod.ready) ?? alive.at(-1);
   if (chosen !== undefined) return chosen;
