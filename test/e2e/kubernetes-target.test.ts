@@ -54,7 +54,7 @@ const server = (asked: string): string =>
   [
     'busybox mkdir -p /tmp/www',
     `version=$(busybox sed 's/.*-\\([0-9.]*\\)".*/\\1/' /srv/release.json)`,
-    `ready() { if busybox wget -q -O /dev/null ${asked}/$version; then busybox rm -f /tmp/www/ready; else touch /tmp/www/ready; fi; }`,
+    `ready() { if busybox wget -q -O /dev/null ${asked}/$version 2>/dev/null; then busybox rm -f /tmp/www/ready; else touch /tmp/www/ready; fi; }`,
     'ready; echo serving $version',
     `busybox httpd -f -p ${PORT} -h /tmp/www & served=$!`,
     'trap "kill $served; exit 0" TERM',
@@ -158,6 +158,7 @@ function bench(): TargetBench {
       writeFileSync(file, JSON.stringify(object));
       const manager = ['--server-side', '--field-manager=stowage', '--force-conflicts'];
       await kubectl('apply', ...manager, '--filename', file);
+      await kubectl('rollout', 'status', '-n', namespace, name, '--timeout=60s');
     },
     halt: async (service) => {
       const name = await deploymentOf(service);

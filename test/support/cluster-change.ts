@@ -62,7 +62,8 @@ export async function operate(
   warn: (message: string) => void = () => {},
 ): Promise<void> {
   const release = releaseIn(plan[side], name);
-  const counterpart = releaseIn(plan[side === 'to' ? 'from' : 'to'], name);
+  const isRepair = plan.from.number === plan.to.number;
+  const counterpart = isRepair ? undefined : releaseIn(plan[side === 'to' ? 'from' : 'to'], name);
   if (release === undefined) throw new Error(`no release ${name}`);
   await target.run(
     { ...{ action, release, subject }, ...(counterpart === undefined ? {} : { counterpart }) },

@@ -68,8 +68,9 @@ export async function runOperation(
   }
 }
 
-/** The release of the same name in the other generation. */
+/** The release of the same name in the other generation, which a repair does not have. */
 function counterpartOf({ side, release }: Operation, plan: Plan): DeployedRelease | undefined {
+  if (plan.from.number === plan.to.number) return undefined;
   return plan[side === 'to' ? 'from' : 'to'].releases.find((each) => each.name === release);
 }
 
