@@ -61,6 +61,24 @@ export async function generationNumbers(site: SiteFolder): Promise<number[]> {
     .toSorted((a, b) => a - b);
 }
 
+/** A generation without what its releases run, which may be megabytes. */
+export interface KeptGeneration extends Pick<Generation, 'number' | 'appliedAt'> {
+  readonly releases: readonly KeptRelease[];
+}
+
+export type KeptRelease = Pick<DeployedRelease, 'name' | 'version' | 'seq' | 'bundle'>;
+
+/** All kept generations, ascending. @throws StowageError `state-damaged` */
+export async function keptGenerations(site: SiteFolder): Promise<KeptGeneration[]> {
+  const kept: KeptGeneration[] = [];
+  for (const each of await generationNumbers(site)) {
+    const { number, appliedAt, releases } = await loadGeneration(site, each);
+    const its = releases.map(({ name, version, seq, bundle }) => ({ name, version, seq, bundle }));
+    kept.push({ number, appliedAt, releases: its });
+  }
+  return kept;
+}
+
 /**
  * The kept generations that rollbacks return to, nearest first: the one that ran when the current one was installed, then the one
  * that ran before that. Earlier ones that rollbacks left behind come last, newest first. Pure.

@@ -5,7 +5,7 @@ import type { Override } from '../format/override.ts';
 import type { Generation } from '../format/plan.ts';
 import { exists } from '../io/file.ts';
 import { lockHolder } from '../io/lock-file.ts';
-import { currentGeneration, generationNumbers, loadGeneration } from './generations.ts';
+import { currentGeneration, type KeptGeneration, keptGenerations } from './generations.ts';
 import { type LedgerDamage, readLedger, surveyLedger } from './ledger/site-ledger.ts';
 import { type ImportedNotice, stateOf } from './ledger/site-state.ts';
 import { type KeptAdvisory, siteAdvisories } from './notices.ts';
@@ -27,8 +27,8 @@ export interface SiteStatus extends Withdrawn {
   readonly generation: Generation;
   /** The kept generations, ascending. */
   readonly generations: readonly number[];
-  /** The same, with their contents. */
-  readonly kept: readonly Generation[];
+  /** The same, with their releases. */
+  readonly kept: readonly KeptGeneration[];
   /** Why the last installation of an imported release failed, by the id of its bundle. */
   readonly failed: Readonly<Record<string, string>>;
   readonly services: readonly ServiceStatus[];
@@ -73,9 +73,7 @@ export async function siteStatus({
       return found === undefined ? status : { ...status, stoppedAt: found.at };
     }),
   );
-  const numbers = await generationNumbers(site);
-  const kept: Generation[] = [];
-  for (const number of numbers) kept.push(await loadGeneration(site, number));
+  const kept = await keptGenerations(site);
   const { entries, damage } = await surveyLedger(site);
   const withdrawn = await withdrawnAt({ site, kept, entries }, now());
   const found = await knownDamage(site);
@@ -89,7 +87,7 @@ export async function siteStatus({
     site: (await site.site()).name,
     root: site.root,
     generation,
-    generations: numbers,
+    generations: kept.map(({ number }) => number),
     kept,
     failed: failedInstalls(entries),
     services,
@@ -108,7 +106,7 @@ export async function siteStatus({
 /** The kept generations of a site and the entries of its ledger, as they were read. */
 export interface SiteRecord {
   readonly site: SiteFolder;
-  readonly kept: readonly Generation[];
+  readonly kept: readonly KeptGeneration[];
   readonly entries: readonly LedgerEntry[];
 }
 
@@ -130,8 +128,7 @@ export async function withdrawnAt(
 
 /** The current releases of a site that were withdrawn. */
 export async function withdrawnNow(site: SiteFolder, now: Date): Promise<Withdrawn> {
-  const kept: Generation[] = [];
-  for (const number of await generationNumbers(site)) kept.push(await loadGeneration(site, number));
+  const kept = await keptGenerations(site);
   return withdrawnAt({ site, kept, entries: (await readLedger(site)).entries }, now);
 }
 

@@ -1,7 +1,6 @@
 import { counted, printableLines } from '../../core/text.ts';
-import type { Generation } from '../../format/plan.ts';
 import { resultsOf } from '../../site/evaluation/evaluation-results.ts';
-import { currentGeneration, generationNumbers, loadGeneration } from '../../site/generations.ts';
+import { currentGeneration, keptGenerations } from '../../site/generations.ts';
 import { readLedger, surveyLedger } from '../../site/ledger/site-ledger.ts';
 import { recordedClusters } from '../../site/receipts/receipt.ts';
 import { withdrawnAt } from '../../site/status.ts';
@@ -24,9 +23,8 @@ export async function history(
   const site = await openFolder(options.root, context);
   const { entries, damage } = await surveyLedger(site);
   const current = (await currentGeneration(site)).number;
-  const kept = await generationNumbers(site);
-  const generations: Generation[] = [];
-  for (const number of kept) generations.push(await loadGeneration(site, number));
+  const generations = await keptGenerations(site);
+  const kept = generations.map(({ number }) => number);
   const clusters = await recordedClusters(site);
   const evaluations = (await resultsOf(site)).map(({ result: { results: _, ...rest } }) => rest);
   const withdrawn = await withdrawnAt({ site, kept: generations, entries }, context.now());
@@ -47,9 +45,8 @@ export async function history(
     number,
     appliedAt,
     releases: releases.map((release) => {
-      const { name, version, seq, bundle } = release;
       const withdrawn = mark(release);
-      return { name, version, seq, bundle, ...(withdrawn === undefined ? {} : { withdrawn }) };
+      return { ...release, ...(withdrawn === undefined ? {} : { withdrawn }) };
     }),
   }));
   const result = {

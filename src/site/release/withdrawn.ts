@@ -8,6 +8,7 @@ import type { Recall } from '../../format/deployment.ts';
 import type { DeployedRelease, Generation } from '../../format/plan.ts';
 import type { Trust } from '../../format/trust.ts';
 import { readBounded } from '../../io/file.ts';
+import type { KeptGeneration, KeptRelease } from '../generations.ts';
 import type { SiteState } from '../ledger/site-state.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { releaseFolder } from './release.ts';
@@ -70,7 +71,7 @@ export interface Withdrawn {
   /** The current releases whose signer is revoked. */
   readonly untrusted: readonly WithdrawnRelease[];
   /** Why a release of any kept generation may not be installed, in a few words; undefined if it may. */
-  readonly mark: (release: DeployedRelease) => string | undefined;
+  readonly mark: (release: KeptRelease) => string | undefined;
 }
 
 /**
@@ -79,11 +80,11 @@ export interface Withdrawn {
  */
 export function withdrawnReleases(
   running: Generation,
-  kept: readonly Generation[],
+  kept: readonly KeptGeneration[],
   recalls: readonly Recall[],
   untrusted: Untrusted,
 ): Withdrawn {
-  const mark = (release: DeployedRelease): string | undefined => {
+  const mark = (release: KeptRelease): string | undefined => {
     if (recallOf(release, recalls) !== undefined) return 'recalled';
     return untrusted.has(release.bundle) ? 'signer revoked' : undefined;
   };
@@ -101,7 +102,7 @@ export function withdrawnReleases(
   };
 }
 
-function remedyFor(name: string, kept: readonly Generation[], mark: Withdrawn['mark']): string {
+function remedyFor(name: string, kept: readonly KeptGeneration[], mark: Withdrawn['mark']): string {
   const good = kept.findLast(
     (generation) =>
       generation.releases.some((each) => each.name === name) &&
