@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { fieldsOf, type Json } from '../core/json.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import { usesApiKey } from './api-key.ts';
 import type { ContainerWorkload } from './containers.ts';
@@ -117,6 +118,33 @@ export const generationKind: DocumentKind<Generation> = {
   hint: 'restore the site folder from its backup, or install the release again',
   newerHint: newerHints.site,
 };
+
+/** What a generation is, without what its releases run, which may be megabytes. */
+export interface GenerationSummary extends Pick<Generation, 'number' | 'appliedAt'> {
+  readonly releases: readonly ReleaseSummary[];
+}
+
+export type ReleaseSummary = Pick<DeployedRelease, 'name' | 'version' | 'seq' | 'bundle'>;
+
+const summary = z.object({
+  number: z.int().min(0),
+  appliedAt: field.moment,
+  releases: z
+    .array(
+      z.object({
+        ...{ name: field.name, version: field.version },
+        ...{ seq: field.sequence, bundle: field.hex(128) },
+      }),
+    )
+    .max(1000),
+});
+
+/** The summary of a parsed generation, whose workloads are not looked at; undefined for one of another version, or a damaged one. */
+export function generationSummary(value: Json): GenerationSummary | undefined {
+  const { schema, ...rest } = fieldsOf(value);
+  if (!generationSchemas.some((each) => each === schema)) return undefined;
+  return summary.safeParse(rest).data;
+}
 
 /** The first version that has every field of these releases. */
 export function generationSchema(releases: Generation['releases']): GenerationSchema {

@@ -1,9 +1,16 @@
 import { readlink, rename, symlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { StowageError, systemCode } from '../core/error.ts';
+import { parseCanonical } from '../core/json.ts';
 import { readCanonical, writeCanonical } from '../format/document.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
-import { type DeployedRelease, type Generation, generationKind } from '../format/plan.ts';
+import {
+  type DeployedRelease,
+  type Generation,
+  type GenerationSummary,
+  generationKind,
+  generationSummary,
+} from '../format/plan.ts';
 import { ioError, namesIn, remove, syncFolder, writeAtomic } from '../io/file.ts';
 import { readState, type SiteFolder } from './site-folder.ts';
 
@@ -61,22 +68,28 @@ export async function generationNumbers(site: SiteFolder): Promise<number[]> {
     .toSorted((a, b) => a - b);
 }
 
-/** A generation without what its releases run, which may be megabytes. */
-export interface KeptGeneration extends Pick<Generation, 'number' | 'appliedAt'> {
-  readonly releases: readonly KeptRelease[];
-}
-
-export type KeptRelease = Pick<DeployedRelease, 'name' | 'version' | 'seq' | 'bundle'>;
-
-/** All kept generations, ascending. @throws StowageError `state-damaged` */
-export async function keptGenerations(site: SiteFolder): Promise<KeptGeneration[]> {
-  const kept: KeptGeneration[] = [];
-  for (const each of await generationNumbers(site)) {
-    const { number, appliedAt, releases } = await loadGeneration(site, each);
-    const its = releases.map(({ name, version, seq, bundle }) => ({ name, version, seq, bundle }));
-    kept.push({ number, appliedAt, releases: its });
+/** All kept generations, ascending; what their releases run is looked at by a rollback. @throws StowageError `state-damaged` */
+export async function keptGenerations(site: SiteFolder): Promise<GenerationSummary[]> {
+  const kept: GenerationSummary[] = [];
+  for (const number of await generationNumbers(site)) {
+    const bytes = await readState(file(site, number), generationKind.maxBytes);
+    // One of an earlier version, or a damaged one, is read as a whole.
+    kept.push(summaryIn(bytes) ?? summaryOf(await loadGeneration(site, number)));
   }
   return kept;
+}
+
+function summaryIn(bytes: Buffer): GenerationSummary | undefined {
+  try {
+    return generationSummary(parseCanonical(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function summaryOf({ number, appliedAt, releases }: Generation): GenerationSummary {
+  const its = releases.map(({ name, version, seq, bundle }) => ({ name, version, seq, bundle }));
+  return { number, appliedAt, releases: its };
 }
 
 /**

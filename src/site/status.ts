@@ -2,10 +2,10 @@ import { StowageError } from '../core/error.ts';
 import { momentOf } from '../format/field.ts';
 import type { LedgerEntry } from '../format/ledger.ts';
 import type { Override } from '../format/override.ts';
-import type { Generation } from '../format/plan.ts';
+import type { Generation, GenerationSummary } from '../format/plan.ts';
 import { exists } from '../io/file.ts';
 import { lockHolder } from '../io/lock-file.ts';
-import { currentGeneration, type KeptGeneration, keptGenerations } from './generations.ts';
+import { currentGeneration, keptGenerations } from './generations.ts';
 import { type LedgerDamage, readLedger, surveyLedger } from './ledger/site-ledger.ts';
 import { type ImportedNotice, stateOf } from './ledger/site-state.ts';
 import { type KeptAdvisory, siteAdvisories } from './notices.ts';
@@ -28,7 +28,7 @@ export interface SiteStatus extends Withdrawn {
   /** The kept generations, ascending. */
   readonly generations: readonly number[];
   /** The same, with their releases. */
-  readonly kept: readonly KeptGeneration[];
+  readonly kept: readonly GenerationSummary[];
   /** Why the last installation of an imported release failed, by the id of its bundle. */
   readonly failed: Readonly<Record<string, string>>;
   readonly services: readonly ServiceStatus[];
@@ -106,7 +106,7 @@ export async function siteStatus({
 /** The kept generations of a site and the entries of its ledger, as they were read. */
 export interface SiteRecord {
   readonly site: SiteFolder;
-  readonly kept: readonly KeptGeneration[];
+  readonly kept: readonly GenerationSummary[];
   readonly entries: readonly LedgerEntry[];
 }
 

@@ -2,8 +2,8 @@ import { counted } from '../../core/text.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
 import type { EvaluationResult } from '../../format/evaluation-result.ts';
 import type { LedgerEntry, LedgerUser, ReleaseName } from '../../format/ledger.ts';
+import type { GenerationSummary, ReleaseSummary } from '../../format/plan.ts';
 import { rateInWords } from '../../site/evaluation/summarize.ts';
-import type { KeptGeneration, KeptRelease } from '../../site/generations.ts';
 
 /**
  * A ledger entry as one line of `history`: when, what and who. Digests of bundles are cut to 16 digits, as in `status`.
@@ -94,9 +94,9 @@ export function clustersJson(clusters: ReadonlyMap<number, ClusterRecord>): {
 
 /** The kept generations with their releases, one line each. @param mark why a release may not be installed */
 export function generationLines(
-  kept: readonly KeptGeneration[],
+  kept: readonly GenerationSummary[],
   current: number,
-  mark: (release: KeptRelease) => string | undefined,
+  mark: (release: ReleaseSummary) => string | undefined,
 ): string[] {
   if (kept.length === 0) return [];
   return [

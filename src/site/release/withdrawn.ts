@@ -5,10 +5,14 @@ import { readSignatures } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
 import type { Recall } from '../../format/deployment.ts';
-import type { DeployedRelease, Generation } from '../../format/plan.ts';
+import type {
+  DeployedRelease,
+  Generation,
+  GenerationSummary,
+  ReleaseSummary,
+} from '../../format/plan.ts';
 import type { Trust } from '../../format/trust.ts';
 import { readBounded } from '../../io/file.ts';
-import type { KeptGeneration, KeptRelease } from '../generations.ts';
 import type { SiteState } from '../ledger/site-state.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { releaseFolder } from './release.ts';
@@ -71,7 +75,7 @@ export interface Withdrawn {
   /** The current releases whose signer is revoked. */
   readonly untrusted: readonly WithdrawnRelease[];
   /** Why a release of any kept generation may not be installed, in a few words; undefined if it may. */
-  readonly mark: (release: KeptRelease) => string | undefined;
+  readonly mark: (release: ReleaseSummary) => string | undefined;
 }
 
 /**
@@ -80,11 +84,11 @@ export interface Withdrawn {
  */
 export function withdrawnReleases(
   running: Generation,
-  kept: readonly KeptGeneration[],
+  kept: readonly GenerationSummary[],
   recalls: readonly Recall[],
   untrusted: Untrusted,
 ): Withdrawn {
-  const mark = (release: KeptRelease): string | undefined => {
+  const mark = (release: ReleaseSummary): string | undefined => {
     if (recallOf(release, recalls) !== undefined) return 'recalled';
     return untrusted.has(release.bundle) ? 'signer revoked' : undefined;
   };
@@ -102,7 +106,11 @@ export function withdrawnReleases(
   };
 }
 
-function remedyFor(name: string, kept: readonly KeptGeneration[], mark: Withdrawn['mark']): string {
+function remedyFor(
+  name: string,
+  kept: readonly GenerationSummary[],
+  mark: Withdrawn['mark'],
+): string {
   const good = kept.findLast(
     (generation) =>
       generation.releases.some((each) => each.name === name) &&
