@@ -126,7 +126,7 @@ export interface GenerationSummary extends Pick<Generation, 'number' | 'appliedA
 
 export type ReleaseSummary = Pick<DeployedRelease, 'name' | 'version' | 'seq' | 'bundle'>;
 
-const summary = z.object({
+const summary = z.strictObject({
   number: z.int().min(0),
   appliedAt: field.moment,
   releases: z

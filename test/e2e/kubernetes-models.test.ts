@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { downloadModule } from '../lab/go.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { startModelOperators } from '../lab/kubernetes/model-operators.ts';
@@ -18,6 +18,9 @@ import { connectedSide } from './connected.ts';
 
 // A model that others serve: the definitions are KServe's, from its Go module, and one after the documentation of the NIM operator, of
 // which there is no module. A controller of the test takes the place of theirs (`model-operators.ts`).
+// Minutes on a busy machine: several installations, each with prompts.
+vi.setConfig({ testTimeout: 900_000 });
+
 const NAMESPACE = 'stowage-serving';
 const work = mkdtempSync(join(tmpdir(), 'kubernetes-models-'));
 let cluster: Cluster;

@@ -2,6 +2,7 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   symlinkSync,
   writeFileSync,
@@ -17,6 +18,7 @@ import {
   emptyGeneration,
   forgetGeneration,
   generationNumbers,
+  keptGenerations,
   loadGeneration,
   switchTo,
 } from '../../src/site/generations.ts';
@@ -131,6 +133,46 @@ describe('when a generation is not what was written (attack 60)', () => {
     await switchTo(site, generation(2));
     const error = await expectCode(() => loadGeneration(site, 7), 'generation-unknown');
     expect(error).toMatchObject({ expected: '1, 2', found: '7' });
+  });
+});
+
+describe('when the kept generations are listed', () => {
+  it('says which releases each has, and nothing of what they run', async () => {
+    const site = await prepared();
+    await switchTo(site, generation(1, release()));
+    await switchTo(
+      site,
+      generation(2, release({ version: '2.0.0', seq: 2 }), release({ name: 'a' })),
+    );
+    const { appliedAt } = generation(1);
+    const bundle = 'a'.repeat(128);
+    const chat = { name: 'chat', version: '1.0.0', seq: 1, bundle };
+    expect(await keptGenerations(site)).toEqual([
+      { number: 1, appliedAt, releases: [chat] },
+      {
+        ...{ number: 2, appliedAt },
+        releases: [
+          { ...chat, version: '2.0.0', seq: 2 },
+          { ...chat, name: 'a' },
+        ],
+      },
+    ]);
+  });
+
+  it.each([
+    ['a member that is unknown', (text: string) => text.replace('"number"', '"note":1,"number"')],
+    ['a release without a name', (text: string) => text.replace('"name":"chat",', '')],
+    ['an end that is missing', (text: string) => text.slice(0, -1)],
+    ['spaces', (text: string) => text.replace('{', '{ ')],
+  ])('refuses one with %s', async (_, bend) => {
+    const site = await prepared();
+    await switchTo(site, generation(1, release({ services: [] })));
+    const file = site.path('generations/1.json');
+    const text = readFileSync(file, 'utf8');
+    const bent = bend(text);
+    expect(bent).not.toBe(text);
+    writeFileSync(file, bent);
+    await expectCode(() => keptGenerations(site), 'state-damaged');
   });
 });
 
