@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { interrupted, StowageError, systemCode } from '../../../core/error.ts';
 import { MIB } from '../../../core/limits.ts';
@@ -13,12 +13,16 @@ import { clientLibrary } from './load-client.ts';
 const MAX_BODY_BYTES: number = 64 * MIB;
 const REQUEST_SECONDS = 30;
 const HANDSHAKE_SECONDS = 15;
+/** How long a connection waits for its next request: less than what servers and balancers between wait before they drop it. */
+const IDLE_SECONDS = 10;
 
 /** A cluster and an account, as a kubeconfig names them. */
 export interface Connection {
   /** Such as `https://10.0.0.1:6443`. */
   readonly server: string;
   readonly config: KubeConfig;
+  /** Keeps connections open between requests. Absent through a proxy: the library's agent knows it. */
+  readonly agent?: Agent;
 }
 
 export interface RawRequest {
@@ -60,7 +64,10 @@ export async function openConnection(
   if (!cluster.server.startsWith('https://')) throw unfit(path, `${cluster.server}, without TLS`);
   if (cluster.skipTLSVerify === true)
     throw unfit(path, 'insecure-skip-tls-verify, which accepts any server');
-  return { server: cluster.server, config };
+  if (cluster.proxyUrl !== undefined) return { server: cluster.server, config };
+  // A handshake for each request takes most of the time and memory of a release of thousands of objects.
+  const agent = new Agent({ keepAlive: true, timeout: IDLE_SECONDS * 1000 });
+  return { server: cluster.server, config, agent };
 }
 
 /**
@@ -94,8 +101,10 @@ export async function sendOnce(
   request: RawRequest,
 ): Promise<RawResponse | undefined> {
   const { signal, onBytes } = request;
+  const { agent } = connection;
   const options: RequestOptions = {};
   await addCredentials(connection.config, options);
+  if (agent !== undefined) options.agent = agent;
   const limit =
     onBytes === undefined
       ? AbortSignal.any([signal, AbortSignal.timeout(REQUEST_SECONDS * 1000)])
@@ -106,6 +115,8 @@ export async function sendOnce(
     const expired = expiredCredential(options, new Date());
     return expired === undefined ? response : { ...response, expired };
   } catch (cause) {
+    // What one server behind a balancer left without an answer, another may answer: the next request opens a connection.
+    for (const idle of Object.values(agent?.freeSockets ?? {}).flat()) idle?.destroy();
     if (signal.aborted) throw interrupted(signal, { cause });
     const code = systemCode(cause) ?? '';
     if (/CERT|SELF_SIGNED|VERIFY|ISSUER|ALTNAME/.test(code))

@@ -151,3 +151,48 @@ describe('when a request is sent', () => {
     expect([response?.status, response?.body, seen]).toEqual([403, 'forbidden', []]);
   });
 });
+
+describe('when requests follow each other', () => {
+  const ok = (response: ServerResponse): void => void response.end('{}');
+
+  /** Sends requests by one connection to the API, and counts the connections that the server accepts. */
+  async function counted(
+    run: (send: () => Promise<number | undefined>) => Promise<void>,
+  ): Promise<number> {
+    const connection = await openConnection({ kubeconfig: kubeconfig('kept') }, {});
+    let count = 0;
+    const accept = (): void => {
+      count += 1;
+    };
+    server.on('secureConnection', accept);
+    try {
+      await run(async () => {
+        const sent = await sendOnce(connection, { method: 'GET', path: '/version', signal });
+        return sent?.status;
+      });
+    } finally {
+      server.off('secureConnection', accept);
+    }
+    return count;
+  }
+
+  it('opens one connection for all of them', async () => {
+    answer = ok;
+    const count = await counted(async (send) => {
+      for (let sent = 0; sent < 5; sent++) expect(await send()).toBe(200);
+    });
+    expect(count).toBe(1);
+  });
+
+  it('opens another after one without an answer, though others are idle', async () => {
+    const count = await counted(async (send) => {
+      answer = ok;
+      await Promise.all([send(), send()]);
+      answer = (response) => response.destroy();
+      expect(await send()).toBeUndefined();
+      answer = ok;
+      expect(await send()).toBe(200);
+    });
+    expect(count).toBe(3);
+  });
+});
