@@ -17,7 +17,7 @@ export interface Part {
   readonly offset: number;
   readonly size: number;
   readonly sha512: Sri;
-  /** CRC-32 of each 4 MiB, 8 hex digits each. Used only to locate damage. */
+  /** CRC-32 of each 4 MiB, 8 hex digits each. Used only to locate damage, and to notice it before a part is sent. */
   readonly crc32: string;
 }
 

@@ -5,7 +5,7 @@ import { READ_BUFFER_BYTES } from '../core/limits.ts';
 
 /** Sequential bytes, such as those of a pipe, read in amounts of any size; holds at most one chunk. */
 export class ByteSource {
-  readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #chunks: AsyncIterator<Uint8Array> & Partial<Pick<PipedBytes, 'fill'>>;
   readonly #signal: AbortSignal;
   #abort: () => void = () => {};
   #rest: Uint8Array = new Uint8Array();
@@ -25,7 +25,7 @@ export class ByteSource {
   /** The next bytes, 1 to `most`; empty at the end. Valid until the next call. */
   async next(most: number): Promise<Uint8Array> {
     while (this.#rest.length === 0) {
-      const { done, value } = await this.#chunk();
+      const { done, value } = await this.#abortable(() => this.#chunks.next());
       if (done === true) return new Uint8Array();
       this.#rest = value;
     }
@@ -36,11 +36,11 @@ export class ByteSource {
   }
 
   // Not Promise.race with one abort promise: that would keep every chunk in memory.
-  #chunk(): Promise<IteratorResult<Uint8Array>> {
+  #abortable<T>(run: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#abort = (): void => reject(interrupted(this.#signal));
       if (this.#signal.aborted) this.#abort();
-      else this.#chunks.next().then(resolve, reject);
+      else run().then(resolve, reject);
     });
   }
 
@@ -48,6 +48,12 @@ export class ByteSource {
   async fill(buffer: Buffer): Promise<number> {
     let filled = 0;
     while (filled < buffer.length) {
+      if (this.#rest.length === 0 && buffer.length - filled >= DIRECT_BYTES) {
+        const rest = buffer.subarray(filled);
+        const read = await this.#abortable(async () => this.#chunks.fill?.(rest));
+        this.#offset += read ?? 0;
+        if (read !== undefined) return filled + read;
+      }
       const bytes = await this.next(buffer.length - filled);
       if (bytes.length === 0) break;
       buffer.set(bytes, filled);
@@ -57,49 +63,93 @@ export class ByteSource {
   }
 }
 
+/** Less than this is read ahead, with what follows it. */
+const DIRECT_BYTES: number = READ_BUFFER_BYTES;
+
 /** The bytes of a pipe. Each chunk is valid until the next one is requested. */
 export interface PipedBytes extends AsyncIterableIterator<Uint8Array> {
+  /**
+   * Reads into a buffer of at least {@link READ_BUFFER_BYTES} until it is full.
+   * @returns how many bytes were read; fewer only at the end
+   */
+  fill(buffer: Uint8Array): Promise<number>;
   /** Closes the pipe, so that its writer does not block. */
   destroy(): void;
 }
 
+/** A request for bytes. */
+interface Waiting {
+  /** Consumes bytes that were read. @returns where the next ones go; undefined if that is enough */
+  take(bytes: Uint8Array): Uint8Array | undefined;
+  end(): void;
+  reject(error: Error): void;
+}
+
 /**
- * Reads a pipe into one buffer that is used again for each chunk; Node's own stream allocates memory for each.
+ * Reads a pipe into buffers that are used again; Node's own stream allocates memory for each chunk.
  * @returns undefined if the descriptor is not one of a pipe
  */
 export function readPipe(fd: number): PipedBytes | undefined {
   if (!fstatSync(fd).isFIFO()) return undefined;
-  const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-  type Result = IteratorResult<Uint8Array, undefined>;
-  const end: Result = { done: true, value: undefined };
-  let arrived: Result | Error | undefined;
-  let waiting: { resolve(result: Result): void; reject(error: Error): void } | undefined;
-  const deliver = (result: Result | Error): void => {
-    // What was read is consumed before the end or an error is.
-    if (waiting === undefined) arrived ??= result;
-    else if (result instanceof Error) waiting.reject(result);
-    else waiting.resolve(result);
-    waiting = undefined;
+  // The first bytes of each request go here: where they are wanted is not known before.
+  const first = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  let next: Uint8Array = first;
+  let waiting: Waiting | undefined;
+  let failure: Error | undefined;
+  /** Was read before it was requested: a socket reads once when it is made. */
+  let early: Uint8Array | undefined;
+  const take = (bytes: Uint8Array): boolean => {
+    const more = waiting?.take(bytes);
+    if (waiting === undefined) early = bytes;
+    next = more ?? first;
+    if (more === undefined) waiting = undefined;
+    return more !== undefined;
   };
-  const callback = (length: number): boolean => {
-    deliver({ done: false, value: buffer.subarray(0, length) });
-    // Nothing more is read until it is requested.
-    return false;
-  };
+  const buffer = (): Uint8Array => next;
+  // Nothing is read until it is requested.
+  const callback = (length: number, bytes: Uint8Array): boolean => take(bytes.subarray(0, length));
   const socket = new Socket({ fd, readable: true, writable: false, onread: { buffer, callback } });
-  socket.on('error', deliver).on('close', () => deliver(end));
+  const conclude = (): void => {
+    const asked = waiting;
+    waiting = undefined;
+    if (failure === undefined) asked?.end();
+    else asked?.reject(failure);
+  };
+  socket.on('error', (error) => (failure = error)).on('close', conclude);
+  const request = (wanted: Waiting): void => {
+    waiting = wanted;
+    const bytes = early;
+    early = undefined;
+    if (bytes !== undefined && !take(bytes)) return;
+    if (socket.destroyed) conclude();
+    else socket.resume();
+  };
   return {
     [Symbol.asyncIterator]() {
       return this;
     },
     next: () =>
       new Promise((resolve, reject) => {
-        waiting = { resolve, reject };
-        const now = arrived;
-        arrived = undefined;
-        if (now !== undefined) deliver(now);
-        else if (socket.destroyed) deliver(end);
-        else socket.resume();
+        request({
+          take: (value) => void resolve({ done: false, value }),
+          end: () => resolve({ done: true, value: undefined }),
+          reject,
+        });
+      }),
+    fill: (target) =>
+      new Promise((resolve, reject) => {
+        let filled = 0;
+        request({
+          take: (bytes) => {
+            if (bytes.buffer === first.buffer) target.set(bytes);
+            filled += bytes.length;
+            if (filled < target.length) return target.subarray(filled);
+            resolve(filled);
+            return undefined;
+          },
+          end: () => resolve(filled),
+          reject,
+        });
       }),
     destroy: () => void socket.destroy(),
   };

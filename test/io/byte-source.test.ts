@@ -39,6 +39,21 @@ describe('when a pipe is read', () => {
     },
   );
 
+  it('gives each byte once to large and small requests in turn', async () => {
+    const bytes = randomBytes(6 * MIB + 11);
+    const source = new ByteSource(piped(bytes).pipe, new AbortController().signal);
+    const all = Buffer.alloc(bytes.length);
+    const sizes = [512, MIB, 1, 256 * KIB, 255 * KIB, 2 * MIB, 7];
+    for (let at = 0, turn = 0; at < all.length; turn++) {
+      const wanted = all.subarray(at, at + (sizes[turn % sizes.length] ?? 1));
+      expect(await source.fill(wanted)).toBe(wanted.length);
+      at += wanted.length;
+      expect(source.offset).toBe(at);
+    }
+    expect(sriOf(all)).toBe(sriOf(bytes));
+    expect(await source.fill(Buffer.alloc(MIB))).toBe(0);
+  });
+
   it('does not overwrite a chunk before the next one is requested', async () => {
     const bytes = randomBytes(MIB);
     const { pipe, writer } = piped(bytes);

@@ -1,16 +1,19 @@
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { type Context, partInWords, Tally } from '../../core/context.ts';
-import { type Sri, sriHex } from '../../core/digest.ts';
+import { type Sri, sriFromHex, sriHex } from '../../core/digest.ts';
 import { interrupted, StowageError } from '../../core/error.ts';
-import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../../core/limits.ts';
+import { CRC_SPAN_BYTES } from '../../core/limits.ts';
 import { counted } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
+import type { Part } from '../../format/part.ts';
 import { BufferRing } from '../../io/buffer-ring.ts';
 import { ioError } from '../../io/file.ts';
-import { FollowPool, hashHere } from '../../io/follow-pool.ts';
 import { endOfArchive, headerOf, type TarEntry } from '../../io/tar-header.ts';
 import { padding } from '../../io/ustar.ts';
+import { spotsInWords } from '../damaged-spots.ts';
 import { contentOf } from '../part-check.ts';
 import { controlEntries, isTrustFile, streamedParts } from './stream-order.ts';
 
@@ -28,16 +31,13 @@ export interface StreamSource {
 /** Consumes bytes; resolves when their buffer can be reused. */
 export type Sink = (bytes: Uint8Array) => Promise<void>;
 
-/** Smaller files are hashed on this thread: another one would take longer to ask. */
-const THREADED_FROM_BYTES: number = READ_BUFFER_BYTES;
-
-/** How many blocks of files are in memory, to be hashed or sent. */
-const BLOCKS = 8;
+/** How many blocks of files are in memory, to be read or sent. */
+const BLOCKS = 3;
 
 /**
- * Writes a bundle as one tar, in the order in which the receiver can check it. Each file is read once, into blocks that
- * are hashed and sent; its last 4 MiB are sent only after its digest matched, so that a damaged file is never sent
- * completely.
+ * Writes a bundle as one tar, in the order in which the receiver can check it. Each file is read once. Every 4 MiB of a part are
+ * sent only after their CRC-32 matched, which finds what a disk or a copy damaged; the receiver hashes what it gets.
+ * The last 4 MiB of any other file are sent only after its digest matched. So a damaged file is never sent completely.
  * @returns the number of bytes written
  * @throws StowageError `part-damaged`, `part-missing`, `io-failed`, `interrupted`, naming the file; the stream ends there
  */
@@ -65,26 +65,24 @@ export async function writeStream(
   const signatures = [...files.keys()].filter((path) => path.startsWith('signatures/')).toSorted();
   const trust = [...files.keys()].filter(isTrustFile).toSorted();
   const blocks = new BufferRing(BLOCKS, CRC_SPAN_BYTES);
-  const pool = new FollowPool();
   let sending: Promise<void> = Promise.resolve();
   const send = (next: () => Promise<void>): Promise<void> => {
     sending = sending.then(next);
     sending.catch(() => {});
     return sending;
   };
-  const output: FileOutput = { source, put, send, blocks, pool };
+  const output: FileOutput = { source, put, send, blocks };
   try {
     for (const path of ['SHA512SUMS', ...signatures, ...trust, 'bundle.json'])
       await writeFile({ path, executable: false }, output);
     for (const entry of controlEntries(bundle)) await writeFile(entry, output);
-    for (const [index, { entry }] of parts.entries()) {
+    for (const [index, { entry, part }] of parts.entries()) {
       tally.at(partInWords(index + 1, parts.length));
-      await writeFile(entry, { ...output, onBytes: tally.add });
+      await writeFile(entry, { ...output, part, onBytes: tally.add });
     }
     await sending;
   } finally {
     await blocks.quiet();
-    await pool.close();
   }
   await put(endOfArchive(offset));
   return offset;
@@ -97,7 +95,8 @@ interface FileOutput {
   readonly send: (next: () => Promise<void>) => Promise<void>;
   /** Each {@link CRC_SPAN_BYTES} long. */
   readonly blocks: BufferRing;
-  readonly pool: FollowPool;
+  /** Absent for a control file. */
+  readonly part?: Part;
   readonly onBytes?: (bytes: number) => void;
 }
 
@@ -107,9 +106,9 @@ interface FileOutput {
  */
 async function writeFile(
   entry: Pick<TarEntry, 'path' | 'executable'> & Partial<TarEntry>,
-  { source, put, send, blocks, pool, onBytes }: FileOutput,
+  { source, put, send, blocks, part, onBytes }: FileOutput,
 ): Promise<void> {
-  const { bundle, files, sums } = source;
+  const { bundle, files } = source;
   const { path } = entry;
   const place = files.get(path) ?? path;
   const handle = await openFile(place);
@@ -117,30 +116,61 @@ async function writeFile(
     const { size } = await handle.stat();
     if (size !== (entry.size ?? size))
       throw damaged(path, bundle, counted(entry.size ?? 0, 'byte'), counted(size, 'byte'));
-    const hash = size < THREADED_FROM_BYTES ? hashHere() : pool.hash();
-    const requireIntact = async (): Promise<void> => {
-      const found = await hash.finish();
-      const expected = sums.get(path) ?? found;
-      if (found !== expected) throw damaged(path, bundle, sriHex(expected), sriHex(found));
-    };
+    const check = part === undefined ? checkDigest(path, source) : checkSpans(part, bundle);
     void send(() => put(headerOf({ ...entry, size })));
-    if (size === 0) void send(requireIntact);
+    if (size === 0) check.finish();
     for (let offset = 0; offset < size; ) {
       const bytes = (await blocks.next()).subarray(0, Math.min(CRC_SPAN_BYTES, size - offset));
       const filled = await fill(handle, bytes, offset, place);
       if (filled < bytes.length)
         throw damaged(path, bundle, counted(size, 'byte'), counted(offset + filled, 'byte'));
+      check.span(bytes);
       offset += bytes.length;
-      const hashed = hash.update(bytes);
-      if (offset === size) void send(requireIntact);
-      const sent = send(() => put(bytes));
-      blocks.use(Promise.all([hashed, sent]));
+      if (offset === size) check.finish();
+      blocks.use(send(() => put(bytes)));
       onBytes?.(bytes.length);
     }
     void send(() => put(padding(size)));
   } finally {
     await handle.close();
   }
+}
+
+/** Checks a file before its bytes are sent. @throws StowageError `part-damaged` */
+interface FileCheck {
+  /** Is given each {@link CRC_SPAN_BYTES} of the file in order. */
+  span(bytes: Buffer): void;
+  /** Called before the last of them is sent. */
+  finish(): void;
+}
+
+function checkSpans(part: Part, bundle: Bundle): FileCheck {
+  const { path, size, sha512 } = part;
+  let offset = 0;
+  const span = (bytes: Buffer): void => {
+    const at = (offset / CRC_SPAN_BYTES) * 8;
+    const found = crc32(bytes).toString(16).padStart(8, '0');
+    if (found !== part.crc32.slice(at, at + 8)) {
+      const ranges = [{ offset, length: bytes.length }];
+      const spans = Math.ceil(size / CRC_SPAN_BYTES);
+      const spots = spotsInWords({ ranges, unreadable: 0, spans });
+      throw damaged(path, bundle, sriHex(sha512), spots);
+    }
+    offset += bytes.length;
+  };
+  return { span, finish: () => {} };
+}
+
+function checkDigest(path: string, { bundle, sums }: StreamSource): FileCheck {
+  const hash = createHash('sha512');
+  return {
+    span: (bytes) => void hash.update(bytes),
+    finish: () => {
+      const found = sriFromHex(hash.digest('hex'));
+      const expected = sums.get(path) ?? found;
+      if (found !== expected) throw damaged(path, bundle, sriHex(expected), sriHex(found));
+    },
+  };
 }
 
 async function openFile(path: string): Promise<FileHandle> {

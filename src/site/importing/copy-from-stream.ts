@@ -1,8 +1,7 @@
-import { crc32 } from 'node:zlib';
-import { type ByteRange, spotsInWords } from '../../bundle/damaged-spots.ts';
+import { damagedSpots, spotsInWords } from '../../bundle/damaged-spots.ts';
 import { contentOf, type PartFault } from '../../bundle/part-check.ts';
 import { streamEnded } from '../../bundle/stream/stream-order.ts';
-import { sriHex } from '../../core/digest.ts';
+import { type Sri, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
@@ -11,7 +10,7 @@ import type { BufferRing } from '../../io/buffer-ring.ts';
 import type { ByteSource } from '../../io/byte-source.ts';
 import { ioError } from '../../io/file.ts';
 import { type FollowPool, hashHere } from '../../io/follow-pool.ts';
-import type { Destination, PartDestination, PieceSums } from '../../io/hash-task.ts';
+import type { Destination, PartDestination } from '../../io/hash-task.ts';
 import { PassError } from '../../io/positioned.ts';
 import { WrittenFile } from '../../io/written-file.ts';
 
@@ -50,20 +49,12 @@ export async function copyFromStream(part: Part, copy: StreamCopy): Promise<Stre
   const hash = part.size < THREADED_FROM_BYTES ? hashHere() : copy.pool.hash();
   let target: WrittenFile | undefined;
   let used: Promise<unknown> = Promise.resolve();
-  let crcs = '';
   try {
     if (destination !== undefined) target = new WrittenFile(destinationOf(destination), part.size);
     for (let offset = 0; offset < part.size; ) {
       const length = Math.min(CRC_SPAN_BYTES, part.size - offset);
       const bytes = (await blocks.next()).subarray(0, length);
-      let crc = 0;
-      for (let filled = 0; filled < length; filled += READ_BUFFER_BYTES) {
-        const step = bytes.subarray(filled, filled + READ_BUFFER_BYTES);
-        if ((await source.fill(step)) < step.length) throw streamEnded(part.path, source.offset);
-        // Computed while the bytes are in the core's cache.
-        crc = crc32(step, crc);
-      }
-      crcs += crc.toString(16).padStart(8, '0');
+      if ((await source.fill(bytes)) < length) throw streamEnded(part.path, source.offset);
       const use = Promise.all([hash.update(bytes), target?.write(bytes, offset)]);
       blocks.use(use);
       used = Promise.all([used, use]);
@@ -76,11 +67,11 @@ export async function copyFromStream(part: Part, copy: StreamCopy): Promise<Stre
     await target?.close();
     throw error instanceof PassError ? ioError(error, error.path) : error;
   }
-  const sums = async (): Promise<PieceSums> => {
+  const hashed = async (): Promise<Sri> => {
     await used;
-    return { sha512: await hash.finish(), crc32: crcs };
+    return await hash.finish();
   };
-  const checked = check(part, copy, sums(), target);
+  const checked = check(part, copy, hashed(), target);
   // Awaited later.
   checked.catch(() => {});
   return { checked };
@@ -89,15 +80,15 @@ export async function copyFromStream(part: Part, copy: StreamCopy): Promise<Stre
 async function check(
   part: Part,
   { bundle, destination, onBytes, from }: StreamCopy,
-  sums: Promise<PieceSums>,
+  hashed: Promise<Sri>,
   target: WrittenFile | undefined,
 ): Promise<PartFault | undefined> {
   try {
-    const found = await sums;
+    const found = await hashed;
     await target?.finish();
-    if (found.sha512 === part.sha512) return undefined;
+    if (found === part.sha512) return undefined;
     onBytes(-part.size);
-    return damagedInStream(part, found, bundle, from);
+    return await damagedInStream(part, { bundle, destination, from, found });
   } catch (error) {
     throw ioError(
       error,
@@ -108,30 +99,31 @@ async function check(
   }
 }
 
-function damagedInStream(
+interface DamagedPart extends Pick<StreamCopy, 'bundle'> {
+  readonly destination: PartDestination | undefined;
+  readonly from: string | undefined;
+  readonly found: Sri;
+}
+
+async function damagedInStream(
   part: Part,
-  found: PieceSums,
-  bundle: Bundle,
-  from = 'the stream',
-): PartFault {
-  const count = Math.ceil(part.size / CRC_SPAN_BYTES);
-  const ranges = Array.from({ length: count }, (_, index): ByteRange[] => {
-    const [at, offset] = [index * 8, index * CRC_SPAN_BYTES];
-    if (found.crc32.slice(at, at + 8) === part.crc32.slice(at, at + 8)) return [];
-    return [{ offset, length: Math.min(CRC_SPAN_BYTES, part.size - offset) }];
-  }).flat();
+  { bundle, destination, from = 'the stream', found }: DamagedPart,
+): Promise<PartFault> {
+  // What was written is what was hashed; of a part that was only hashed, nothing is left to look at.
+  const spots = destination && (await damagedSpots(destination.path, part, destination.offset));
   const error = new StowageError(
     'part-damaged',
     `${part.path} is damaged in ${from}: ${contentOf(bundle, part)}`,
     {
       expected: sriHex(part.sha512),
-      found: spotsInWords({ ranges, unreadable: 0, spans: count }),
+      found: spots === undefined ? sriHex(found) : spotsInWords(spots),
       hint:
         from === 'the stream'
           ? 'stream the bundle again; if it is damaged again, run stowage verify on the sending side'
           : 'run the same command again; if it is damaged again, check the storage of that host',
     },
   );
+  const ranges = spots?.ranges ?? [{ offset: 0, length: part.size }];
   return { part, folder: from, error, ranges, unreadable: false };
 }
 

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { writeStream } from '../../../src/bundle/stream/write-stream.ts';
 import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
@@ -67,6 +68,14 @@ function bent(match: (path: string) => boolean): { bytes: Buffer; path: string }
   entry.content = Buffer.from(entry.content);
   entry.content[0] = (entry.content[0] ?? 0) ^ 1;
   return { bytes: tarOfEntries(entries), path: entry.path };
+}
+
+/** Adds the polynomial of CRC-32, lowest bit first: a multiple of it changes no remainder. */
+function flipUnnoticed(bytes: Buffer, offset: number): void {
+  [...(0x104c11db7).toString(2)].forEach((bit, index) => {
+    const at = offset + Math.floor(index / 8);
+    if (bit === '1') bytes[at] = (bytes[at] ?? 0) ^ (1 << (index % 8));
+  });
 }
 
 const ofWeights = (path: string): boolean =>
@@ -213,6 +222,27 @@ describe('when a bundle arrives through a pipe', () => {
     expect(blobsOf(site)).toHaveLength(bare.bundle.blobs.length - 1);
     await take(site, pipe(bytes));
     await expectComplete(site, bare);
+  });
+
+  it('refuses other bytes with the same CRC-32, which the sender does not notice', async () => {
+    const bare = await smallBundle({
+      ...{ place: scratch.fresh(), authority: made.authority, name: 'bare' },
+      ...{ partSize: 4 * MIB, weights: 9 * MIB },
+    });
+    const weights = bare.bundle.models[0]?.files[0]?.digest.slice(7) ?? '-';
+    const path = join(bare.folder, `blobs/sha256/${weights}.0001`);
+    const bytes = readFileSync(path);
+    const before = crc32(bytes);
+    flipUnnoticed(bytes, 17);
+    expect(crc32(bytes)).toBe(before);
+    rmSync(path);
+    writeFileSync(path, bytes);
+    const site = newSite();
+    const sent = await streamOf(bare.folder);
+    const error = await expectCode(() => take(site, pipe(sent)), 'part-damaged');
+    expect(error.message).toContain('model.safetensors');
+    expect(error.found).toContain('the CRC-32 values do not locate them');
+    expect(blobsOf(site)).toHaveLength(bare.bundle.blobs.length - 1);
   });
 
   it('stops at the signal and removes the control files', async () => {
