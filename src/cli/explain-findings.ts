@@ -64,8 +64,13 @@ export function findingLines(findings: readonly Finding[]): string[] {
     }),
     ...(findings.length === 0
       ? []
-      : [
-          `  ${counted(findings.length, 'finding')}, including ${counted(notes, 'note')}; run stowage lock --explain for details`,
-        ]),
+      : [`  ${countedFindings(findings.length, notes)}; run stowage lock --explain for details`]),
   ];
+}
+
+/** `1 note`, `2 findings`, `3 findings, 1 of them a note`. */
+function countedFindings(all: number, notes: number): string {
+  if (notes === all) return counted(notes, 'note');
+  const among = notes === 1 ? '1 of them a note' : `${notes} of them notes`;
+  return notes === 0 ? counted(all, 'finding') : `${counted(all, 'finding')}, ${among}`;
 }

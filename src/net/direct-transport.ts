@@ -129,7 +129,7 @@ function requestText({ method, url, headers, body }: ExchangeRequest): string | 
   if (method !== 'GET' || body !== undefined) return undefined;
   const fields = Object.entries({ host: url.host, ...headers });
   const isSound = fields.every(
-    ([name, value]) => /^[A-Za-z-]+$/.test(name) && /^[\t\x20-\x7e]*$/.test(value),
+    ([name, value]) => /^[A-Za-z0-9-]+$/.test(name) && /^[\t\x20-\x7e]*$/.test(value),
   );
   if (!isSound) return undefined;
   const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');

@@ -71,8 +71,27 @@ describe('when findings are explained', () => {
   it('only counts notes by default', () => {
     const lines = findingLines(findings);
     expect(lines).toHaveLength(5);
-    expect(lines.at(-1)).toContain('5 findings, including 1 note');
+    expect(lines.at(-1)).toBe(
+      '  5 findings, 1 of them a note; run stowage lock --explain for details',
+    );
     expect(lines.join()).toContain('allowed: tiny x.bin');
     expect(findingLines([])).toEqual([]);
+  });
+
+  it.each([
+    [0, 1, '1 note'],
+    [0, 2, '2 notes'],
+    [1, 0, '1 finding'],
+    [2, 0, '2 findings'],
+    [1, 1, '2 findings, 1 of them a note'],
+    [1, 2, '3 findings, 2 of them notes'],
+  ])('counts %i to act on and %i notes', (others, notes, expected) => {
+    const of = (severity: Finding['severity'], count: number): Finding[] =>
+      findings
+        .filter((each) => each.severity === severity)
+        .flatMap((each) => Array.from({ length: count }, () => each))
+        .slice(0, count);
+    const lines = findingLines([...of('warning', others), ...of('note', notes)]);
+    expect(lines.at(-1)).toBe(`  ${expected}; run stowage lock --explain for details`);
   });
 });

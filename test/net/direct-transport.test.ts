@@ -71,6 +71,18 @@ describe('when a large stretch is fetched', () => {
     );
   });
 
+  it('sends headers with digits in their names, such as those that S3 signs', async () => {
+    const requests: string[] = [];
+    const { url } = await raw((request, socket) => {
+      requests.push(request);
+      socket.write(Buffer.concat([Buffer.from(part(0, size)), bytes]));
+    });
+    const headers = { ...range(), 'x-amz-content-sha256': 'abc' };
+    const response = await get(createDirectTransport(), url, headers);
+    expect((await whole(response)).equals(bytes)).toBe(true);
+    expect(requests[0]).toContain('\r\nx-amz-content-sha256: abc\r\n');
+  });
+
   it.each([1, 2, 7, 100])('takes a head that comes in pieces of %i bytes', async (step) => {
     const head = part(0, size);
     const { url } = await raw(async (_, socket) => {

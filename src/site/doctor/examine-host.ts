@@ -1,7 +1,10 @@
 import { StowageError } from '../../core/error.ts';
+import { connectionText } from '../../target/container/constraints/system.ts';
+import { createEngineClient } from '../../target/container/engine-client.ts';
 import { policyDefect, policyPaths } from '../../target/container/image-policy.ts';
 import { type CommandRunner, type Environment, runCommand } from '../../target/host/command.ts';
 import { createHostProbe } from '../../target/host/host-probe.ts';
+import { podmanFacts } from '../../target/podman/podman-facts.ts';
 import type { Finding } from '../../target/target.ts';
 import { type KnownAnswer, knownAnswers } from '../../trust/known-answers.ts';
 import { examineRuntime, type Runtime } from './runtime.ts';
@@ -29,6 +32,7 @@ export async function examineHost(host: HostToExamine): Promise<HostReport> {
     ...examineEnvironment(host.env),
     examineClock(host.now),
     await examineEngine('podman', host.env, host.signal),
+    ...(await examineNetworks(host.env, host.signal)),
     ...(await examineImagePolicy(host.env['HOME'], createHostProbe({ env: host.env }).read)),
     await examineEngine('docker', host.env, host.signal),
   ];
@@ -108,6 +112,26 @@ export async function examineEngine(
       ...doubt,
       found: error.code === 'host-unfit' ? 'none' : (error.found ?? 'no response'),
     };
+  }
+}
+
+/** Whether rootless podman can connect the networks of services with this host; nothing as root, and where podman does not work. */
+export async function examineNetworks(
+  env: Environment,
+  signal: AbortSignal,
+  run: CommandRunner = runCommand,
+): Promise<readonly Finding[]> {
+  const finding = { area: 'engine', check: 'networks of rootless podman' } as const;
+  try {
+    const { connects } = await podmanFacts(createEngineClient('podman', run, env), signal);
+    if (connects === undefined) return [];
+    const found = connectionText(connects);
+    if (connects) return [{ ...finding, verdict: 'right', found }];
+    const hint = 'services that have ports or share a network do not start without it';
+    return [{ ...finding, verdict: 'doubt', found, hint }];
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code === 'interrupted') throw error;
+    return [];
   }
 }
 

@@ -7,6 +7,7 @@ import {
   examineEngine,
   examineEnvironment,
   examineHost,
+  examineNetworks,
   RELEASED,
 } from '../../../src/site/doctor/examine-host.ts';
 import { examineRuntime, fips, type Runtime } from '../../../src/site/doctor/runtime.ts';
@@ -170,6 +171,41 @@ describe('when an engine is looked for', () => {
 
   it('is interrupted', async () => {
     await expectCode(() => examineEngine('podman', {}, AbortSignal.abort()), 'interrupted');
+  });
+});
+
+describe('when the networks of podman are examined', () => {
+  const info = (host: object): CommandRunner => {
+    const stdout = JSON.stringify({ version: { Version: '4.3.1' }, host });
+    return async () => ({ status: 0, stdout, stderr: '' });
+  };
+  const rootless = { security: { rootless: true } };
+  const helper = (executable: string): object => ({ slirp4netns: { executable } });
+
+  it.each([
+    ['has the program that rootless podman needs', '/usr/bin/slirp4netns', 'right', 'a program'],
+    ['names the package that is missing', '', 'doubt', 'install the package slirp4netns'],
+  ])('%s', async (_, path, verdict, found) => {
+    const run = info({ ...rootless, ...helper(path) });
+    expect(await examineNetworks({}, signal, run)).toMatchObject([
+      { check: 'networks of rootless podman', verdict, found: expect.stringContaining(found) },
+    ]);
+  });
+
+  it.each([
+    ['as root', info({ security: { rootless: false }, ...helper('') })],
+    ['of a podman that does not work', async () => ({ status: 125, stdout: '', stderr: 'no' })],
+    ['of a podman that is too old', info({ ...rootless, ...helper('') })],
+  ] satisfies [string, CommandRunner][])('says nothing %s', async (what, run) => {
+    const old: CommandRunner = async (...args) => {
+      const { stdout, ...rest } = await run(...args);
+      return { ...rest, stdout: stdout.replace('4.3.1', '3.0.1') };
+    };
+    expect(await examineNetworks({}, signal, what.endsWith('old') ? old : run)).toEqual([]);
+  });
+
+  it('is interrupted', async () => {
+    await expectCode(() => examineNetworks({}, AbortSignal.abort()), 'interrupted');
   });
 });
 

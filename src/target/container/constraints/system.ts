@@ -85,12 +85,17 @@ export function connection(input: ContainerConstraintInput): Constraint[] {
         rule: 'network',
         satisfied: connects,
         needs: `networks of rootless ${name} for the services of ${releaseText(release)}`,
-        found: connects
-          ? 'a program that connects them with the host'
-          : 'neither slirp4netns nor pasta: install the package slirp4netns, or passt for podman 5',
+        found: connectionText(connects),
       },
     ];
   });
+}
+
+/** Whether a rootless engine has the program that connects networks with the host, as text. */
+export function connectionText(connects: boolean): string {
+  return connects
+    ? 'a program that connects them with the host'
+    : 'neither slirp4netns nor pasta: install the package slirp4netns, or passt for podman 5';
 }
 
 /** One container is what a host has of a service: what the manifest says for clusters is ignored, which the plan tells. */
