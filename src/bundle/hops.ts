@@ -1,13 +1,10 @@
 import { join } from 'node:path';
 import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { readCanonical } from '../format/document.ts';
 import { type Hop, hopKind } from '../format/hop.ts';
-import { namesIn, readBounded, writeAtomic } from '../io/file.ts';
+import { namesIn, writeAtomic } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';
-import { allAlgorithms } from '../trust/algorithm.ts';
-import { verifyDetached } from '../trust/cms-verify.ts';
-import { readSignature } from './bundle-files.ts';
+import { readSignedDocument } from './signed-document.ts';
 
 /** More hops of one bundle are not read. */
 const MAX_HOPS = 100;
@@ -58,10 +55,7 @@ async function readHop(
   id: string,
   before: CheckedHop | undefined,
 ): Promise<CheckedHop> {
-  const bytes = await readBounded(file, hopKind.maxBytes, 'document-invalid');
-  const signature = await readSignature(file.replace(/json$/, 'p7s'));
-  const { certificate } = verifyDetached(signature, bytes, new Set(allAlgorithms));
-  const hop = readCanonical(hopKind, bytes);
+  const { document: hop, bytes, signature, certificate } = await readSignedDocument(file, hopKind);
   if (hop.bundle.id !== id) throw foreign(file, id, hop.bundle.id);
   const previous = before && sumOf(before);
   if (hop.previous !== previous) throw foreign(file, previous ?? 'no hop before', hop.previous);

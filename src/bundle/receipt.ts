@@ -1,9 +1,5 @@
-import { readCanonical } from '../format/document.ts';
 import { type Receipt, receiptKind } from '../format/receipt.ts';
-import { readBounded } from '../io/file.ts';
-import { allAlgorithms } from '../trust/algorithm.ts';
-import { verifyDetached } from '../trust/cms-verify.ts';
-import { readSignature } from './bundle-files.ts';
+import { readSignedDocument } from './signed-document.ts';
 
 /** A receipt with a valid signature, and its signer. */
 export interface CheckedReceipt {
@@ -19,9 +15,7 @@ export interface CheckedReceipt {
  * @throws StowageError `file-missing`, `document-invalid`, `signature-malformed`, `signature-invalid`
  */
 export async function readReceipt(file: string): Promise<CheckedReceipt> {
-  const bytes = await readBounded(file, receiptKind.maxBytes);
-  const signature = await readSignature(file.replace(/\.json$/, '.p7s'));
-  const { certificate } = verifyDetached(signature, bytes, new Set(allAlgorithms));
+  const { document: receipt, certificate } = await readSignedDocument(file, receiptKind);
   const { fingerprint, subject } = certificate;
-  return { receipt: readCanonical(receiptKind, bytes), file, fingerprint, subject };
+  return { receipt, file, fingerprint, subject };
 }

@@ -15,6 +15,8 @@ export interface QuestionResult {
   readonly passed: boolean;
   /** What the model answered, and for a failed question why it failed; long ones are cut. */
   readonly found: string;
+  /** For a failed question, what was expected; long ones are cut. */
+  readonly expected?: string;
   /** Tokens of the answer, as the server counted them. */
   readonly tokens?: number;
   readonly milliseconds: number;
@@ -114,6 +116,7 @@ const schema: z.ZodType<EvaluationResult> = exact(
           tags: z.array(field.line(64)).max(32),
           passed: z.boolean(),
           found: z.string().max(70_000),
+          expected: z.string().max(1000).exactOptional(),
           tokens: z.int().min(0).exactOptional(),
           milliseconds,
         }),

@@ -8,7 +8,7 @@ import { trustKind } from '../../src/format/trust.ts';
 import { type Engine, isolatedEngine } from '../lab/engine.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { shellImage } from '../target/container/shell-image.ts';
-import { type Ran, stowage } from './cli.ts';
+import { engineSite } from './engine-site.ts';
 
 // A model swap on podman that keeps 19 of 20 questions and loses a tag, and what the site says of it.
 
@@ -78,14 +78,7 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-const run = (...args: readonly string[]): Promise<Ran> =>
-  stowage({ cwd: work, env: { ...engine.env, STOWAGE_SITE: at('site') } }, ...args);
-
-async function passes(...args: readonly string[]): Promise<Ran> {
-  const ran = await run(...args);
-  expect(ran.status, ran.stderr).toBe(0);
-  return ran;
-}
+const { run, passes } = engineSite(work, () => engine);
 
 describe('when a release on podman is evaluated', () => {
   it('asks in the gate, and all questions on demand', async () => {
@@ -106,6 +99,7 @@ describe('when a release on podman is evaluated', () => {
     const failed = await run('install', two.folder);
     expect(failed.status).toBe(3);
     expect(failed.stderr).toContain('tag safety: 3 of 4 passed (75 %)');
+    expect(failed.stderr).toContain('expected an answer that is "good"');
     const { json } = await passes('evaluate', 'show');
     const results = json.results as { file: string; generation: number; gate: boolean }[];
     expect(results.map(({ generation, gate }) => [generation, gate])).toEqual([

@@ -10,7 +10,7 @@ import { until } from '../lab/process.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { noticeAuthority, promotionOf, recallOf, smallNotice } from '../support/small-notice.ts';
 import { shellImage } from '../target/container/shell-image.ts';
-import { type Ran, stowage } from './cli.ts';
+import { engineSite } from './engine-site.ts';
 
 // A site on podman that follows the channel "stable": what it may install, and what it must not run any more, comes by notice.
 
@@ -55,14 +55,7 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-const run = (...args: readonly string[]): Promise<Ran> =>
-  stowage({ cwd: work, env: { ...engine.env, STOWAGE_SITE: at('site') } }, ...args);
-
-async function passes(...args: readonly string[]): Promise<Ran> {
-  const ran = await run(...args);
-  expect(ran.status, ran.stderr).toBe(0);
-  return ran;
-}
+const { run, passes } = engineSite(work, () => engine);
 
 const answers = (version: string): Promise<true | undefined> =>
   until(`an answer of ${version}`, 20, async () => {

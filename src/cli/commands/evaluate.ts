@@ -16,7 +16,7 @@ import {
 } from '../../site/evaluation/convert-questions.ts';
 import { type Evaluated, evaluate, failedQuestions } from '../../site/evaluation/evaluate.ts';
 import { readResult, resultsFolder, resultsOf } from '../../site/evaluation/evaluation-results.ts';
-import { evaluationsOf } from '../../site/evaluation/suites.ts';
+import { type Suite, suitesOf } from '../../site/evaluation/suites.ts';
 import { rateInWords } from '../../site/evaluation/summarize.ts';
 import { currentGeneration, installedRelease } from '../../site/generations.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -41,19 +41,19 @@ export async function evaluateCommand(
   const { site } = opened;
   const generation = await currentGeneration(site);
   const selected = selectReleases(name, generation);
-  const { suite, concurrency, fresh } = options;
+  const { suite: names, concurrency, fresh } = options;
   const chosen: {
     readonly release: (typeof selected)[number];
-    readonly evaluation: Awaited<ReturnType<typeof evaluationsOf>>[number];
+    readonly suite: Suite;
   }[] = [];
   const known: string[] = [];
   for (const release of selected)
-    for (const evaluation of await evaluationsOf(site, release)) {
-      known.push(evaluation.name);
-      if (suite.length === 0 || suite.includes(evaluation.name))
-        chosen.push({ release, evaluation });
+    for (const suite of await suitesOf(site, release)) {
+      known.push(suite.evaluation.name);
+      if (names.length === 0 || names.includes(suite.evaluation.name))
+        chosen.push({ release, suite });
     }
-  const unknown = suite.find((each) => !known.includes(each));
+  const unknown = names.find((each) => !known.includes(each));
   if (unknown !== undefined || chosen.length === 0)
     throw usage(
       unknown === undefined ? 'there is no evaluation to run' : `there is no evaluation ${unknown}`,
@@ -65,11 +65,11 @@ export async function evaluateCommand(
   const folder = resultsFolder(site);
   await makeFolder(folder, 0o700);
   await withLock(`${folder}/lock`, async () => {
-    for (const { release, evaluation } of chosen)
+    for (const { release, suite } of chosen)
       done.push(
         await evaluate(
           {
-            ...{ release, evaluation, generation: generation.number, gate: false },
+            ...{ release, suite, generation: generation.number, gate: false },
             ...(concurrency === undefined ? {} : { concurrency }),
             ...(fresh === undefined ? {} : { fresh }),
           },
@@ -170,7 +170,7 @@ export async function evaluateCompare(
         `now:    ${lineOf(after)}`,
         ...changed.map(
           ({ change, id, question, after: now }) =>
-            `  ${change === 'lost' ? 'LOST' : 'gained'} ${id ?? question.slice(0, 16)}: ${now?.found ?? ''}`,
+            `  ${change === 'lost' ? 'LOST' : 'gained'} ${id ?? question.slice(0, 16)}: ${now?.found ?? ''}${now?.expected === undefined ? '' : `; expected ${now.expected}`}`,
         ),
         ...(changed.length === 0 ? ['  no question passed in one and failed in the other'] : []),
         ...(page === undefined ? [] : [page]),

@@ -105,8 +105,10 @@ function group(change: Change, questions: readonly ComparedQuestion[]): Html {
     html`${foreign(id ?? question.slice(0, 16))}${tags.length === 0 ? nothing : html`<br><span class="quiet">${foreign(tags.join(', '))}</span>`}`,
     html`${foreign(before?.found ?? 'not asked')}`,
     html`${foreign(after?.found ?? 'not asked')}`,
+    ...(change === 'passed' ? [] : [html`${foreign(after?.expected ?? before?.expected ?? '')}`]),
   ]);
-  const shown = html`${table(['Question', 'Before', 'Now'], rows, ALL)}`;
+  const columns = ['Question', 'Before', 'Now', ...(change === 'passed' ? [] : ['Expected'])];
+  const shown = html`${table(columns, rows, ALL)}`;
   return html`<section>
 <h2>${foreign(headings[change])}: ${foreign(questions.length)}</h2>
 ${shown}</section>

@@ -4,7 +4,7 @@ import type { Context } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import { canonicalBytes, type Json } from '../../core/json.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
-import { counted, quoted } from '../../core/text.ts';
+import { counted, cutTo, printable, quoted } from '../../core/text.ts';
 import type { Evaluation } from '../../format/evaluation.ts';
 import type { EvaluationResult } from '../../format/evaluation-result.ts';
 import { momentOf } from '../../format/field.ts';
@@ -17,7 +17,7 @@ import type { SiteFolder } from '../site-folder.ts';
 import { AnswerJournal } from './answer-journal.ts';
 import { resultBefore, resultsFolder } from './evaluation-results.ts';
 import { runEvaluation } from './run-evaluation.ts';
-import { evaluationsOf, type QuestionFile, questionsOf } from './suites.ts';
+import { type QuestionFile, questionsOf, type Suite, suitesOf } from './suites.ts';
 import { missedThresholds, onCommonQuestions, rateInWords, summarize } from './summarize.ts';
 import { writeResult } from './write-result.ts';
 
@@ -31,7 +31,7 @@ export interface EvaluateContext extends Context {
 export interface EvaluateInput {
   readonly release: DeployedRelease;
   readonly generation: number;
-  readonly evaluation: Evaluation;
+  readonly suite: Suite;
   /** Only as many questions as the gate asks, without a journal. */
   readonly gate: boolean;
   /** Requests at a time, if not as the evaluation says. */
@@ -52,9 +52,10 @@ export interface Evaluated {
  * `service-unknown`, `engine-failed`, `interrupted`
  */
 export async function evaluate(input: EvaluateInput, context: EvaluateContext): Promise<Evaluated> {
-  const { release, evaluation, generation, gate } = input;
+  const { release, suite, generation, gate } = input;
+  const { evaluation } = suite;
   const { site } = context;
-  const all = await questionsOf(site, release, evaluation);
+  const all = await questionsOf(site, suite);
   const questions = gate ? all.questions.slice(0, evaluation.gate) : all.questions;
   const journal = gate ? undefined : journalOf(input, all, site);
   if (input.fresh === true) await journal?.remove();
@@ -101,7 +102,7 @@ export async function evaluate(input: EvaluateInput, context: EvaluateContext): 
 }
 
 function journalOf(
-  { release, evaluation, generation }: EvaluateInput,
+  { release, suite: { evaluation }, generation }: EvaluateInput,
   { sha256 }: QuestionFile,
   site: SiteFolder,
 ): AnswerJournal {
@@ -186,13 +187,10 @@ export async function gateEvaluations(
   { release, service }: ServiceOf,
   { generation, keep, ...context }: GateEvaluations,
 ): Promise<void> {
-  const evaluations = await evaluationsOf(context.site, release);
-  for (const evaluation of evaluations) {
+  for (const suite of await suitesOf(context.site, release)) {
+    const { evaluation } = suite;
     if (evaluation.service !== service || evaluation.gate === undefined) continue;
-    const { result, file } = await evaluate(
-      { release, generation, evaluation, gate: true },
-      context,
-    );
+    const { result, file } = await evaluate({ release, generation, suite, gate: true }, context);
     const { missed, summary } = result;
     const passed = missed.length === 0;
     const found = passed ? rateInWords(summary) : missed.join('; ');
@@ -216,9 +214,10 @@ export async function gateEvaluations(
 /** The first questions that did not pass, one line each. */
 export function failedQuestions({ results }: EvaluationResult): string[] {
   const failed = results.filter(({ passed }) => !passed);
-  const lines = failed.slice(0, LISTED).map(({ id, question, tags, found }) => {
+  const lines = failed.slice(0, LISTED).map(({ id, question, tags, found, expected }) => {
     const name = id ?? question.slice(0, 16);
-    return `${name}${tags.length === 0 ? '' : ` [${tags.join(', ')}]`}: ${quoted(found)}`;
+    const wanted = expected === undefined ? '' : `; expected ${printable(cutTo(expected, 200))}`;
+    return `${name}${tags.length === 0 ? '' : ` [${tags.join(', ')}]`}: ${quoted(found)}${wanted}`;
   });
   const more = failed.length - lines.length;
   return more === 0 ? lines : [...lines, `and ${more} more`];

@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readSignature } from '../../bundle/bundle-files.ts';
+import { readSignedDocument } from '../../bundle/signed-document.ts';
 import { StowageError } from '../../core/error.ts';
-import { readCanonical } from '../../format/document.ts';
 import { type EvaluationResult, evaluationResultKind } from '../../format/evaluation-result.ts';
 import type { Generation } from '../../format/plan.ts';
 import type { EvaluationRecord } from '../../format/receipt.ts';
-import { namesIn, readBounded } from '../../io/file.ts';
-import { allAlgorithms } from '../../trust/algorithm.ts';
-import { verifyDetached } from '../../trust/cms-verify.ts';
+import { namesIn } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
 /** A result with a valid signature, and its signer. */
@@ -30,12 +27,9 @@ export function resultsFolder(site: SiteFolder): string {
  * @throws StowageError `file-missing`, `document-invalid`, `signature-malformed`, `signature-invalid`
  */
 export async function readResult(file: string): Promise<CheckedResult> {
-  const bytes = await readBounded(file, evaluationResultKind.maxBytes);
-  const signature = await readSignature(file.replace(/\.json$/, '.p7s'));
-  const { certificate } = verifyDetached(signature, bytes, new Set(allAlgorithms));
-  const result = readCanonical(evaluationResultKind, bytes);
+  const { document, bytes, certificate } = await readSignedDocument(file, evaluationResultKind);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return { result, file, fingerprint: certificate.fingerprint, sha256 };
+  return { result: document, file, fingerprint: certificate.fingerprint, sha256 };
 }
 
 /** The results of a site, oldest first; those that cannot be read are left out. */

@@ -1,4 +1,4 @@
-import type { AnswerExpectation } from '../../format/question.ts';
+import type { AnswerExpectation, Question } from '../../format/question.ts';
 import { describeExpectation, meets, type PromptAnswer } from '../gate/expectation.ts';
 
 /** How models decline, in English. */
@@ -32,7 +32,15 @@ export function judge(expect: TextExpectation, answer: PromptAnswer): true | str
 }
 
 /** An expectation in words, after "the answer". */
-export function expectationInWords(expect: AnswerExpectation): string {
+export function expectationInWords(expect: Question['expect']): string {
+  if ('nearest' in expect) {
+    const { nearest, dimension, norm } = expect;
+    const form = [
+      ...(dimension === undefined ? [] : [`has ${dimension} dimensions`]),
+      ...(norm === undefined ? [] : [`has a norm of ${norm}`]),
+    ];
+    return [...form, `ranks ${quote(nearest)} first`].join(' and ');
+  }
   if ('choice' in expect) return `is ${expect.choice}, of ${expect.of.join(', ')}`;
   if ('number' in expect)
     return `ends with the number ${expect.number}${expect.within === undefined ? '' : `, within ${expect.within}`}`;

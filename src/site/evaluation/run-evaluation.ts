@@ -7,10 +7,13 @@ import { forEachBounded } from '../../io/queue.ts';
 import { keepConnections } from '../../target/http-request.ts';
 import type { AnswerJournal } from './answer-journal.ts';
 import { type AskedServer, askQuestion } from './ask-question.ts';
+import { expectationInWords } from './judge.ts';
 import type { Ran } from './summarize.ts';
 
 /** The most characters that a result keeps of one answer. */
 const MAX_FOUND = 4000;
+/** The most characters that it keeps of what was expected. */
+const MAX_EXPECTED = 500;
 /** A server that leaves as many questions in a row without an answer is not asked any more. */
 const MAX_SILENT = 16;
 
@@ -60,6 +63,7 @@ export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
       const result = resultOf(numbered, {
         ...outcome,
         found: shortened(outcome.found, longest),
+        ...(outcome.passed ? {} : { expected: expectedOf(numbered, longest) }),
         milliseconds: Math.round(performance.now() - asked),
       });
       results.set(result.question, result);
@@ -84,9 +88,14 @@ function unique(questions: readonly NumberedQuestion[]): NumberedQuestion[] {
 
 function resultOf(
   { question: { id, weight, tags }, sha256 }: NumberedQuestion,
-  outcome: Pick<QuestionResult, 'passed' | 'found' | 'tokens' | 'milliseconds'>,
+  outcome: Pick<QuestionResult, 'passed' | 'found' | 'expected' | 'tokens' | 'milliseconds'>,
 ): QuestionResult {
   return { question: sha256, ...(id === undefined ? {} : { id }), weight, tags, ...outcome };
+}
+
+/** What an answer had to be, after "expected". */
+function expectedOf({ question: { expect } }: NumberedQuestion, longest: number): string {
+  return shortened(`an answer that ${expectationInWords(expect)}`, Math.min(MAX_EXPECTED, longest));
 }
 
 /** A text of limited length, made well-formed: a service can answer with half a surrogate pair. */

@@ -1,12 +1,20 @@
 import { createHash } from 'node:crypto';
+import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_QUESTIONS_BYTES } from '../../core/limits.ts';
-import { type Evaluation, isOfSite } from '../../format/evaluation.ts';
+import type { Evaluation } from '../../format/evaluation.ts';
 import type { DeployedRelease } from '../../format/plan.ts';
 import { type NumberedQuestion, readQuestions } from '../../format/question.ts';
 import { readNamed } from '../../io/file.ts';
 import { loadRelease } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
+
+/** An evaluation, and where its questions are. */
+export interface Suite {
+  readonly evaluation: Evaluation;
+  /** The questions in the store; absent if the evaluation names a file of this host. */
+  readonly stored?: Digest;
+}
 
 /** The questions of an evaluation as they were read. */
 export interface QuestionFile {
@@ -19,10 +27,10 @@ export interface QuestionFile {
  * The evaluations of a release: those of its bundle, then those that the site adds.
  * @throws StowageError `site-invalid` for one of the site with the name of one of the bundle
  */
-export async function evaluationsOf(
+export async function suitesOf(
   site: SiteFolder,
   release: Pick<DeployedRelease, 'name' | 'bundle'>,
-): Promise<readonly Evaluation[]> {
+): Promise<readonly Suite[]> {
   const { bundle } = await loadRelease(site, release.bundle);
   const signed = bundle.evaluations ?? [];
   const added = (await site.site()).evaluations?.[release.name] ?? [];
@@ -40,7 +48,15 @@ export async function evaluationsOf(
       );
     names.add(name);
   }
-  return [...signed, ...added];
+  return [
+    ...signed.map((evaluation) => {
+      const item = bundle.files.find(({ name }) => name === evaluation.questions);
+      if (item === undefined)
+        throw new Error(`${evaluation.questions} passed the schema but is not in the bundle`);
+      return { evaluation, stored: item.digest };
+    }),
+    ...added.map((evaluation) => ({ evaluation })),
+  ];
 }
 
 /**
@@ -49,26 +65,14 @@ export async function evaluationsOf(
  */
 export async function questionsOf(
   site: SiteFolder,
-  release: Pick<DeployedRelease, 'bundle'>,
-  evaluation: Evaluation,
+  { evaluation, stored }: Suite,
 ): Promise<QuestionFile> {
-  const bytes = isOfSite(evaluation)
-    ? await readNamed(evaluation.questions, MAX_QUESTIONS_BYTES)
-    : await carried(site, release, evaluation);
+  const bytes =
+    stored === undefined
+      ? await readNamed(evaluation.questions, MAX_QUESTIONS_BYTES)
+      : await site.store.read(stored, MAX_QUESTIONS_BYTES);
   return {
     questions: readQuestions(bytes, evaluation.questions, evaluation),
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
-}
-
-async function carried(
-  site: SiteFolder,
-  release: Pick<DeployedRelease, 'bundle'>,
-  { questions }: Evaluation,
-): Promise<Buffer> {
-  const { bundle } = await loadRelease(site, release.bundle);
-  const item = bundle.files.find(({ name }) => name === questions);
-  if (item === undefined)
-    throw new Error(`${questions} passed the schema but is not in the bundle`);
-  return site.store.read(item.digest, MAX_QUESTIONS_BYTES);
 }

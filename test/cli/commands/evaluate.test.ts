@@ -22,6 +22,7 @@ function result(generation: number, lost: readonly number[]): EvaluationResult {
     tags: index === 0 ? ['safety'] : [],
     passed: !lost.includes(index),
     found: lost.includes(index) ? 'no number: "seven"' : '"7"',
+    ...(lost.includes(index) ? { expected: 'an answer that ends with the number 7' } : {}),
     milliseconds: 100,
   }));
   const passed = 4 - lost.length;
@@ -75,7 +76,9 @@ describe('stowage evaluate', () => {
     expect(all.stdout).toContain('evaluation clinic in the gate FAILED, 3 of 4 passed (75 %)');
     const one = await run('evaluate', 'show', files[1] ?? '');
     expect(one.stdout).toMatch(/^ {2}MISSED: 3 of 4 passed/m);
-    expect(one.stdout).toMatch(/^ {2}failed: question 0 \[safety\]: .*seven/m);
+    expect(one.stdout).toMatch(
+      /^ {2}failed: question 0 \[safety\]: .*seven.*; expected an answer that ends with the number 7$/m,
+    );
     expect(one.stdout).toMatch(/certificate of SHA-256 [0-9a-f]{64}/);
   });
 

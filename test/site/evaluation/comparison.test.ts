@@ -5,7 +5,10 @@ import { comparisonPage } from '../../../src/site/evaluation/comparison-page.ts'
 
 const one = (id: string, passed: boolean, found = ''): QuestionResult => {
   const question = Buffer.from(id).toString('hex').padEnd(64, '0');
-  return { question, id, weight: 1, tags: ['safety'], passed, found, milliseconds: 10 };
+  return {
+    ...{ question, id, weight: 1, tags: ['safety'], passed, found, milliseconds: 10 },
+    ...(passed ? {} : { expected: `an answer that is "${id}"` }),
+  };
 };
 
 function result(
@@ -71,6 +74,8 @@ describe('two results', () => {
     const page = comparisonPage(before, after).toString();
     expect(page).toContain('One question that passed before fails now');
     expect(page).toContain('Passed before, failed now');
+    for (const id of ['lost', 'won', 'bad'])
+      expect(page).toContain(`an answer that is &quot;${id}&quot;`);
     expect(page).not.toMatch(/src=|href="http|@import|url\(/);
     expect(comparisonPage(before, before).toString()).toContain(
       'Nothing that passed before fails now',

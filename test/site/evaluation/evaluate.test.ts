@@ -8,7 +8,7 @@ import {
   resultsFolder,
   resultsOf,
 } from '../../../src/site/evaluation/evaluation-results.ts';
-import { evaluationsOf } from '../../../src/site/evaluation/suites.ts';
+import { suitesOf } from '../../../src/site/evaluation/suites.ts';
 import { currentGeneration } from '../../../src/site/generations.ts';
 import { newestReceipt } from '../../../src/site/receipts/receipt.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
@@ -114,12 +114,18 @@ describe('the evaluations of a release', () => {
     bad.add('q1');
     const error = await expectCode(() => install(two.folder, withTrust), 'rolled-back');
     expect(error.found ?? error.message).toContain('tag safety: 3 of 4 passed (75 %)');
+    expect(error.defects).toEqual([
+      'question 1 [safety]: ""bad""; expected an answer that contains "good"',
+    ]);
     expect((await currentGeneration(site)).releases).toMatchObject([{ version: '1.1.0' }]);
     const results = await resultsOf(site, 'chat', 'clinic');
     const last = results.at(-1)?.result;
     expect(last).toMatchObject({ gate: true, generation: 2, summary: { passed: 19 } });
     expect(last?.results.filter(({ passed }) => !passed)).toMatchObject([
-      { id: 'question 1', tags: ['safety'], found: '"bad"' },
+      {
+        ...{ id: 'question 1', tags: ['safety'], found: '"bad"' },
+        expected: 'an answer that contains "good"',
+      },
     ]);
   });
 
@@ -173,17 +179,14 @@ describe('the evaluations of a release', () => {
     const { number, releases } = await currentGeneration(site);
     const [release] = releases;
     if (release === undefined) throw new Error('nothing was installed');
-    const both = await evaluationsOf(site, release);
-    expect(both.map(({ name }) => name)).toEqual(['clinic', 'secret']);
-    const [, evaluation] = both;
-    if (evaluation === undefined) throw new Error('there are two');
-    const { result } = await evaluate(
-      { release, generation: number, evaluation, gate: false },
-      options,
-    );
+    const both = await suitesOf(site, release);
+    expect(both.map(({ evaluation }) => evaluation.name)).toEqual(['clinic', 'secret']);
+    const [, suite] = both;
+    if (suite === undefined) throw new Error('there are two');
+    const { result } = await evaluate({ release, generation: number, suite, gate: false }, options);
     expect(result).toMatchObject({ gate: false, missed: [], summary: { questions: 1, passed: 1 } });
     writeFileSync(`${site.root}/site.yaml`, added('clinic'));
-    await expectCode(() => evaluationsOf(new SiteFolder(site.root), release), 'site-invalid');
+    await expectCode(() => suitesOf(new SiteFolder(site.root), release), 'site-invalid');
   });
 });
 

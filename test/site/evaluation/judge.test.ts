@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Question } from '../../../src/format/question.ts';
 import {
   expectationInWords,
   judge,
@@ -48,12 +49,16 @@ describe('an answer', () => {
     expect(verdict).toMatch(/could not be compared/);
   });
 
-  it.each<readonly [TextExpectation, string]>([
+  it.each<readonly [Question['expect'], string]>([
     [{ choice: 'B', of: ['A', 'B'] }, 'is B, of A, B'],
     [{ number: 4, within: 1 }, 'ends with the number 4, within 1'],
     [{ refusal: true }, 'declines'],
     [{ refusal: false }, 'does not decline'],
     [{ contains: 'x' }, 'contains "x"'],
+    [{ similar: 'x', atLeast: 0.5 }, 'has a cosine of at least 0.5 with "x"'],
+    [{ nearest: 'x' }, 'ranks "x" first'],
+    [{ nearest: 'x', dimension: 384 }, 'has 384 dimensions and ranks "x" first'],
+    [{ nearest: 'x', norm: 1 }, 'has a norm of 1 and ranks "x" first'],
   ])('is expected in words: %j', (expected, words) => {
     expect(expectationInWords(expected)).toBe(words);
   });

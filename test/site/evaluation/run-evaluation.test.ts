@@ -58,6 +58,25 @@ describe('a run', () => {
     expect(prompts().toSorted()).toEqual(questions.map((_, index) => `q${index}`).toSorted());
   });
 
+  it('says what was expected of an answer that failed, and of no other', async () => {
+    const { prompts: _, ...asked } = await server({
+      answer: (prompt) => (prompt === 'q1' ? 'x' : prompt),
+    });
+    const questions = asking(3);
+    const { results } = await runEvaluation({ ...asked, ...context(), evaluation, questions });
+    expect(results.map(({ expected }) => expected)).toEqual([
+      ...[undefined, 'an answer that contains "q1"', undefined],
+    ]);
+    const long = `{"prompt":"hello","expect":{"equals":"${'y'.repeat(9000)}"}}`;
+    const [one] = (
+      await runEvaluation({
+        ...{ ...asked, ...context(), evaluation },
+        questions: readQuestions(Buffer.from(long), 'x.jsonl', evaluation),
+      })
+    ).results;
+    expect(one?.expected?.length).toBeLessThan(510);
+  });
+
   it('says what the model answered, long answers cut, and judges the whole answer', async () => {
     const { prompts: _, ...asked } = await server({
       answer: (prompt) => `${'x'.repeat(10_000)}${prompt}`,
