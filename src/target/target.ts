@@ -91,6 +91,10 @@ export interface ResourceUse {
   readonly cpuSeconds?: number;
   /** Held now, with the page cache that is charged to it. */
   readonly memoryBytes?: number;
+  /** Processors in use, on average over some seconds, where there is no counter. */
+  readonly cpus?: number;
+  /** Why nothing is known. */
+  readonly unknown?: string;
 }
 
 /** A field of a service that was changed after it was applied. */

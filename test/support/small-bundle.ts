@@ -8,7 +8,7 @@ import { type Digest, sriHex, sriOf } from '../../src/core/digest.ts';
 import { canonicalBytes, type Json } from '../../src/core/json.ts';
 import type { Bundle } from '../../src/format/bundle.ts';
 import { checkDocument, readValue } from '../../src/format/document.ts';
-import { installerPath } from '../../src/format/installer.ts';
+import { installerPath, toolkitPath } from '../../src/format/installer.ts';
 import { type Lock, lockKind } from '../../src/format/lock.ts';
 import type { LockedBlob } from '../../src/format/locked-content.ts';
 import { manifestKind } from '../../src/format/manifest.ts';
@@ -54,6 +54,8 @@ export interface SmallBundleOptions {
   readonly images?: boolean;
   /** True for a small file in place of an installer, for the platform of the bundle; the folder of real ones. */
   readonly installer?: boolean | string;
+  /** A toolkit for the platform of the bundle, with this content. */
+  readonly toolkit?: Buffer;
   /** True for a bundle that carries nothing but word, such as `recalls`. */
   readonly notice?: boolean;
   readonly recalls?: readonly object[];
@@ -126,6 +128,20 @@ export async function smallBundle(options: SmallBundleOptions): Promise<SmallBun
 
 /** What a stand-in holds depends on the bundle. */
 async function installersOf(
+  options: SmallBundleOptions,
+  lock: Lock,
+): Promise<readonly BuiltInstaller[]> {
+  const { place, toolkit } = options;
+  const { platforms } = lock.manifest;
+  const installers = await plainInstallersOf(options, lock);
+  if (toolkit === undefined) return installers;
+  const folder = join(place, 'toolkits');
+  mkdirSync(folder, { recursive: true });
+  for (const each of platforms) writeFileSync(join(folder, toolkitPath(each) ?? ''), toolkit);
+  return [...installers, ...(await findInstallers(folder, platforms, 'toolkit'))];
+}
+
+async function plainInstallersOf(
   { place, installer = false }: SmallBundleOptions,
   { manifest }: Lock,
 ): Promise<readonly BuiltInstaller[]> {

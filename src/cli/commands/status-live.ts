@@ -53,7 +53,7 @@ function phaseOf({ phase, detail, startedAt }: LiveService, now: Date): string {
 
 function factsOf(each: LiveService): string[] {
   const { models = [], running, waiting, concurrency, cacheUse, cacheTokens } = each;
-  const { promptRate, generatedRate, averageRate, memoryBytes, cpus, readBytes } = each;
+  const { promptRate, generatedRate, averageRate, memoryBytes, cpus, readBytes, useUnknown } = each;
   const tokens = (value: number): string => `${formatNumber(Math.round(value))} tokens`;
   const fact = (label: string, value: string | undefined): string[] =>
     value === undefined ? [] : [`${label} ${value}`];
@@ -93,6 +93,7 @@ function factsOf(each: LiveService): string[] {
       shown(cpus, (value) => `${value.toFixed(2)} cores`),
     ),
     ...fact('read', shown(readBytes, formatBytes)),
+    ...fact('memory and CPU unknown:', useUnknown),
   ];
 }
 

@@ -53,7 +53,7 @@ export class Progress {
     const last = this.#use;
     this.#use ??= { ...use, at };
     if (last === undefined) return false;
-    const grown = (member: keyof ResourceUse): number =>
+    const grown = (member: 'readBytes' | 'memoryBytes' | 'cpuSeconds'): number =>
       Math.max(0, (use[member] ?? 0) - (last[member] ?? use[member] ?? 0));
     const busy =
       grown('readBytes') >= LEAST_BYTES ||

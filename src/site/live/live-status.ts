@@ -43,6 +43,8 @@ export interface LiveService extends Partial<ServerFigures> {
   readonly memoryBytes?: number;
   /** Read from block devices since it was started. */
   readonly readBytes?: number;
+  /** Why memory and processors are unknown. */
+  readonly useUnknown?: string;
 }
 
 /** The services of a site now. */
@@ -151,9 +153,13 @@ async function sampled<T>(read: () => Promise<T | undefined>): Promise<Sampled<T
 type Uses = Sampled<Awaited<ReturnType<NonNullable<Target['resourceUse']>>>>;
 
 function useIn({ first, last, seconds }: Uses): Partial<LiveService> {
-  const { cpuSeconds, ...rest } = last ?? {};
+  const { cpuSeconds, unknown, ...rest } = last ?? {};
   const cpus = rate(first?.cpuSeconds, cpuSeconds, seconds);
-  return { ...rest, ...(cpus === undefined ? {} : { cpus }) };
+  return {
+    ...rest,
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(unknown === undefined ? {} : { useUnknown: unknown }),
+  };
 }
 
 function figuresIn({ first, last, seconds }: Sampled<ServerFigures>): Partial<LiveService> {

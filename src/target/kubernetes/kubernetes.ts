@@ -20,6 +20,7 @@ import { examineCluster } from './doctor/examine-cluster.ts';
 import { requestedRole } from './doctor/role.ts';
 import { exclusiveServices } from './exclusive.ts';
 import { clearVolume, fillVolume } from './fill-volume.ts';
+import { podSelector } from './labels.ts';
 import { closeNamespace, openNamespace, removeOurs } from './namespace.ts';
 import { applySet, repairSet, returnSet, type SetWork } from './objects/apply-set.ts';
 import { pruneSet, restoreSet, undoSet, uninstallSet } from './objects/remove-set.ts';
@@ -27,6 +28,7 @@ import { ReplacedObjects } from './objects/replaced-objects.ts';
 import { runHooks } from './objects/set-hooks.ts';
 import { setState } from './objects/set-state.ts';
 import { keptNamespaces, setOf, setsOf } from './objects/sets.ts';
+import { podUse } from './pod-use.ts';
 import { loggedPod } from './pods.ts';
 import { recordCluster, siteInventory } from './record.ts';
 import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
@@ -157,6 +159,14 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
           return serviceState(inventory, workload, serviceOf(workload, service), signal);
         }),
       );
+    },
+    async resourceUse({ release, service }, signal) {
+      const workload = workloadOf(release);
+      if (setOf(workload, service) !== undefined)
+        return { unknown: 'pods of charts and objects are not measured' };
+      const { namespace } = workload;
+      const labels = podSelector(serviceOf(workload, service).deployment.metadata.name, workload);
+      return podUse(await open(), { namespace, labels }, signal);
     },
     async runInside(of, command, signal) {
       const { cluster } = await api();

@@ -50,6 +50,14 @@ describe('when the live state of a site is shown', () => {
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(60);
   });
 
+  it('says why memory and processors are unknown', () => {
+    const useUnknown = 'this account may not list pods of metrics.k8s.io';
+    const services = [{ ...vllm, models: [], useUnknown }];
+    expect(liveText({ ...live, services }, 200, now)).toContain(
+      'memory and CPU unknown: this account may not list pods of metrics.k8s.io',
+    );
+  });
+
   it('has nothing to show without services', () => {
     expect(liveText({ ...live, services: [] }, 60, now)).toBe('site hq: no services\n');
   });

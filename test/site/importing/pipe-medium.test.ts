@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -12,6 +20,7 @@ import { withSite } from '../../../src/site/applying/change.ts';
 import { type Imported, importMedia } from '../../../src/site/importing/import.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { seededBytes } from '../../lab/random.ts';
 import { context, type ListeningContext } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { fakeTarget } from '../../support/fake-engine.ts';
@@ -120,6 +129,36 @@ describe('when a bundle is streamed', () => {
         path.startsWith('signatures/') ? [] : [path, sriOf(header), sriOf(content)],
       );
     expect(rest(await streamOf(dealt.folder))).toEqual(rest(await streamOf(whole.folder)));
+  });
+
+  it('carries the toolkit byte for byte, to GNU tar and to the folder of the site', async () => {
+    const toolkit = seededBytes(11, 5 * MIB + 17);
+    const { folder, id, bundle, trust } = await smallBundle({
+      ...{ place: scratch.fresh(), partSize: 4 * MIB, installer: true, toolkit },
+    });
+    const path = bundle.installers?.map((each) => each.path).find((each) => /toolkit/.test(each));
+    if (path === undefined) throw new Error('the bundle has no toolkit');
+    const bytes = await streamOf(folder);
+    const place = scratch.fresh();
+    mkdirSync(place);
+    execFileSync('tar', ['-x', '-C', place], { input: bytes });
+    const site = newSite();
+    await take(site, pipe(bytes), context(), trust);
+    for (const copy of [join(place, path), site.path('releases', id.slice(0, 32), path)])
+      expect([readFileSync(copy).equals(toolkit), statSync(copy).mode & 0o777]).toEqual([
+        true,
+        0o755,
+      ]);
+    // One byte of it changed on the way.
+    const entries = entriesOf(bytes);
+    const entry = entries.find((each) => each.path === path);
+    if (entry === undefined) throw new Error('the stream has no toolkit');
+    entry.content = Buffer.from(entry.content);
+    entry.content[4 * MIB] = (entry.content[4 * MIB] ?? 0) ^ 1;
+    const other = newSite();
+    const refused = take(other, pipe(tarOfEntries(entries)), context(), trust);
+    const error = await expectCode(() => refused, 'part-damaged');
+    expect(error.message).toContain(path);
   });
 
   it('names a damaged part, and never sends all of it', async () => {

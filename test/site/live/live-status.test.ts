@@ -92,6 +92,16 @@ describe('when the live state of services is read', () => {
     expect(took).toBeLessThan(IN_TIME);
   });
 
+  it('takes what a target measures itself, or why it cannot', async () => {
+    const measured = { cpus: 1.5, memoryBytes: 4096 };
+    const known = await live({}, () => ({ resourceUse: async () => measured }));
+    expect(known.found).toMatchObject(measured);
+    const why = 'the cluster has no pod metrics';
+    const { found } = await live({}, () => ({ resourceUse: async () => ({ unknown: why }) }));
+    expect(found).toMatchObject({ phase: 'ready', useUnknown: why });
+    for (const each of ['cpus', 'memoryBytes', 'unknown']) expect(found).not.toHaveProperty(each);
+  });
+
   it('does not wait for an engine that hangs', async () => {
     const { found, took } = await live({}, () => ({ state: () => new Promise(() => {}) }));
     expect(found).toMatchObject({ phase: 'unknown', detail: 'no answer within 8 s' });
