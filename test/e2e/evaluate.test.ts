@@ -99,7 +99,7 @@ describe('when a release on podman is evaluated', () => {
     const failed = await run('install', two.folder);
     expect(failed.status).toBe(3);
     expect(failed.stderr).toContain('tag safety: 3 of 4 passed (75 %)');
-    expect(failed.stderr).toContain('expected an answer that is "good"');
+    expect(failed.stderr).toContain('expected an answer that is');
     const { json } = await passes('evaluate', 'show');
     const results = json.results as { file: string; generation: number; gate: boolean }[];
     expect(results.map(({ generation, gate }) => [generation, gate])).toEqual([
