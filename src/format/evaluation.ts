@@ -102,8 +102,3 @@ const sitePath = z
 export const siteEvaluations: z.ZodType<readonly Evaluation[]> = exact(
   z.array(evaluation(sitePath)).min(1).max(32),
 );
-
-/** Whether the questions are a file of the host of a site, which never travelled. */
-export function isOfSite({ questions }: Pick<Evaluation, 'questions'>): boolean {
-  return questions.startsWith('/');
-}

@@ -1,5 +1,4 @@
 import { digestHex } from '../../core/digest.ts';
-import { StowageError } from '../../core/error.ts';
 import { parseJson } from '../../core/json.ts';
 import type { RenderedImage } from '../../format/containers.ts';
 import {
@@ -7,6 +6,7 @@ import {
   type InspectedImage,
   imageDefaults,
 } from '../container/container-settings.ts';
+import { isDepotName, unexpectedImage } from '../container/depot-image.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 import { commandFailure } from '../host/command.ts';
 
@@ -61,7 +61,7 @@ export async function loadImage(
     await docker.runChecked(['pull', '--quiet', reference], signal, PULL_MS);
     if ((await findImage(docker, image, signal)) === undefined) {
       await docker.run(['rmi', reference], signal, REMOVE_MS);
-      throw otherImage(image, reference);
+      throw unexpectedImage('docker', image, reference);
     }
   }
   const found = await findImage(docker, image, signal);
@@ -118,19 +118,4 @@ async function inspect(
     volumes: Object.keys(config?.Volumes ?? {}),
     defaults: imageDefaults(config),
   };
-}
-
-/** Whether a pull from a depot left this name, in this run or in one that was killed. */
-function isDepotName(name: string, image: RenderedImage): boolean {
-  return (
-    /^127\.0\.0\.1:[0-9]+\//.test(name) && name.endsWith(`/${image.repository}@${image.manifest}`)
-  );
-}
-
-function otherImage(image: RenderedImage, reference: string): StowageError {
-  return new StowageError('engine-failed', `docker created an unexpected image from ${reference}`, {
-    expected: `an image with the id ${digestHex(image.config)}`,
-    found: 'no such image after the pull',
-    hint: 'run "docker images --digests" to inspect it; if other images of the release load, ask the release engineer for a corrected bundle',
-  });
 }

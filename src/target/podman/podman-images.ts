@@ -1,5 +1,4 @@
 import { digestHex } from '../../core/digest.ts';
-import { StowageError } from '../../core/error.ts';
 import { parseJson } from '../../core/json.ts';
 import type { RenderedImage } from '../../format/containers.ts';
 import {
@@ -7,6 +6,7 @@ import {
   type InspectedImage,
   imageDefaults,
 } from '../container/container-settings.ts';
+import { isDepotName, unexpectedImage } from '../container/depot-image.ts';
 import type { EngineClient } from '../container/engine-client.ts';
 
 const PULL_MS = 6 * 3_600_000;
@@ -59,7 +59,8 @@ export async function loadImage(
   if ((await namesOf(podman, id, signal)) === undefined) {
     const reference = `${depotHost}/${image.repository}@${image.manifest}`;
     await podman.runChecked(['pull', '--quiet', '--tls-verify=false', reference], signal, PULL_MS);
-    if ((await namesOf(podman, id, signal)) === undefined) throw otherImage(image, reference);
+    if ((await namesOf(podman, id, signal)) === undefined)
+      throw unexpectedImage('podman', image, reference);
   }
   await podman.runChecked(['tag', id, image.tag], signal);
   for (const name of (await namesOf(podman, id, signal)) ?? [])
@@ -87,19 +88,4 @@ export async function unloadImage(
   if (result.status === 0 || result.status === IN_USE) return;
   // Another command may have removed it in the meantime.
   if ((await namesOf(podman, id, signal)) !== undefined) await podman.runChecked(remove, signal);
-}
-
-/** Whether a pull from a depot left this name, in this run or in one that was killed. */
-function isDepotName(name: string, image: RenderedImage): boolean {
-  return (
-    /^127\.0\.0\.1:[0-9]+\//.test(name) && name.endsWith(`/${image.repository}@${image.manifest}`)
-  );
-}
-
-function otherImage(image: RenderedImage, reference: string): StowageError {
-  return new StowageError('engine-failed', `podman created an unexpected image from ${reference}`, {
-    expected: `an image with the id ${digestHex(image.config)}`,
-    found: 'no such image after the pull',
-    hint: 'run "podman images --digests" to inspect it; if other images of the release load, ask the release engineer for a corrected bundle',
-  });
 }
