@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Digest } from '../core/digest.ts';
 import { MAX_INDEX_BYTES } from '../core/limits.ts';
 import type { DocumentKind } from './document.ts';
+import { type RenderedEgress, renderedEgress } from './egress.ts';
 import * as field from './field.ts';
 import { type Isolation, isolationShape } from './isolation.ts';
 import { type Adapter, adapter, type Health, health } from './service.ts';
@@ -36,6 +37,11 @@ export interface RenderedService extends Isolation {
   readonly network: 'bridge' | 'host' | 'none';
   /** For `bridge`: the networks that it joins, each by its name in the engine; its peers reach it by its name. */
   readonly networks: readonly string[];
+  /**
+   * Where it may open connections to through its first network, which leads outside. Absent if it has no such network, and for
+   * services that were rendered before connections were restricted.
+   */
+  readonly egress?: readonly RenderedEgress[];
   /** Absent for the user in the image's config. */
   readonly user?: string;
   readonly readOnlyRoot: boolean;
@@ -131,6 +137,7 @@ const service: z.ZodType<RenderedService> = field.exact(
     ),
     network: z.enum(['bridge', 'host', 'none']),
     networks: z.array(engineName).max(8),
+    egress: z.array(renderedEgress).max(64).exactOptional(),
     user: z.string().exactOptional(),
     readOnlyRoot: z.boolean(),
     capabilities: z.array(z.string()),

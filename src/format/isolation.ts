@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { listOf } from '../core/json.ts';
+import { type Egress, egress } from './egress.ts';
 
 /** Limits of each process of a service, soft and hard alike. Absent members are the engine's. */
 export interface Ulimits {
@@ -18,8 +19,17 @@ export interface Isolation {
   readonly ipc?: 'private' | 'host';
 }
 
-/** The names of {@link Isolation}, which versions before 3 of bundles do not have. */
-export const isolationFields = ['ulimits', 'ipc'] as const;
+/** {@link Isolation} as a manifest has it. */
+export interface ServiceIsolation extends Isolation {
+  /** Where it may open connections to, besides its peers: nowhere if absent. */
+  readonly egress?: readonly Egress[];
+}
+
+/** The names of {@link ServiceIsolation}, which versions before 3 of bundles do not have. */
+export const isolationFields = ['ulimits', 'ipc', 'egress'] as const;
+
+/** The schema of `egress` of a service. */
+export const serviceEgress: z.ZodType<readonly Egress[]> = z.array(egress).min(1).max(64);
 
 /** The schemas of {@link Isolation}. Each field is optional. @param size of an amount of memory */
 export function isolationShape(size: z.ZodType<number>): {

@@ -224,7 +224,7 @@ function checkNames(document: Fields, report: Report): void {
     });
 }
 
-/** The names in `${parameters.NAME}` anywhere in a service's arguments, variables and ports, each once. */
+/** The names in `${parameters.NAME}` anywhere in a service's arguments, variables, ports and `egress`, each once. */
 function parametersUsed(
   service: Fields,
 ): { readonly name: string; readonly path: (string | number)[] }[] {
@@ -232,6 +232,9 @@ function parametersUsed(
     ...programTexts(service),
     ...listOf(service['ports']).map(({ host }, index) => {
       return { text: host, path: ['ports', index, 'host'] };
+    }),
+    ...listOf(service['egress']).map(({ to }, index) => {
+      return { text: to, path: ['egress', index, 'to'] };
     }),
   ]);
 }

@@ -5,7 +5,7 @@ import { adapterDefect } from './adapter-settings.ts';
 import { apiKeyDefect } from './api-key.ts';
 import { always, type Cause, follows } from './defect.ts';
 import * as field from './field.ts';
-import { type Isolation, isolationShape } from './isolation.ts';
+import { isolationShape, type ServiceIsolation, serviceEgress } from './isolation.ts';
 import {
   nodesDefects,
   type ProgramShape,
@@ -82,7 +82,7 @@ export interface Adapter {
 }
 
 /** A service is typed, not a script: the same document renders to any target. */
-export interface Service extends Scaling, Isolation {
+export interface Service extends Scaling, ServiceIsolation {
   readonly name: string;
   readonly image: string;
   readonly entrypoint?: string;
@@ -261,6 +261,7 @@ export const service: z.ZodType<Service> = field.exact(
       nodes: scaling.nodes.exactOptional(),
       ulimits: isolation.ulimits.exactOptional(),
       ipc: isolation.ipc.exactOptional(),
+      egress: serviceEgress.exactOptional(),
     })
     .superRefine(checkService, always),
 );
@@ -292,6 +293,14 @@ function checkService(value: object, context: Pick<z.core.$RefinementCtx, 'addIs
     defect(['health', 'apiKey'], apiKey, ['..', 'server'], ['..', '..', 'secrets', '*', 'secret']);
   if (service['network'] === 'none' && ports.length > 0)
     defect(['ports'], 'a service without a network has no ports');
+  if (service['egress'] !== undefined && ['host', 'none'].includes(String(service['network'])))
+    defect(
+      ['egress'],
+      service['network'] === 'none'
+        ? 'a service without a network opens no connections'
+        : 'a service with the network of the host can open any connection: nothing restricts it',
+      ['..', 'network'],
+    );
   if (service['ipc'] === 'host' && service['sharedMemory'] !== undefined)
     defect(['sharedMemory'], 'ipc host uses the shared memory of the host: remove one of them', [
       ...['..', 'ipc'],

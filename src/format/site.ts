@@ -4,6 +4,7 @@ import { canonicalIpv6, isLinkLocal, mappedIpv4 } from '../core/host-address.ts'
 import { MAX_SITE_BYTES } from '../core/limits.ts';
 import { follows } from './defect.ts';
 import { apiVersionMember, type DocumentKind, newerHints } from './document.ts';
+import { type Egress, siteEgress } from './egress.ts';
 import { type Evaluation, siteEvaluations } from './evaluation.ts';
 import * as field from './field.ts';
 import {
@@ -69,6 +70,8 @@ export interface Site {
   readonly secrets: Readonly<Record<string, Readonly<Record<string, SecretReference>>>>;
   /** Evaluations that the site adds to each release, with questions that never travelled. */
   readonly evaluations?: Readonly<Record<string, readonly Evaluation[]>>;
+  /** For each release and service: where it may open connections to, besides what the manifest names. */
+  readonly egress?: Readonly<Record<string, Readonly<Record<string, readonly Egress[]>>>>;
 }
 
 const timeOfDay = z
@@ -139,6 +142,7 @@ const schema: z.ZodType<Site> = field.exact(
         .default({}),
       secrets: z.record(field.name, z.record(field.name, secretReference)).default({}),
       evaluations: z.record(field.name, siteEvaluations).exactOptional(),
+      egress: z.record(field.name, z.record(field.name, siteEgress)).exactOptional(),
     })
     .refine((value) => (value.target === 'kubernetes') === (value.kubernetes !== undefined), {
       path: ['kubernetes'],

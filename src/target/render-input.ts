@@ -2,6 +2,7 @@ import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { adapterSettings } from '../format/adapter-settings.ts';
 import type { Bundle } from '../format/bundle.ts';
+import { type Egress, isPlace, type RenderedEgress } from '../format/egress.ts';
 import type { RenderedText } from '../format/plan.ts';
 import type { RenderedObjects } from '../format/rendered-objects.ts';
 import type { Adapter, Service } from '../format/service.ts';
@@ -29,6 +30,34 @@ export interface RenderInput {
   readonly contents?: ReadonlyMap<string, Uint8Array>;
   /** The rendered objects of each chart and of each item of `objects`, by its name. */
   readonly objects?: ReadonlyMap<string, RenderedObjects>;
+}
+
+/**
+ * Where a service may open connections to, with the values of the site.
+ * @throws StowageError `site-invalid` when a value is neither an address nor a network
+ */
+export function renderEgress(
+  { name, egress = [] }: Service,
+  { bundle, fill, settings }: Pick<RenderInput, 'bundle' | 'fill' | 'settings'>,
+): RenderedEgress[] {
+  return [...egress, ...addedEgress(settings, bundle.name, name)].map(({ to, protocol, ports }) => {
+    const place = fill(to);
+    if (isPlace(place)) return { to: place, protocol, ports };
+    throw new StowageError(
+      'site-invalid',
+      `service ${name} of release ${bundle.name} cannot connect to ${to}`,
+      {
+        expected: 'an address, or a network such as 10.20.0.0/16',
+        found: JSON.stringify(place),
+        hint: `set the parameter behind ${to} in site.yaml under parameters.${bundle.name} to an address: names are not resolved`,
+      },
+    );
+  });
+}
+
+function addedEgress({ egress = {} }: Site, release: string, service: string): readonly Egress[] {
+  const added = Object.hasOwn(egress, release) ? (egress[release] ?? {}) : {};
+  return Object.hasOwn(added, service) ? (added[service] ?? []) : [];
 }
 
 /** What makes a server load its adapters. */

@@ -50,6 +50,11 @@ beforeAll(async () => {
       return all.join('');
     },
     call: engine.podman,
+    async beside(command, ...args) {
+      const { stdout, stderr, status } = await gap.run(command, args);
+      if (status !== 0) throw new Error(stderr);
+      return stdout;
+    },
     async fetch(port, address = '127.0.0.1') {
       const ask = ['--noproxy', '*', '--globoff', '-sS', `http://${address}:${port}/`];
       const { stdout, stderr } = await gap.run('curl', ask);

@@ -113,6 +113,10 @@ export class FakeEngine implements ContainerEngine {
     await this.#change('createNetwork', name, signal, () => this.#networks.set(name, internal));
   }
 
+  async whyUnrestricted(): Promise<string | undefined> {
+    return undefined;
+  }
+
   async removeNetwork({ name }: RenderedNetwork, signal: AbortSignal): Promise<void> {
     await this.#change('removeNetwork', name, signal, () => this.#networks.delete(name));
   }

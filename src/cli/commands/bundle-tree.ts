@@ -6,6 +6,7 @@ import type { Seen } from '../../content/seen.ts';
 import { formatAmount, formatBytes } from '../../core/text.ts';
 import { allParts, type Bundle, bundleSize } from '../../format/bundle.ts';
 import type { AcceptanceTest } from '../../format/deployment.ts';
+import { egressInWords } from '../../format/egress.ts';
 import type { Evaluation } from '../../format/evaluation.ts';
 import { ulimitValues } from '../../format/isolation.ts';
 import type { Mount, Service } from '../../format/service.ts';
@@ -98,7 +99,18 @@ function inFolder({ path, size }: { path: string; size: number }): { path: strin
 }
 
 function serviceBranch(service: Service, derived: Bundle['derived'] = []): Branch {
-  const { name, image, ports, mounts, gpus, memory, sharedMemory, ipc, health } = service;
+  const {
+    name,
+    image,
+    ports,
+    mounts,
+    gpus,
+    memory,
+    sharedMemory,
+    ipc,
+    health,
+    egress = [],
+  } = service;
   return {
     text: `${name}  image ${image}`,
     below: [
@@ -116,6 +128,7 @@ function serviceBranch(service: Service, derived: Bundle['derived'] = []): Branc
         text: `ulimit ${limit}: ${value < 0 ? 'unlimited' : value}`,
       })),
       ...(ipc === undefined ? [] : [{ text: `ipc ${ipc}` }]),
+      ...egress.map((each) => ({ text: `may connect to ${egressInWords(each)}: ${each.reason}` })),
       ...(health?.apiKey === undefined
         ? []
         : [{ text: `requires secret ${health.apiKey} as API key` }]),

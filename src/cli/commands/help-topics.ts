@@ -132,6 +132,9 @@ lists those that the site still lacks.
   secrets              RELEASE: { NAME: { file: PATH } } or { env: VARIABLE }
   evaluations          RELEASE: a list of name, service, model, questions,
                        thresholds and more: questions of the site
+  egress               RELEASE: { SERVICE: a list of to (address or network),
+                       ports, protocol (default tcp), reason }: connections
+                       that the service may open, besides the manifest's
 
 Fields of kubernetes. Only images, with its registry, is required:
 

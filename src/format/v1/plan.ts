@@ -25,7 +25,7 @@ interface ReleaseV1 {
   readonly acceptance: readonly AcceptanceTest[];
 }
 
-type ServiceV1 = Omit<RenderedService, 'site' | 'ulimits' | 'ipc'>;
+type ServiceV1 = Omit<RenderedService, 'site' | 'ulimits' | 'ipc' | 'egress'>;
 
 const mount: z.ZodType<RenderedMount> = field.exact(
   z.union([

@@ -3,6 +3,7 @@ import { nearest } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { Defect } from '../../format/defect.ts';
 import { refuseDefects } from '../../format/document.ts';
+import { isPlace } from '../../format/egress.ts';
 import { type Site, siteKind } from '../../format/site.ts';
 import { currentGeneration } from '../generations.ts';
 import { listReleases } from '../release/release.ts';
@@ -11,7 +12,7 @@ import { fillTemplate, parameterDefects, parameterValues } from './parameters.ts
 import { type SecretDefect, secretDefects, withOwnSecrets } from './secrets.ts';
 
 /** The fields of `site.yaml` that have a member for each release. */
-const BY_RELEASE = ['parameters', 'secrets', 'confirmed'] as const;
+const BY_RELEASE = ['parameters', 'secrets', 'confirmed', 'egress'] as const;
 
 const PARAMETER = /\$\{parameters\.([a-zA-Z0-9]+)\}/;
 
@@ -38,7 +39,10 @@ export async function checkValues(
   const misspelt = await misspeltReleases(name, written, site);
   const wrong = parameterDefects(name, parameters, settings);
   const defects = [
-    ...(wrong.length === 0 ? portDefects(bundle, settings) : wrong),
+    ...(wrong.length === 0
+      ? [...portDefects(bundle, settings), ...placeDefects(bundle, settings)]
+      : wrong),
+    ...unknownServices(bundle, settings),
     ...(await secretDefects(bundle, site, settings, { env, own: [...own.keys()] })),
   ];
   if (defects.length > 0) return { error: await refusal(name, [...misspelt, ...defects], site) };
@@ -71,6 +75,32 @@ function portDefects({ name: release, parameters, services }: Bundle, settings: 
   );
 }
 
+/** Each parameter that says where a service may connect to, and is no address. */
+function placeDefects({ name: release, parameters, services }: Bundle, settings: Site): Defect[] {
+  const values = parameterValues(release, parameters, settings);
+  return services.flatMap(({ name, egress = [] }) =>
+    egress.flatMap(({ to }): Defect[] => {
+      const [, parameter] = PARAMETER.exec(to) ?? [];
+      const value = fillTemplate(to, values);
+      if (parameter === undefined || isPlace(value)) return [];
+      const message = `expected an address or a network that ${name} may connect to, found ${value}: a name is not resolved`;
+      return [{ path: ['parameters', release, parameter], message }];
+    }),
+  );
+}
+
+/** The services to which `site.yaml` opens something, and which the release does not have. */
+function unknownServices({ name: release, services }: Bundle, { egress = {} }: Site): Defect[] {
+  const names = services.map(({ name }) => name);
+  return Object.keys(Object.hasOwn(egress, release) ? (egress[release] ?? {}) : {})
+    .filter((name) => !names.includes(name))
+    .map((name) => ({
+      path: ['egress', release, name],
+      message: `release ${release} has no service ${name}: it has ${names.join(', ') || 'none'}`,
+      atKey: true,
+    }));
+}
+
 function isPort(text: string): boolean {
   const value = Number(text);
   return Number.isInteger(value) && value >= 1 && value <= 65_535;
@@ -82,7 +112,7 @@ async function misspeltReleases(
   site: SiteFolder,
 ): Promise<Defect[]> {
   const near = BY_RELEASE.flatMap((field) =>
-    Object.keys(settings[field])
+    Object.keys(settings[field] ?? {})
       .filter((name) => name !== release && nearest(name, [release]) !== undefined)
       .map((name) => ({ field, name })),
   );

@@ -11,6 +11,7 @@ import {
   type EngineFacts,
   isOurs,
   labelOf,
+  type NewNetwork,
   ownerInWords,
 } from './engine.ts';
 import { renderContainers } from './render.ts';
@@ -46,6 +47,7 @@ export function createContainerTarget(engine: ContainerEngine): Target {
           return engine.createNetwork(
             {
               ...networkOf(release, subject),
+              ...egressOf(release, subject),
               // As root, podman lets the kernel forward a port, to an address of the same family.
               ipv6: publishesIpv6(release, subject) && !(await probe(signal)).rootless,
             },
@@ -136,6 +138,14 @@ function networkOf(release: DeployedRelease, name: string): RenderedNetwork {
   const network = containersOf(release).networks.find((each) => each.name === name);
   if (network === undefined) throw new Error(`release ${release.name} has no network ${name}`);
   return network;
+}
+
+/** Where services on a network may open connections to: the same for all whose first network it is. */
+function egressOf(release: DeployedRelease, name: string): Pick<NewNetwork, 'egress'> {
+  const service = containersOf(release).services.find(
+    ({ networks: [first], egress }) => first === name && egress !== undefined,
+  );
+  return service?.egress === undefined ? {} : { egress: service.egress };
 }
 
 /** Whether a service on this network publishes a port on an IPv6 address. */

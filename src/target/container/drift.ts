@@ -2,6 +2,7 @@ import { digestHex } from '../../core/digest.ts';
 import { parseJson } from '../../core/json.ts';
 import { counted, oneLine } from '../../core/text.ts';
 import type { RenderedService } from '../../format/containers.ts';
+import type { EgressRules } from '../host/egress-rules.ts';
 import type { Drift } from '../target.ts';
 import { labels } from './container-arguments.ts';
 import {
@@ -187,6 +188,18 @@ export function withDrift(
   const needed = neededSettings(service, by.image, by.engine);
   const drift = [...imageDrift(service, state.image), ...settingsDrift(needed, settings, by.image)];
   return { ...state, drift };
+}
+
+/** The state, with drift if the packet rules of the service's network are not those that it needs. */
+export async function withRules(
+  { networks: [network = ''], egress }: RenderedService,
+  state: ContainerState,
+  rules: EgressRules,
+  signal: AbortSignal,
+): Promise<ContainerState> {
+  if (egress === undefined || (await rules.holds(network, egress, signal)) !== false) return state;
+  const missing = differs('egress rules', `those of network ${network}`, 'other rules, or none');
+  return { ...state, drift: [...state.drift, missing] };
 }
 
 function detailOf(state: State, running: boolean, wasStarted: boolean, restarts: number): string {

@@ -1,5 +1,6 @@
 import { StowageError } from '../../core/error.ts';
 import type { RenderedImage, RenderedNetwork, RenderedService } from '../../format/containers.ts';
+import type { RenderedEgress } from '../../format/egress.ts';
 import type { UnitSource } from '../host/systemd.ts';
 import type { Drift, RanInside } from '../target.ts';
 import { labels } from './container-arguments.ts';
@@ -58,6 +59,8 @@ export interface ContainerState {
 export interface NewNetwork extends RenderedNetwork {
   /** Whether ports on it are published on an IPv6 address. */
   readonly ipv6?: boolean;
+  /** Where the containers on it may open connections to; absent if that is not restricted, and for an internal one. */
+  readonly egress?: readonly RenderedEgress[];
 }
 
 /**
@@ -80,6 +83,8 @@ export interface ContainerEngine {
   unloadImage(image: RenderedImage, signal: AbortSignal): Promise<void>;
   /** Creates a network for one release, or keeps an equal one. */
   createNetwork(network: NewNetwork, signal: AbortSignal): Promise<void>;
+  /** Why the connections that containers open cannot be restricted here; undefined if they can. */
+  whyUnrestricted(signal: AbortSignal): Promise<string | undefined>;
   /** Removes the network; one of another owner stays. */
   removeNetwork(network: RenderedNetwork, signal: AbortSignal): Promise<void>;
   hasSecret(name: string, signal: AbortSignal): Promise<boolean>;

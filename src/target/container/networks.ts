@@ -1,6 +1,7 @@
 import { StowageError } from '../../core/error.ts';
 import { type Json, parseJson } from '../../core/json.ts';
 import type { RenderedNetwork } from '../../format/containers.ts';
+import type { EgressRules } from '../host/egress-rules.ts';
 import { labels } from './container-arguments.ts';
 import type { NewNetwork } from './engine.ts';
 import type { EngineClient } from './engine-client.ts';
@@ -13,24 +14,45 @@ interface Found {
   readonly Labels?: Readonly<Record<string, string>> | null;
   /** Podman only. */
   readonly network_interface?: string;
+  /** Docker only. */
+  readonly Id?: string;
+  readonly Options?: Readonly<Record<string, string>> | null;
 }
 
-/** See {@link ContainerEngine.createNetwork}. Podman and docker take the same arguments. */
+const DOCKER_BRIDGE = 'com.docker.network.bridge.name';
+const DOCKER_ID_DIGITS = 12;
+
+/**
+ * See {@link ContainerEngine.createNetwork}. Podman and docker take the same arguments.
+ * @param rules the rules of the host, which a network that leads outside gets before a container joins it
+ */
 export async function createNetwork(
   engine: EngineClient,
   network: NewNetwork,
+  rules: EgressRules,
   signal: AbortSignal,
 ): Promise<void> {
   const found = await findNetwork(engine, network.name, signal);
-  if (found !== undefined) {
-    if (!isOurs(found, network)) throw notOurs(engine, network, found);
-    if ((found.internal ?? found.Internal ?? false) === network.internal) return;
+  if (found !== undefined && !isOurs(found, network)) throw notOurs(engine, network, found);
+  const kept = found !== undefined && isInternal(found) === network.internal;
+  if (found !== undefined && !kept)
     await engine.runChecked(['network', 'rm', network.name], signal);
-  }
+  if (!kept) await engine.runChecked(creation(engine, network), signal);
+  const { name, egress } = network;
+  if (egress === undefined) return;
+  const bridge = bridgeOf(kept ? found : await findNetwork(engine, name, signal));
+  if (bridge === undefined) throw withoutBridge(engine, name);
+  await rules.apply({ name, bridge, egress }, signal);
+}
+
+function creation(engine: EngineClient, network: NewNetwork): string[] {
   const internal = network.internal ? ['--internal'] : [];
   const ipv6 = network.ipv6 === true ? ['--ipv6'] : [];
-  const create = ['network', 'create', ...internal, ...ipv6, ...labelsOf(network), network.name];
-  await engine.runChecked(create, signal);
+  // Podman's resolver on the network would ask that of the host. Names of peers are resolved on the internal network.
+  const names =
+    engine.program === 'podman' && network.egress !== undefined ? ['--disable-dns'] : [];
+  const options = [...internal, ...ipv6, ...names, ...labelsOf(network)];
+  return ['network', 'create', ...options, network.name];
 }
 
 /**
@@ -40,12 +62,36 @@ export async function createNetwork(
 export async function removeNetwork(
   engine: EngineClient,
   network: RenderedNetwork,
+  rules: EgressRules,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const found = await findNetwork(engine, network.name, signal);
-  if (found === undefined || !isOurs(found, network)) return undefined;
-  await engine.runChecked(['network', 'rm', network.name], signal);
-  return found.network_interface;
+  if (found !== undefined && !isOurs(found, network)) return undefined;
+  if (found !== undefined) await engine.runChecked(['network', 'rm', network.name], signal);
+  if (!network.internal) await rules.remove(network.name, signal);
+  return found?.network_interface;
+}
+
+function isInternal(found: Found): boolean {
+  return found.internal ?? found.Internal ?? false;
+}
+
+/** Docker names the bridge after the id of its network. */
+function bridgeOf(found: Found | undefined): string | undefined {
+  if (found?.network_interface !== undefined) return found.network_interface;
+  const id = found?.Id;
+  return (
+    found?.Options?.[DOCKER_BRIDGE] ??
+    (id === undefined ? undefined : `br-${id.slice(0, DOCKER_ID_DIGITS)}`)
+  );
+}
+
+function withoutBridge({ program }: EngineClient, name: string): StowageError {
+  return new StowageError('engine-failed', `network ${name} has no bridge`, {
+    expected: `the interface of the network in "${program} network inspect ${name}"`,
+    found: 'none',
+    hint: `set the default network driver of ${program} to bridge, then run the same command again`,
+  });
 }
 
 async function findNetwork(

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { digestHex } from '../../core/digest.ts';
+import { digestHex, digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { canonicalAddress, isIpv6 } from '../../core/host-address.ts';
+import { canonicalBytes } from '../../core/json.ts';
 import type { BundleImage } from '../../format/bundled-content.ts';
 import type {
   ContainerWorkload,
@@ -10,9 +11,10 @@ import type {
   RenderedNetwork,
   RenderedService,
 } from '../../format/containers.ts';
+import type { RenderedEgress } from '../../format/egress.ts';
 import { withoutScaling } from '../../format/placement.ts';
 import { inOrder, type Mount, type Port, type Service } from '../../format/service.ts';
-import { adapterArguments, adapterPath, type RenderInput } from '../render-input.ts';
+import { adapterArguments, adapterPath, type RenderInput, renderEgress } from '../render-input.ts';
 
 /**
  * The services of a release as containers, with every value filled in.
@@ -20,21 +22,25 @@ import { adapterArguments, adapterPath, type RenderInput } from '../render-input
  */
 export function renderContainers(input: RenderInput): ContainerWorkload {
   const services = inOrder(input.bundle.services) ?? [];
-  const networks = networksOf(input, services);
+  const placed = services.map((service) => ({ service, ...networksOf(service, services, input) }));
   return {
     kind: 'containers',
-    networks,
-    services: services.map((service) => ({
+    networks: distinct(placed.flatMap(({ networks }) => networks)),
+    services: placed.map(({ service, networks, egress }) => ({
       ...renderService(service, input),
-      networks: joins(service, networks),
+      networks: networks.map(({ name }) => name),
+      ...(egress === undefined ? {} : { egress }),
     })),
   };
 }
 
-function renderService(service: Service, input: RenderInput): Omit<RenderedService, 'networks'> {
+function renderService(
+  service: Service,
+  input: RenderInput,
+): Omit<RenderedService, 'networks' | 'egress'> {
   const { bundle, settings, siteId, files, fill } = input;
   const { image: imageName, mounts, adapters, secrets, user, ...plain } = withoutScaling(service);
-  const { ports, args, env, entrypoint, name, ...rest } = plain;
+  const { ports, args, env, entrypoint, name, egress: _, ...rest } = plain;
   const adapted = adapterArguments(service, bundle);
   const image = bundle.images.find((each) => each.name === imageName);
   if (image === undefined)
@@ -83,35 +89,45 @@ function renderImage(image: BundleImage, { bundle, siteId, platform }: RenderInp
   };
 }
 
+interface Networks {
+  /** The one that leads outside first. */
+  readonly networks: readonly RenderedNetwork[];
+  readonly egress?: readonly RenderedEgress[];
+}
+
 /**
- * One internal network for the services of a release. Engines do not publish ports of internal networks, so services
- * with ports also join a second network, which is not internal. That for an IPv6 address has another name: a network keeps
- * the families that it was created with. Names of releases never contain two hyphens in a row, so names of networks are
- * unique.
+ * The networks that a service joins. All services of a release have an internal one in common. Engines do not publish ports of
+ * internal networks, so services with ports also join a second network, which leads outside; one with `egress` joins a network of
+ * its own instead. What a network lets out is part of its name, since containers of two generations may be on it: so a network never
+ * changes. That for an IPv6 address has another name too: a network keeps the families that it was created with. Names of
+ * releases never contain two hyphens in a row, so names of networks are unique.
  */
-function networksOf(
-  { bundle, siteId, settings }: RenderInput,
-  services: readonly Service[],
-): RenderedNetwork[] {
-  const joined = services.filter((each) => each.network === 'bridge');
+function networksOf(service: Service, services: readonly Service[], input: RenderInput): Networks {
+  if (service.network !== 'bridge') return { networks: [] };
+  const { bundle, siteId, settings } = input;
+  const joined = services.filter(({ network }) => network === 'bridge');
   const about = { release: bundle.name, site: siteId };
   const name = `stowage-${siteId}-${bundle.name}`;
   const family = isIpv6(settings.address) ? '-ipv6' : '';
-  const within = { name, ...about, internal: true };
-  const outward = { name: `${name}--published${family}`, ...about, internal: false };
-  const peers = joined.length > 1 || joined.some((each) => !publishes(each));
-  return [...(peers ? [within] : []), ...(joined.some(publishes) ? [outward] : [])];
+  const egress = renderEgress(service, input);
+  const leadsOut = service.ports.length > 0 || egress.length > 0;
+  const within = joined.length > 1 || !leadsOut ? [{ name, ...about, internal: true }] : [];
+  if (!leadsOut) return { networks: within };
+  const own = egress.length === 0 ? 'clients' : `${service.name}-${shortHash(egress)}`;
+  return {
+    networks: [{ name: `${name}--${own}${family}`, ...about, internal: false }, ...within],
+    egress,
+  };
 }
 
-/** The networks of a service, the one that publishes its ports first. */
-function joins(service: Service, networks: readonly RenderedNetwork[]): string[] {
-  if (service.network !== 'bridge') return [];
-  const own = networks.filter((each) => each.internal || publishes(service));
-  return own.toSorted((a, b) => Number(a.internal) - Number(b.internal)).map((each) => each.name);
+function shortHash(egress: readonly RenderedEgress[]): string {
+  return digestHex(digestOf(canonicalBytes(egress))).slice(0, 8);
 }
 
-function publishes(service: Service): boolean {
-  return service.network === 'bridge' && service.ports.length > 0;
+/** Each network once, the internal one first. */
+function distinct(networks: readonly RenderedNetwork[]): RenderedNetwork[] {
+  const byName = new Map(networks.map((each) => [each.name, each]));
+  return [...byName.values()].toSorted((a, b) => Number(b.internal) - Number(a.internal));
 }
 
 function secretName(secret: string, { secretNames }: RenderInput): string {

@@ -35,6 +35,11 @@ export interface DockerCreateOptions {
   readonly gpus: 'cdi' | 'runtime';
 }
 
+/**
+ * Docker asks the servers of its host, also on behalf of containers whose packets may not leave it. At this address, which is for
+ * documentation alone (RFC 5737), nobody answers.
+ */
+const NO_NAMES = ['--dns', '192.0.2.1'];
 /** Limits the log: a crash loop must not fill the disk. */
 const LOG_ARGUMENTS = ['--log-driver', 'json-file', '--log-opt', 'max-size=16m'];
 /** Podman also mounts memory here if the root is read-only. */
@@ -111,7 +116,8 @@ function network(service: RenderedService): string[] {
   const [first] = service.networks;
   const alias = first === undefined ? [] : ['--network-alias', service.name];
   const ports = publishedPorts(service).flatMap((port) => ['--publish', port]);
-  return ['--network', first ?? 'bridge', ...alias, ...ports];
+  const names = service.egress === undefined ? [] : NO_NAMES;
+  return ['--network', first ?? 'bridge', ...alias, ...names, ...ports];
 }
 
 function mount(

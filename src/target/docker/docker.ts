@@ -3,7 +3,7 @@ import { StowageError } from '../../core/error.ts';
 import type { RenderedService } from '../../format/containers.ts';
 import { exists } from '../../io/file.ts';
 import type { EngineSettings } from '../container/container-settings.ts';
-import { withDrift } from '../container/drift.ts';
+import { withDrift, withRules } from '../container/drift.ts';
 import {
   type ContainerEngine,
   type ContainerState,
@@ -14,7 +14,9 @@ import {
 import { createEngineClient, readInside, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
 import { type CommandRunner, type Environment, runCommand } from '../host/command.ts';
+import { createEgressRules, type EgressRules } from '../host/egress-rules.ts';
 import { hasSelinux } from '../host/platform.ts';
+import { createSystemd, systemdRuns, systemFolders } from '../host/systemd.ts';
 import {
   containerLog,
   createDockerSecrets,
@@ -46,6 +48,17 @@ export function createDocker(options: DockerOptions): ContainerEngine {
   const secrets = createDockerSecrets(options.secretFolder);
   const selinux = options.selinux ?? hasSelinux();
 
+  let known: EgressRules | undefined;
+  const rules = async (signal: AbortSignal): Promise<EgressRules> => {
+    known ??= createEgressRules({
+      ...{ run, env, rootless: (await dockerFacts(docker, signal)).rootless },
+      systemd: systemdRuns(env, false)
+        ? createSystemd({ run, env, user: false, folders: systemFolders })
+        : undefined,
+    });
+    return known;
+  };
+
   const images = new Map<string, DockerImage>();
   const imageOf = async (
     { image }: RenderedService,
@@ -72,7 +85,10 @@ export function createDocker(options: DockerOptions): ContainerEngine {
       })),
       ownSecrets: false,
     };
-    return withDrift(service, own, { image, engine });
+    const state = withDrift(service, own, { image, engine });
+    return service.egress === undefined
+      ? state
+      : withRules(service, state, await rules(signal), signal);
   };
   const create = async (service: RenderedService, signal: AbortSignal): Promise<void> => {
     await requireSources(service, secrets);
@@ -103,11 +119,12 @@ export function createDocker(options: DockerOptions): ContainerEngine {
     hasImage: (image, signal) => hasImage(docker, image, signal),
     loadImage: (image, depotHost, signal) => loadImage(docker, image, depotHost, signal),
     unloadImage: (image, signal) => unloadImage(docker, image, signal),
-    createNetwork: (network, signal) =>
+    createNetwork: async (network, signal) =>
       // Docker's proxy forwards from IPv6 to IPv4.
-      createNetwork(docker, { ...network, ipv6: false }, signal),
+      createNetwork(docker, { ...network, ipv6: false }, await rules(signal), signal),
+    whyUnrestricted: async (signal) => (await rules(signal)).whyNone(signal),
     async removeNetwork(network, signal) {
-      await removeNetwork(docker, network, signal);
+      await removeNetwork(docker, network, await rules(signal), signal);
     },
     hasSecret: (name) => secrets.has(name),
     placeSecret: (name, value) => secrets.place(name, value),

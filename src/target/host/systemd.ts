@@ -63,6 +63,12 @@ export interface Systemd {
   ): Promise<void>;
 }
 
+/** Where the files of units of the system lie. */
+export const systemFolders: Readonly<Record<UnitForm, string>> = {
+  unit: '/etc/systemd/system',
+  quadlet: '/etc/containers/systemd',
+};
+
 const PROPERTIES = [
   ...['ActiveState', 'SubState', 'Result', 'NRestarts'],
   ...['UnitFileState', 'NeedDaemonReload', 'DropInPaths'],

@@ -80,7 +80,7 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
     kind: 'kubernetes',
     ...{ ...owner },
     objects: [
-      ...(services.length === 0 ? [] : networkPolicies(services, settings.clients, owner)).map(
+      ...(services.length === 0 ? [] : networkPolicies(services, input, owner)).map(
         ({ base, ...policy }) => named(owner, base, policy),
       ),
       ...services.flatMap((service) =>

@@ -1,7 +1,8 @@
+import { isIpv6 } from '../../core/host-address.ts';
 import type { Fields } from '../../core/json.ts';
 import { programsOf } from '../../format/placement.ts';
 import type { Port, Service } from '../../format/service.ts';
-import type { RenderInput } from '../render-input.ts';
+import { type RenderInput, renderEgress } from '../render-input.ts';
 import { labels, type Owner, podSelector, releaseSelector, type Unnamed } from './labels.ts';
 
 /** A service that others of its release reach, or its own workers, and the ports at which they do. */
@@ -59,14 +60,15 @@ interface Policy {
 }
 
 /**
- * Default deny in both directions for the pods of a release; its services and the nodes of one reach each other, and clients their ports. No
- * name is resolved: pods know their peers by address.
+ * Default deny in both directions for the pods of a release; its services and the nodes of one reach each other, clients their
+ * ports, and each service what its `egress` names. No name is resolved: pods know their peers by address.
  */
 export function networkPolicies(
   services: readonly Service[],
-  clients: readonly string[],
+  input: RenderInput,
   owner: Owner,
 ): Policy[] {
+  const clients = input.settings.kubernetes?.clients ?? [];
   const selector = { matchLabels: releaseSelector(owner) };
   const connected = services.length > 1 || services.some(({ nodes }) => nodes !== undefined);
   const peers = connected ? [{ podSelector: selector }] : [];
@@ -76,6 +78,19 @@ export function networkPolicies(
       podSelector: selector,
       policyTypes: ['Ingress', 'Egress'],
       ...(peers.length === 0 ? {} : { ingress: [{ from: peers }], egress: [{ to: peers }] }),
+    }),
+    ...services.flatMap((service) => {
+      const egress = renderEgress(service, input);
+      if (egress.length === 0) return [];
+      const matchLabels = { ...releaseSelector(owner), [labels.service]: service.name };
+      return policy(`egress-${service.name}`, {
+        podSelector: { matchLabels },
+        policyTypes: ['Egress'],
+        egress: egress.map(({ to, protocol, ports }) => ({
+          to: [{ ipBlock: { cidr: cidrOf(to) } }],
+          ports: ports.map((port) => ({ protocol: protocol.toUpperCase(), port })),
+        })),
+      });
     }),
     ...open.map(({ name, ports }) =>
       policy(`clients-${name}`, {
@@ -98,6 +113,11 @@ export function networkPolicies(
       }),
     ),
   ];
+}
+
+/** A network as the API takes it, where an address is a network of one. */
+function cidrOf(place: string): string {
+  return place.includes('/') ? place : `${place}/${isIpv6(place) ? 128 : 32}`;
 }
 
 function policy(base: string, spec: object): Policy {

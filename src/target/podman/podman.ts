@@ -5,7 +5,7 @@ import type { RenderedService } from '../../format/containers.ts';
 import { homeFolder, isRootless } from '../../io/user.ts';
 import { variablesOf } from '../container/container-arguments.ts';
 import type { EngineSettings, ImageDefaults } from '../container/container-settings.ts';
-import { differs, withDrift } from '../container/drift.ts';
+import { differs, withDrift, withRules } from '../container/drift.ts';
 import {
   type ContainerEngine,
   type ContainerState,
@@ -18,10 +18,12 @@ import {
 import { createEngineClient, readInside, runInside } from '../container/engine-client.ts';
 import { createNetwork, removeNetwork } from '../container/networks.ts';
 import { type CommandRunner, type Environment, programPath, runCommand } from '../host/command.ts';
+import { createEgressRules } from '../host/egress-rules.ts';
 import { hasSelinux } from '../host/platform.ts';
 import {
   createSystemd,
   systemdRuns,
+  systemFolders,
   type UnitForm,
   type UnitSource,
   type UnitState,
@@ -73,6 +75,7 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
     (options.systemd ?? systemdRuns(env, rootless))
       ? createSystemd({ run, env, user: rootless, folders: unitFolders(options, rootless) })
       : undefined;
+  const rules = createEgressRules({ run, env, rootless, systemd });
   let form = options.form;
 
   const defaults = new Map<string, ImageDefaults>();
@@ -118,7 +121,7 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
     const state =
       found === undefined
         ? ({ state: 'absent', detail: '', drift: [] } as const)
-        : withDrift(service, found, { image, engine });
+        : await withRules(service, withDrift(service, found, { image, engine }), rules, signal);
     if (systemd === undefined) return state;
     if (installed === undefined) return found === undefined ? state : withoutUnit(state);
     const unit = await systemd.show(service.unit, signal);
@@ -140,9 +143,10 @@ export function createPodman(options: PodmanOptions): ContainerEngine {
     hasImage: (image, signal) => hasImage(podman, image, signal),
     loadImage: (image, depotHost, signal) => loadImage(podman, image, depotHost, signal),
     unloadImage: (image, signal) => unloadImage(podman, image, signal),
-    createNetwork: (network, signal) => createNetwork(podman, network, signal),
+    createNetwork: (network, signal) => createNetwork(podman, network, rules, signal),
+    whyUnrestricted: (signal) => rules.whyNone(signal),
     async removeNetwork(network, signal) {
-      const bridge = await removeNetwork(podman, network, signal);
+      const bridge = await removeNetwork(podman, network, rules, signal);
       if (bridge !== undefined && !rootless) await removeBridge(bridge, { run, env, signal });
     },
     hasSecret: (name, signal) => hasSecret(podman, name, signal),
@@ -227,9 +231,9 @@ function unitFolders(
   rootless: boolean,
 ): Record<UnitForm, string> {
   const config = env['XDG_CONFIG_HOME'] ?? join(homeFolder(env), '.config');
-  const [unit, quadlet] = rootless
-    ? [join(config, 'systemd', 'user'), join(config, 'containers', 'systemd')]
-    : ['/etc/systemd/system', '/etc/containers/systemd'];
+  const { unit, quadlet } = rootless
+    ? { unit: join(config, 'systemd', 'user'), quadlet: join(config, 'containers', 'systemd') }
+    : systemFolders;
   return { unit: unitFolder ?? unit, quadlet: quadletFolder ?? quadlet };
 }
 

@@ -9,8 +9,9 @@ import type {
   RenderedNetwork,
   RenderedService,
 } from '../../../src/format/containers.ts';
+import type { RenderedEgress } from '../../../src/format/egress.ts';
 import { specificationOf } from '../../../src/target/container/container-arguments.ts';
-import type { ContainerEngine } from '../../../src/target/container/engine.ts';
+import type { ContainerEngine, NewNetwork } from '../../../src/target/container/engine.ts';
 import { controlGroupUse } from '../../../src/target/host/control-group.ts';
 import { capture, until } from '../../lab/process.ts';
 import { expectCode } from '../../support/error.ts';
@@ -39,6 +40,8 @@ export interface EngineBench extends Bench {
   call(...args: readonly string[]): Promise<string>;
   /** What answers at a port of this host, on 127.0.0.1 unless another address is given; its error when nothing does. */
   fetch(port: number, address?: string): Promise<string>;
+  /** Runs a program where the engine has its networks. */
+  beside(command: string, ...args: readonly string[]): Promise<string>;
   /** An IPv6 address of this host on which the engine can publish ports. */
   readonly ipv6: string;
 }
@@ -149,6 +152,9 @@ export function everyTarget(bench: () => Bench): void {
 export function everyEngine(bench: () => EngineBench): void {
   const within: RenderedNetwork = { name: 'stowage-shell-1', release: RELEASE, internal: true };
   const outward = { name: 'stowage-shell-1--published', release: RELEASE, internal: false };
+  const restricted = (name: string, egress: readonly RenderedEgress[]): NewNetwork => {
+    return { ...{ release: RELEASE, internal: false, egress }, name: `stowage-shell-1--${name}` };
+  };
   const token = 'stowage-shell-1-token-0123456789ab';
   let before: string;
 
@@ -465,6 +471,61 @@ export function everyEngine(bench: () => EngineBench): void {
       expect(out).toContain('kept');
       for (const each of [web, peer]) await target.stopService(each, signal);
       for (const network of [within, outward]) await target.removeNetwork(network, signal);
+    });
+
+    it('opens the connections that it may, and no other', async () => {
+      const { target, beside } = bench();
+      expect(await target.whyUnrestricted(signal)).toBeUndefined();
+      const places = ['198.51.100.7', '198.51.100.8'];
+      for (const place of places) await beside('ip', 'address', 'add', `${place}/32`, 'dev', 'lo');
+      const listen = 'for port in 9000 9001; do busybox nc -ll -p $port -e echo reached & done';
+      await beside('sh', '-c', `(${listen}) </dev/null >/dev/null 2>&1`);
+      const attempt = async (from: RenderedService, place: string): Promise<string> =>
+        inside(from, `busybox timeout 3 busybox nc -w 2 ${place} </dev/null 2>/dev/null || echo kept`);
+      const egress = [{ to: '198.51.100.7', protocol: 'tcp', ports: [9000] } as const];
+      const networks = {
+        free: outward,
+        clients: restricted('clients', []),
+        own: restricted('own', egress),
+      };
+      for (const network of Object.values(networks)) await target.createNetwork(network, signal);
+      await target.createNetwork(within, signal);
+      const on = (network: NewNetwork, values: Partial<RenderedService> = {}): RenderedService =>
+        named(network.name.replace(/.*--/, ''), SERVE, {
+          ...{ ...joined, networks: [network.name, within.name], ...values },
+          ...(network.egress === undefined ? {} : { egress: network.egress }),
+        });
+      const free = on(networks.free);
+      const clients = on(networks.clients, { ports });
+      const own = on(networks.own);
+      for (const each of [free, clients, own]) await target.startService(each, signal);
+      const [first = '', second = ''] = places;
+      const seen = async (from: RenderedService): Promise<string[]> => {
+        const asked = [`${first} 9000`, `${first} 9001`, `${second} 9000`];
+        return Promise.all(asked.map((place) => attempt(from, place)));
+      };
+      expect(await seen(free)).toEqual(['reached', 'reached', 'reached']);
+      expect(await seen(clients)).toEqual(['kept', 'kept', 'kept']);
+      expect(await seen(own)).toEqual(['reached', 'kept', 'kept']);
+      expect((await bench().fetch(18_473)).trim()).toBe('hello');
+      expect(await inside(own, 'busybox timeout 5 busybox wget -qO- http://clients:8080/')).toBe(
+        'hello',
+      );
+      expect(await target.inspectService(clients, signal)).toMatchObject({ drift: [] });
+      await beside('nft', 'flush', 'chain', 'inet', networks.clients.name, 'input');
+      expect((await target.inspectService(clients, signal)).drift).toMatchObject([
+        { field: 'egress rules' },
+      ]);
+      await target.createNetwork(networks.clients, signal);
+      expect(await target.inspectService(clients, signal)).toMatchObject({ drift: [] });
+      expect(await seen(clients)).toEqual(['kept', 'kept', 'kept']);
+      for (const each of [free, clients, own]) await target.stopService(each, signal);
+      for (const network of [...Object.values(networks), within])
+        await target.removeNetwork(network, signal);
+      expect(await beside('nft', 'list', 'tables')).not.toContain('stowage-');
+      await beside('sh', '-c', "pkill -f 'busybox nc -ll -p 900[01]' || true");
+      for (const place of places)
+        await beside('ip', 'address', 'delete', `${place}/32`, 'dev', 'lo');
     });
 
     it('publishes a port on an IPv6 address, without drift', async () => {

@@ -8,6 +8,7 @@ import type {
   GpuNeeds,
   HostNeeds,
 } from '../../../format/deployment.ts';
+import { egressInWords } from '../../../format/egress.ts';
 import type { Evaluation } from '../../../format/evaluation.ts';
 import { ulimitValues } from '../../../format/isolation.ts';
 import type { Mount, Service } from '../../../format/service.ts';
@@ -62,6 +63,10 @@ ${facts([
     ),
   ],
   ['Network', html`${foreign(network)}`],
+  [
+    'May connect to',
+    lines((each.egress ?? []).map((one) => `${egressInWords(one)}: ${one.reason}`)),
+  ],
   ['User', html`${foreign(user)}`],
   ['Capabilities', html`${foreign(capabilities.length === 0 ? 'none' : capabilities.join(', '))}`],
   ['GPUs', gpus === undefined ? undefined : html`${foreign(gpus)}`],

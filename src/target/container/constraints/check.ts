@@ -1,5 +1,6 @@
 import type { Constraint } from '../../../format/plan.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
+import { egress } from './egress.ts';
 import { containerNames, layers, policy } from './engine.ts';
 import { gpus } from './gpus.ts';
 import { ports } from './ports.ts';
@@ -31,6 +32,7 @@ const rules = [
   policy,
   containerNames,
   ports,
+  egress,
 ] as const;
 
 /** Rules that a person may temporarily override. */
