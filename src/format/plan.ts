@@ -50,7 +50,7 @@ export type GenerationSchema = (typeof generationSchemas)[number];
 
 /** One applied state of the site. */
 export interface Generation {
-  /** Version 3 if a workload has `sets`, `podSecurity`, `ulimits` or `ipc`, or an API key, or an acceptance test ranks documents. */
+  /** Version 3 if a workload has `sets`, `podSecurity`, `ulimits`, `ipc` or `egress`, or an API key, or an acceptance test ranks documents. */
   readonly schema: GenerationSchema;
   /** 0 for the site before the first change. */
   readonly number: number;

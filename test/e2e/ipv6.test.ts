@@ -141,7 +141,7 @@ describe('when the address of a site is of IPv6', () => {
       const format = '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}';
       const unit = (await engine.podman('ps', '--format', '{{.Names}}')).trim();
       const joined = await engine.podman('container', 'inspect', '--format', format, unit);
-      expect(joined.trim().endsWith('--published-ipv6')).toBe(address === ADDRESS);
+      expect(joined.trim().endsWith('--clients-ipv6')).toBe(address === ADDRESS);
     }
   });
 });

@@ -55,6 +55,49 @@ describe('when a service has limits of processes, or shares memory with its host
   });
 });
 
+describe('when a service opens connections', () => {
+  const place = { to: '10.20.0.5', ports: [5432], reason: 'the index' };
+
+  it.each(['10.20.0.5', '0.0.0.0/0', '10.20.0.0/16', 'fd00::5', 'fd00::/8', '${parameters.port}'])(
+    'accepts %s',
+    (to) => {
+      const [first] = checkDocument(
+        manifestKind,
+        manifest({ egress: [{ ...place, to }] }),
+      ).services;
+      expect(first?.egress).toEqual([{ ...place, to, protocol: 'tcp' }]);
+    },
+  );
+
+  it.each<[object, string]>([
+    [{ egress: [] }, 'egress'],
+    ...[
+      'database',
+      'db.site',
+      '10.20.0',
+      '10.20.0.5:80',
+      '10.0.0.0/33',
+      '10.0.0.0/08',
+      'fd00::/129',
+    ]
+      .concat('fe80::1%eth0', '${parameters.port}/16', '')
+      .map((to): [object, string] => [{ egress: [{ ...place, to }] }, 'egress[0].to']),
+    [{ egress: [{ ...place, ports: [] }] }, 'egress[0].ports'],
+    [{ egress: [{ ...place, ports: [0] }] }, 'egress[0].ports[0]'],
+    [{ egress: [{ ...place, protocol: 'icmp' }] }, 'egress[0].protocol'],
+    [{ egress: [{ ...place, reason: ' ' }] }, 'egress[0].reason'],
+    [{ egress: [{ to: place.to, ports: [1] }] }, 'egress[0].reason'],
+    [{ egress: [{ ...place, to: '${parameters.unknown}' }] }, 'egress[0].to'],
+    [{ egress: [place], network: 'host', ports: [], health: undefined }, 'egress'],
+  ])('refuses %j at %s', async (fields, path) => {
+    const { defects } = await expectCode(
+      () => checkDocument(manifestKind, manifest(fields)),
+      'manifest-invalid',
+    );
+    expect(defects.join('\n')).toContain(`services[0].${path}: `);
+  });
+});
+
 describe('when a lock has derived settings', () => {
   it('is a lock of version 3', () => {
     const {

@@ -20,10 +20,15 @@ beforeAll(async () => {
     parameters: {
       port: { type: 'integer', default: 8080, description: 'the port' },
       alias: { type: 'string', description: 'the name' },
+      database: { type: 'string', default: '10.0.0.5', description: 'the database' },
     },
     secrets: { key: { description: 'a key' }, token: { description: 'a token' } },
     services: [
-      { ...SMALL_SERVICE, ports: [{ name: 'http', container: 80, host: '${parameters.port}' }] },
+      {
+        ...SMALL_SERVICE,
+        ports: [{ name: 'http', container: 80, host: '${parameters.port}' }],
+        egress: [{ to: '${parameters.database}', ports: [5432], reason: 'the index' }],
+      },
     ],
   }));
 });
@@ -83,6 +88,29 @@ describe('when site.yaml sets the values of a release', () => {
     const text = `${HEAD}parameters: { chat: { alias: a, port: ${port} } }\n${SECRETS}`;
     const { defects } = await refused(text);
     expect(defects).toEqual([expect.stringMatching(/site\.yaml:3:39: parameters\.chat\.port: /)]);
+  });
+
+  it('refuses a name where a service connects to, and names its line', async () => {
+    const text = `${HEAD}parameters: { chat: { alias: a, database: db.site } }\n${SECRETS}`;
+    const { defects } = await refused(text);
+    expect(defects).toEqual([
+      expect.stringMatching(
+        /site\.yaml:3:43: parameters\.chat\.database: .* found db\.site: a name is not resolved/,
+      ),
+    ]);
+  });
+
+  it('refuses connections of a service that the release does not have', async () => {
+    const place = '{ to: 10.0.0.5, ports: [1], reason: r }';
+    const text = (service: string): string =>
+      `${HEAD}${PARAMETERS}${SECRETS}egress: { chat: { ${service}: [${place}] } }\n`;
+    const { defects } = await refused(text('srever'));
+    expect(defects).toEqual([
+      expect.stringMatching(
+        /site\.yaml:5:19: egress\.chat\.srever: release chat has no service srever: it has server/,
+      ),
+    ]);
+    expect((await check(text('server'))).warnings).toEqual([]);
   });
 
   it('accepts values that are complete', async () => {

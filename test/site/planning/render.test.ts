@@ -1,7 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import { checkDocument } from '../../../src/format/document.ts';
-import { type DeployedRelease, generationKind } from '../../../src/format/plan.ts';
+import {
+  type DeployedRelease,
+  generationKind,
+  generationSchema,
+} from '../../../src/format/plan.ts';
 import type { Service } from '../../../src/format/service.ts';
 import { type Site, siteKind } from '../../../src/format/site.ts';
 import { renderRelease } from '../../../src/site/planning/render.ts';
@@ -21,6 +25,7 @@ beforeAll(async () => {
     parameters: {
       port: { type: 'string', default: '8080', description: '' },
       level: { type: 'integer', default: 3, description: '' },
+      database: { type: 'string', default: '10.0.0.1', description: '' },
     },
     services: [
       {
@@ -47,12 +52,14 @@ function render(
   values: Record<string, unknown> = {},
   address = '127.0.0.1',
   more: Partial<Service> = {},
+  settings: Partial<Site> = {},
 ): DeployedRelease {
   const site: Site = checkDocument(siteKind, {
     apiVersion: 'stowage/v1',
     name: 'site',
     address,
     parameters: { chat: values },
+    ...settings,
   });
   const place = {
     ...{ settings: site, siteId: '0a1b2c3d', target: fakeTarget() },
@@ -91,12 +98,55 @@ describe('when a release is rendered', () => {
     const { networks, services } = containersOf(render());
     expect(networks).toEqual([
       {
-        name: 'stowage-0a1b2c3d-chat--published',
+        name: 'stowage-0a1b2c3d-chat--clients',
         ...{ release: 'chat', site: '0a1b2c3d', internal: false },
       },
     ]);
-    expect(services[0]?.networks).toEqual(['stowage-0a1b2c3d-chat--published']);
+    expect(services[0]?.networks).toEqual(['stowage-0a1b2c3d-chat--clients']);
+    expect(services[0]?.egress).toEqual([]);
   });
+
+  it('gives a service that opens connections a network of its own, named after them', () => {
+    const place = {
+      to: '${parameters.database}',
+      protocol: 'tcp',
+      ports: [5432],
+      reason: 'r',
+    } as const;
+    const values = { port: '9000', database: '10.0.0.5' };
+    const own = (egress: Service['egress'] & object): string =>
+      containersOf(render(values, '127.0.0.1', { egress }))
+        .networks.map(({ name }) => name)
+        .join();
+    expect(own([place])).toMatch(/^stowage-0a1b2c3d-chat--server-[0-9a-f]{8}$/);
+    expect(own([{ ...place, reason: 'another' }])).toBe(own([place]));
+    expect(own([{ ...place, ports: [5433] }])).not.toBe(own([place]));
+    const [service] = containersOf(render(values, '127.0.0.1', { egress: [place] })).services;
+    expect(service?.egress).toEqual([{ to: '10.0.0.5', protocol: 'tcp', ports: [5432] }]);
+  });
+
+  it('adds what the site opens', () => {
+    const opened = { to: '10.0.0.0/24', protocol: 'udp', ports: [514], reason: 'logs' } as const;
+    const site = {
+      egress: { chat: { server: [opened] }, other: { server: [{ ...opened, to: '::1' }] } },
+    };
+    const { reason: _, ...rendered } = opened;
+    expect(containersOf(render({}, '127.0.0.1', {}, site)).services[0]?.egress).toEqual([rendered]);
+  });
+
+  it.each(['database.site', '10.0.0.5:5432', '10.0.0.0/33', ''])(
+    'refuses %j as a place to connect to',
+    async (database) => {
+      const egress = [
+        { to: '${parameters.database}', protocol: 'tcp', ports: [1], reason: 'r' },
+      ] as const;
+      const { found } = await expectCode(
+        () => render({ database }, '127.0.0.1', { egress }),
+        'site-invalid',
+      );
+      expect(found).toBe(JSON.stringify(database));
+    },
+  );
 
   it('names the image by the digest of its config', () => {
     const [image] = small.bundle.images;
@@ -123,7 +173,7 @@ describe('when a release is rendered', () => {
   it('gives what a generation can keep', () => {
     const releases = [render()];
     checkDocument(generationKind, {
-      schema: 'stowage/generation/v2',
+      schema: generationSchema(releases),
       number: 1,
       appliedAt: '2026-11-21T10:00:00Z',
       releases,

@@ -481,7 +481,10 @@ export function everyEngine(bench: () => EngineBench): void {
       const listen = 'for port in 9000 9001; do busybox nc -ll -p $port -e echo reached & done';
       await beside('sh', '-c', `(${listen}) </dev/null >/dev/null 2>&1`);
       const attempt = async (from: RenderedService, place: string): Promise<string> =>
-        inside(from, `busybox timeout 3 busybox nc -w 2 ${place} </dev/null 2>/dev/null || echo kept`);
+        inside(
+          from,
+          `busybox timeout 3 busybox nc -w 2 ${place} </dev/null 2>/dev/null || echo kept`,
+        );
       const egress = [{ to: '198.51.100.7', protocol: 'tcp', ports: [9000] } as const];
       const networks = {
         free: outward,

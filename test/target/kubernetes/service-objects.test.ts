@@ -123,3 +123,36 @@ describe('when replicas are counted', () => {
     expect(count({ metadata: { generation }, status })).toBe(ready);
   });
 });
+
+describe('when a service opens connections', () => {
+  const egress =
+    '    egress: [{ to: 10.20.0.5, ports: [5432, 5433], reason: r }, { to: "fd00::/8", protocol: udp, ports: [514], reason: r }]\n';
+
+  it('may reach those places, each with its ports, and only its own pods may', () => {
+    const { objects } = rendered(egress);
+    const policies = objects.filter(({ kind }) => kind === 'NetworkPolicy');
+    const [opened, ...others] = policies.filter(({ metadata }) =>
+      metadata.name.startsWith('egress-'),
+    );
+    expect(others).toEqual([]);
+    expect(opened?.['spec']).toEqual({
+      podSelector: { matchLabels: expect.objectContaining({ 'stowage.dev/service': 'back' }) },
+      policyTypes: ['Egress'],
+      egress: [
+        {
+          to: [{ ipBlock: { cidr: '10.20.0.5/32' } }],
+          ports: [
+            { protocol: 'TCP', port: 5432 },
+            { protocol: 'TCP', port: 5433 },
+          ],
+        },
+        { to: [{ ipBlock: { cidr: 'fd00::/8' } }], ports: [{ protocol: 'UDP', port: 514 }] },
+      ],
+    });
+    expect(
+      rendered('')
+        .objects.map(({ metadata }) => metadata.name)
+        .join(),
+    ).not.toContain('egress-');
+  });
+});
