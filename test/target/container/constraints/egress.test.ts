@@ -4,8 +4,7 @@ import { asking, packed } from '../../../support/constraint-input.ts';
 import { service } from '../../../support/deployed.ts';
 
 const database = { to: '10.0.0.5', protocol: 'tcp', ports: [5432] } as const;
-const released = (...services: ReturnType<typeof service>[]) =>
-  packed({ services });
+const released = (...services: ReturnType<typeof service>[]) => packed({ services });
 
 describe('when a release has services with networks that lead outside', () => {
   const to = [
