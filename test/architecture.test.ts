@@ -74,6 +74,7 @@ const SOCKETS = /^(?:node:)?(?:https?|http2|net|tls|dns|dns\/promises|dgram)$/;
 const WITH_SOCKETS = ['net/', 'depot/', 'target/'];
 /** Named imports that open no connection to anywhere. */
 const HARMLESS: Readonly<Record<string, string>> = {
+  'format/egress.ts': '{ isIP }',
   'target/host/host-probe.ts': '{ createServer }',
   'format/site.ts': '{ isIP }',
   'io/byte-source.ts': '{ Socket }',
