@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import type { SizedBlob } from '../content/content-kind.ts';
-import { type Common, incrementOf } from '../content/increment.ts';
+import { type Common, incrementOf, weightsOf } from '../content/increment.ts';
 import { bundleBlobs, describeAll } from '../content/items.ts';
 import { type Context, Tally } from '../core/context.ts';
 import { type Digest, sriHex, sriOf } from '../core/digest.ts';
@@ -32,7 +32,7 @@ import { controlSizes, discRuns, writeDiscs } from './discs.ts';
 import { hopEvidence } from './hop-evidence.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
 import { evenColumns, recoveryBytes, stripeOf } from './parity.ts';
-import { copyParts, makePartFolder, syncSmallParts } from './parts.ts';
+import { copyParts, makePartFolder, type OmittedParts, syncSmallParts } from './parts.ts';
 import { readFacts } from './sbom/image-packages.ts';
 
 export interface AssembleOptions extends Context {
@@ -112,7 +112,7 @@ async function write(
   const facts = await readFacts(lock, store, options);
   await makePartFolder(folder);
   const installers = await copyInstallers(options.installers ?? [], folder, options);
-  const copied = await copyBlobs(blobs, folder, options);
+  const copied = await copyBlobs(blobs, folder, { ...options, lock });
   const control = new Map([
     ...controlDocuments(lock, { described, installers, facts }),
     ...(options.trust ?? []),
@@ -152,7 +152,7 @@ function withPrograms(bundle: Bundle, programs: readonly DescribedInstaller[]): 
 async function copyBlobs(
   blobs: readonly SizedBlob[],
   folder: string,
-  options: AssembleOptions,
+  { lock, ...options }: AssembleOptions & { readonly lock: Lock },
 ): Promise<BundleBlob[]> {
   const { store, partSize, receivers, emit, signal } = options;
   const omits = ({ digest }: SizedBlob): boolean => receivers?.hasBlob(digest) === true;
@@ -163,25 +163,31 @@ async function copyBlobs(
   );
   emit({ type: 'step', step: 'pack', subject: counted(blobs.length, 'blob') });
   const tally = new Tally(emit, 'pack', total);
+  const weights = weightsOf(lock);
   // Recovery parts are calculated from every blob.
-  const omit = options.parity === undefined ? 'describe' : 'verify';
+  const verify = options.parity !== undefined;
+  const omitted = (blob: SizedBlob): { readonly omit?: OmittedParts } => {
+    if (receivers === undefined) return {};
+    if (omits(blob)) return { omit: { has: () => true, verify } };
+    return weights.has(blob.digest) ? { omit: { has: receivers.hasPart, verify } } : {};
+  };
   const copied = new Map<Digest, BundleBlob>();
   const pool = new HashPool(signal);
   try {
     // A blob with one part occupies one worker, so twice as many blobs as workers keep every worker busy.
     const target = { partSize, store, folder, pool, onBytes: tally.add };
     await forEachBounded(blobs, pool.width * 2, async (blob) => {
-      copied.set(
-        blob.digest,
-        await copyParts(blob, { ...target, ...(omits(blob) ? { omit } : {}) }),
-      );
+      copied.set(blob.digest, await copyParts(blob, { ...target, ...omitted(blob) }));
     });
   } finally {
     await pool.close();
   }
   const made = blobs.flatMap((blob) => copied.get(blob.digest) ?? []);
   await syncSmallParts(
-    made.filter((blob) => !omits(blob)),
+    made.flatMap((blob) => {
+      const { omit } = omitted(blob);
+      return blob.parts.filter(({ sha512 }) => omit?.has(sha512) !== true);
+    }),
     folder,
   );
   return made;
@@ -213,15 +219,17 @@ async function addParity(
 
 /** Where the parts are that are not copied. */
 function omittedPlaces(
-  { blobs }: Bundle,
+  bundle: Bundle,
   { receivers, store }: AssembleOptions,
 ): Map<string, { path: string; offset: number }> {
+  if (receivers === undefined) return new Map();
+  const { omitted } = incrementOf(bundle, receivers);
   return new Map(
-    blobs
-      .filter(({ digest }) => receivers?.hasBlob(digest) === true)
-      .flatMap(({ digest, parts }) =>
-        parts.map(({ path, offset }) => [path, { path: store.path(digest), offset }] as const),
-      ),
+    bundle.blobs.flatMap(({ digest, parts }) =>
+      parts
+        .filter(({ path }) => omitted.has(path))
+        .map(({ path, offset }) => [path, { path: store.path(digest), offset }] as const),
+    ),
   );
 }
 

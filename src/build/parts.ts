@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { SizedBlob } from '../content/content-kind.ts';
-import { digestHex } from '../core/digest.ts';
+import { digestHex, type Sri } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
 import type { BundleBlob } from '../format/bundle.ts';
@@ -35,8 +35,15 @@ export interface CopyPartsOptions {
   readonly folder: string;
   readonly pool: HashPool;
   readonly onBytes: (bytes: number) => void;
-  /** Absent if the parts are written. `describe` reads a blob only if no checksums of it are recorded, or it has changed since. */
-  readonly omit?: 'describe' | 'verify';
+  /** Absent if all parts are written. */
+  readonly omit?: OmittedParts;
+}
+
+/** The parts of a blob that are not written. */
+export interface OmittedParts {
+  readonly has: (sha512: Sri) => boolean;
+  /** Whether they are read and compared all the same. Otherwise they are read only if no checksums are recorded, or the blob has changed since. */
+  readonly verify: boolean;
 }
 
 /**
@@ -51,17 +58,30 @@ export async function copyParts(
 ): Promise<BundleBlob> {
   const slices = sliceBlob(blob, partSize);
   const path = store.path(blob.digest);
-  const copy = { slices, folder, path, size: blob.size, pool, onBytes, omit };
+  const copy = { slices, folder, path, size: blob.size, pool, onBytes };
   const noted = await store.noted(blob);
   const fits = noted !== undefined && isOnGrid(noted.sums, partSize, slices);
+  if (omit !== undefined) {
+    const recorded = fits && noted.untouched ? noted.sums.parts : undefined;
+    return described(
+      blob,
+      slices,
+      await copySome(blob, recorded, { ...copy, ...{ omit, store, partSize } }),
+    );
+  }
   const sums = fits ? await copyNoted(noted, copy) : await copyHashed(blob, copy);
   if (!fits || !noted.untouched) await store.note(blob, { partSize, parts: sums });
   else if ((await store.noted(blob))?.untouched !== true) throw touched(copy.path);
-  return {
-    digest: blob.digest,
-    size: blob.size,
-    parts: slices.map((slice, index) => ({ ...slice, ...wholeSums(sums[index]) })),
-  };
+  return described(blob, slices, sums);
+}
+
+function described(
+  { digest, size }: SizedBlob,
+  slices: readonly Slice[],
+  sums: readonly PieceSums[],
+): BundleBlob {
+  const parts = slices.map((slice, index) => ({ ...slice, ...wholeSums(sums[index]) }));
+  return { digest, size, parts };
 }
 
 interface Copy {
@@ -72,20 +92,18 @@ interface Copy {
   readonly size: number;
   readonly pool: HashPool;
   readonly onBytes: (bytes: number) => void;
-  readonly omit: CopyPartsOptions['omit'];
 }
 
 function isOnGrid(sums: BlobSums, partSize: number, slices: readonly Slice[]): boolean {
   return sums.partSize === partSize || (slices.length === 1 && sums.parts.length === 1);
 }
 
-/** Copies parts in parallel and compares their CRCs with the recorded ones. What is only described and has not changed is not read. */
+/** Copies parts in parallel and compares their CRCs with the recorded ones. */
 async function copyNoted(
   { sums, untouched }: NotedSums,
   copy: Copy,
 ): Promise<readonly PieceSums[]> {
   const { slices, path } = copy;
-  if (copy.omit === 'describe' && untouched) return sums.parts;
   const results = await Promise.all(
     slices.map((slice) =>
       run(copy, {
@@ -103,9 +121,60 @@ async function copyNoted(
   return sums.parts;
 }
 
+interface CopySome extends Copy, Pick<CopyPartsOptions, 'store' | 'partSize'> {
+  readonly omit: OmittedParts;
+}
+
+/**
+ * Copies the parts that are not omitted. Their checksums decide which: if none are recorded, the blob is hashed before anything is
+ * written.
+ */
+async function copySome(
+  blob: SizedBlob,
+  recorded: readonly PieceSums[] | undefined,
+  copy: CopySome,
+): Promise<readonly PieceSums[]> {
+  const { slices, path, omit, onBytes, store, partSize } = copy;
+  const sums = recorded ?? (await hashWhole(blob, copy));
+  if (recorded === undefined) await store.note(blob, { partSize, parts: sums });
+  await Promise.all(
+    slices.map(async (slice, index) => {
+      const { sha512, crc32 } = wholeSums(sums[index]);
+      const omitted = omit.has(sha512);
+      if (omitted && (recorded === undefined || !omit.verify)) return onBytes(slice.size);
+      const piece = omitted ? { length: slice.size } : toPiece(slice, copy);
+      const { pieces } = await run(copy, {
+        ...{ offset: slice.offset, pieces: [piece] },
+        hashes: recorded === undefined ? ['crc32', 'sha512'] : ['crc32'],
+      });
+      const [found] = pieces;
+      if (found?.crc32 !== crc32 || (recorded === undefined && found.sha512 !== sha512))
+        throw damaged(path, `CRC-32 ${crc32}`, String(found?.crc32));
+    }),
+  );
+  if (recorded !== undefined && (await store.noted(blob))?.untouched !== true) throw touched(path);
+  return sums;
+}
+
+function hashWhole(blob: SizedBlob, copy: Copy): Promise<readonly PieceSums[]> {
+  const pieces = copy.slices.map(({ size: length }) => ({ length }));
+  return verifiedSums(blob, pieces, { ...copy, onBytes: () => {} });
+}
+
 /** Copies parts one after the other, and verifies the digest of the whole blob. */
-async function copyHashed({ digest }: SizedBlob, copy: Copy): Promise<readonly PieceSums[]> {
-  const pieces = copy.slices.map((slice) => toPiece(slice, copy));
+function copyHashed(blob: SizedBlob, copy: Copy): Promise<readonly PieceSums[]> {
+  return verifiedSums(
+    blob,
+    copy.slices.map((slice) => toPiece(slice, copy)),
+    copy,
+  );
+}
+
+async function verifiedSums(
+  { digest }: SizedBlob,
+  pieces: readonly Piece[],
+  copy: Copy,
+): Promise<readonly PieceSums[]> {
   const result = await run(copy, { offset: 0, pieces, hashes: ['sha256', 'sha512', 'crc32'] });
   const found = `sha256:${result.sha256}`;
   if (found !== digest) throw damaged(copy.path, digest, found);
@@ -131,8 +200,11 @@ function isSmall({ size }: Pick<Slice, 'size'>): boolean {
 }
 
 /** Syncs the small parts that {@link copyParts} wrote to disk. */
-export async function syncSmallParts(blobs: readonly BundleBlob[], folder: string): Promise<void> {
-  const small = blobs.flatMap(({ parts }) => parts).filter(isSmall);
+export async function syncSmallParts(
+  parts: readonly Pick<Slice, 'path' | 'size'>[],
+  folder: string,
+): Promise<void> {
+  const small = parts.filter(isSmall);
   await syncFiles(
     folder,
     small.map(({ path }) => join(folder, path)),
@@ -156,8 +228,7 @@ export function sliceBlob(blob: SizedBlob, partSize: number): Slice[] {
   }));
 }
 
-function toPiece(slice: Slice, { folder, omit }: Copy): Piece {
-  if (omit !== undefined) return { length: slice.size };
+function toPiece(slice: Slice, { folder }: Copy): Piece {
   return {
     length: slice.size,
     destination: {

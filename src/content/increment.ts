@@ -1,7 +1,7 @@
 import type { Digest, Sri } from '../core/digest.ts';
-import { type Bundle, bundleFiles, totalSize } from '../format/bundle.ts';
+import { type Bundle, type BundleBlob, bundleFiles, totalSize } from '../format/bundle.ts';
 import type { Installer } from '../format/installer.ts';
-import { columnsOf } from '../format/part.ts';
+import { columnsOf, type Part } from '../format/part.ts';
 
 /** A site to which a bundle travels, and what it stores. */
 export interface Receiver {
@@ -9,6 +9,8 @@ export interface Receiver {
   /** Such as `linux/amd64`. */
   readonly platform: string;
   readonly blobs: ReadonlySet<Digest>;
+  /** The SHA-512 of each part of the files of models that it stores. */
+  readonly parts: ReadonlySet<Sri>;
   /** Absent if its receipt does not say which it has: all must travel. */
   readonly installers?: ReadonlySet<Sri>;
   /** Free bytes; absent if its receipt does not say. */
@@ -31,6 +33,8 @@ export interface Increment {
 export interface Common {
   /** Whether all of them store a blob. */
   readonly hasBlob: (digest: Digest) => boolean;
+  /** Whether all of them store these bytes as a part of a file of a model, at any offset of any such file. */
+  readonly hasPart: (sha512: Sri) => boolean;
   /** Whether one of them runs on the platform of an installer and lacks it. */
   readonly needsInstaller: (installer: Pick<Installer, 'platform' | 'sha512'>) => boolean;
 }
@@ -39,6 +43,7 @@ export interface Common {
 export function commonTo(receivers: readonly Receiver[]): Common {
   return {
     hasBlob: (digest) => receivers.every(({ blobs }) => blobs.has(digest)),
+    hasPart: (sha512) => receivers.every(({ parts }) => parts.has(sha512)),
     needsInstaller: ({ platform, sha512 }) =>
       receivers.some(
         ({ installers, platform: own }) =>
@@ -47,14 +52,54 @@ export function commonTo(receivers: readonly Receiver[]): Common {
   };
 }
 
+/** The files of models of a bundle or lock: parts of these may come from another file. Layers of images are compared as a whole. */
+export function weightsOf({ models }: WithModels): Set<Digest> {
+  return new Set(models.flatMap(({ files }) => files.map(({ digest }) => digest)));
+}
+
+interface WithModels {
+  readonly models: readonly { readonly files: readonly { readonly digest: Digest }[] }[];
+}
+
+/** The parts of the files of models of a bundle, each with its blob. */
+export function* partsOfWeights(bundle: Bundle): Iterable<readonly [Part, BundleBlob]> {
+  const weights = weightsOf(bundle);
+  for (const blob of bundle.blobs)
+    if (weights.has(blob.digest)) for (const part of blob.parts) yield [part, blob];
+}
+
+/** What these bundles have. */
+export function holdingsOf(bundles: readonly Bundle[]): Pick<Receiver, 'blobs' | 'parts'> {
+  const parts = new Set<Sri>();
+  for (const bundle of bundles)
+    for (const [{ sha512 }] of partsOfWeights(bundle)) parts.add(sha512);
+  return {
+    blobs: new Set(bundles.flatMap(({ blobs }) => blobs.map(({ digest }) => digest))),
+    parts,
+  };
+}
+
+/** A receiver that stores a bundle too. */
+export function withBundle(receiver: Receiver, bundle: Bundle): Receiver {
+  const { blobs, parts } = holdingsOf([bundle]);
+  return {
+    ...receiver,
+    blobs: new Set([...receiver.blobs, ...blobs]),
+    parts: new Set([...receiver.parts, ...parts]),
+  };
+}
+
 /**
- * What of a bundle need not travel to sites that have this in common: the parts of blobs that all of them store, the
+ * What of a bundle need not travel to sites that have this in common: the parts of blobs that all of them store, the parts of models
+ * that all of them have in another file, the
  * installers that none of them needs, and the recovery parts that no part that travels could need. Pure.
  */
-export function incrementOf(bundle: Bundle, { hasBlob, needsInstaller }: Common): Increment {
+export function incrementOf(bundle: Bundle, common: Common): Increment {
+  const { hasBlob, hasPart, needsInstaller } = common;
   const omitted = new Set<string>();
   for (const { digest, parts } of bundle.blobs)
     if (hasBlob(digest)) for (const { path } of parts) omitted.add(path);
+  for (const [{ path, sha512 }] of partsOfWeights(bundle)) if (hasPart(sha512)) omitted.add(path);
   for (const each of bundle.installers ?? []) if (!needsInstaller(each)) omitted.add(each.path);
   for (const path of uselessRecovery(bundle, omitted)) omitted.add(path);
   const files = bundleFiles(bundle);

@@ -11,6 +11,8 @@ export interface NeededPart {
   readonly sha512: Sri;
   /** The damaged ranges of the site's copy, up to 4 MiB each; empty if it had no copy. */
   readonly damaged: readonly { readonly offset: number; readonly length: number }[];
+  /** `NAME VERSION` of releases at the site that contain it too, and whose copy is missing or damaged; absent if there are none. */
+  readonly alsoIn?: readonly string[];
 }
 
 /** The parts of a bundle that a site needs again, for the connected side. */
@@ -41,6 +43,7 @@ const schema: z.ZodType<RepairList> = field.exact(
           damaged: z
             .array(z.strictObject({ offset: field.bytes, length: field.bytes }))
             .max(100_000),
+          alsoIn: z.array(field.line(200)).min(1).max(8).exactOptional(),
         }),
       )
       .min(1)

@@ -4,7 +4,8 @@ import { chmod, cp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'no
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { assemble } from '../../src/build/assemble.ts';
-import { type Digest, digestHex, digestOf } from '../../src/core/digest.ts';
+import type { Common } from '../../src/content/increment.ts';
+import { type Digest, digestHex, digestOf, type Sri } from '../../src/core/digest.ts';
 import { canonicalBytes, type Json } from '../../src/core/json.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { bundleFiles, bundleKind } from '../../src/format/bundle.ts';
@@ -116,6 +117,38 @@ describe('when a lock is assembled', () => {
     expect(Object.keys(trees[0] ?? {}).length).toBeGreaterThan(15);
     for (const tree of trees) expect(tree).toEqual(trees[0]);
   });
+
+  it.each<[string, boolean, { parity?: number }]>([
+    ['with recorded checksums', true, {}],
+    ['without recorded checksums', false, {}],
+    ['with recovery parts', true, { parity: 1 }],
+    ['with recovery parts, without recorded checksums', false, { parity: 1 }],
+  ])(
+    'leaves out parts that sites have in another file, with the same list: %s',
+    async (_, withSums, more) => {
+      const pack = async (receivers?: Common): ReturnType<typeof assemble> =>
+        assemble(large.lock, {
+          ...{ store: await storeWith(large, withSums), output: (await outputFolder()).output },
+          ...{ partSize: 4 * MIB, ...more, ...contextOf(), ...(receivers && { receivers }) },
+        });
+      const whole = await pack();
+      const [first, second, third] =
+        whole.bundle.blobs.find(({ digest }) => digest === weights)?.parts ?? [];
+      const held = new Set([first?.sha512, third?.sha512]);
+      const common = {
+        hasBlob: () => false,
+        hasPart: (sum: Sri) => held.has(sum),
+        needsInstaller: () => true,
+      };
+      const increment = await pack(common);
+      expect(increment.id).toBe(whole.id);
+      expect(increment.omitted).toEqual(new Set([first?.path, third?.path]));
+      const all = await contents(whole.folder);
+      for (const path of increment.omitted) delete all[path];
+      expect(await contents(increment.folder)).toEqual(all);
+      expect(Object.keys(all)).toContain(second?.path);
+    },
+  );
 
   it('gives the same id for a lock whose members are in a different order', async () => {
     const turned = JSON.parse(JSON.stringify(large.lock), (_, value: unknown) =>

@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { commonTo, incrementOf, type Receiver } from '../../src/content/increment.ts';
-import type { Digest } from '../../src/core/digest.ts';
+import { commonTo, incrementOf, type Receiver, weightsOf } from '../../src/content/increment.ts';
+import type { Digest, Sri } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { allParts, type Bundle, bundleFiles, totalSize } from '../../src/format/bundle.ts';
+import type { Part } from '../../src/format/part.ts';
 import { hostPlatform } from '../../src/target/host/platform.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { smallBundle } from '../support/small-bundle.ts';
@@ -23,11 +24,14 @@ function receiver(blobs: readonly Digest[], changes: Partial<Receiver> = {}): Re
     site: 'vault',
     platform: hostPlatform(),
     blobs: new Set(blobs),
+    parts: new Set(),
     unknown: [],
     ...changes,
   };
 }
 
+const partsOf = (digest: Digest): readonly Part[] =>
+  bundle.blobs.find((each) => each.digest === digest)?.parts ?? [];
 const installer = (): string => bundle.installers?.[0]?.path ?? '';
 const held = (): Partial<Receiver> => ({
   installers: new Set(bundle.installers?.map(({ sha512 }) => sha512)),
@@ -65,6 +69,26 @@ describe('when it is decided what travels', () => {
   ])('the installer travels to a site that %s: %#', (_, changes, travels) => {
     const { omitted } = incrementOf(bundle, commonTo([receiver([], changes())]));
     expect(omitted.has(installer())).toBe(!travels);
+  });
+
+  it('leaves out the parts of models that it has in another file, and no other parts', () => {
+    const sums = allParts(bundle).map(({ sha512 }) => sha512);
+    const { omitted } = incrementOf(bundle, commonTo([receiver([], { parts: new Set(sums) })]));
+    const parts = bundle.blobs
+      .filter(({ digest }) => weightsOf(bundle).has(digest))
+      .flatMap((blob) => blob.parts.map(({ path }) => path));
+    expect(parts.length).toBeGreaterThan(5);
+    expect(omitted).toEqual(new Set(parts));
+  });
+
+  it.each([
+    ['every site has', 2, true],
+    ['one site lacks', 1, false],
+  ])('a part that %s: left out %s', (_, count, left) => {
+    const [, second] = partsOf(weights());
+    const parts = new Set([second?.sha512 as Sri]);
+    const sites = [receiver([], { parts }), receiver([], count === 2 ? { parts } : {})];
+    expect(incrementOf(bundle, commonTo(sites)).omitted.has(second?.path ?? '')).toBe(left);
   });
 
   it('keeps the recovery parts that a part that travels could need', () => {

@@ -44,6 +44,8 @@ export interface SmallBundleOptions {
   readonly weights?: number;
   /** What the content of the weights depends on, instead of name and version. */
   readonly weightsOf?: string;
+  /** The model's weights, in place of these two. */
+  readonly weightsBytes?: Buffer;
   /** Recovery rows. */
   readonly parity?: number;
   /** Deals it to discs: `folder` then holds `disc-K-of-N`. */
@@ -198,7 +200,8 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
   });
   const model = async (): Promise<Lock['models'][number]> => {
     const weights = await put(
-      pattern(options.weights ?? 5000, options.weightsOf ?? `${name} ${version}`),
+      options.weightsBytes ??
+        pattern(options.weights ?? 5000, options.weightsOf ?? `${name} ${version}`),
       'x/y',
     );
     const config = await put(Buffer.from('{"layers":1}'), 'x/y');
@@ -322,7 +325,7 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
 }
 
 /** Bytes that depend on the seed and repeat nowhere near. */
-function pattern(size: number, seed: string): Buffer {
+export function pattern(size: number, seed: string): Buffer {
   const key = createHash('sha256').update(seed).digest();
   return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }

@@ -1,5 +1,5 @@
-import type { Receiver } from '../../content/increment.ts';
-import type { Digest } from '../../core/digest.ts';
+import { holdingsOf, type Receiver } from '../../content/increment.ts';
+import type { Bundle } from '../../format/bundle.ts';
 import type { Receipt } from '../../format/receipt.ts';
 import type { FindBundle } from './known-bundles.ts';
 
@@ -11,15 +11,15 @@ export async function receiverOf(
   { site, host, holds, releases }: Receipt,
   find: FindBundle,
 ): Promise<Receiver> {
-  const blobs = new Set<Digest>();
+  const bundles: Bundle[] = [];
   const unknown: string[] = [];
   for (const { bundle: id, name, version } of holds?.bundles ?? releases) {
     const bundle = await find(id);
     if (bundle === undefined) unknown.push(`${name} ${version}`);
-    for (const { digest } of bundle?.blobs ?? []) blobs.add(digest);
+    else bundles.push(bundle);
   }
   return {
-    ...{ site, platform: host.platform, blobs, unknown },
+    ...{ site, platform: host.platform, ...holdingsOf(bundles), unknown },
     ...(holds === undefined
       ? {}
       : { free: holds.free, installers: new Set(holds.installers.map(({ sha512 }) => sha512)) }),

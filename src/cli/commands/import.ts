@@ -173,7 +173,9 @@ function importResult(
     ...incomingLines(partial),
     ...(holders.length === 0
       ? []
-      : [`  also in ${holders.join(', ')}, whose files at this site are missing or damaged`]),
+      : [
+          `  also in ${holders.join(', ')}, whose files at this site are missing or damaged; if you have its media, import them again first`,
+        ]),
     '  next: stowage import DISC for each remaining disc; if one is lost or damaged, stowage repair-list',
   ];
   return {

@@ -36,6 +36,7 @@ export async function repairList(
     );
   const list = await repairListOf(site, one);
   const bytes = list.parts.reduce((sum, part) => sum + part.size, 0);
+  const holders = [...new Set(list.parts.flatMap(({ alsoIn = [] }) => alsoIn))];
   const file = context.path(options.output ?? `${list.name}-${list.version}.repair.json`);
   await writeNew(file, writeCanonical(repairListKind, list));
   return {
@@ -43,6 +44,11 @@ export async function repairList(
     text: [
       file,
       `  ${counted(list.parts.length, 'part')}, ${formatBytes(bytes)}, of ${list.name} ${list.version}`,
+      ...(holders.length === 0
+        ? []
+        : [
+            `  also in ${holders.join(', ')}; if you have its media, import them again, then ${list.name} ${list.version}`,
+          ]),
       '  next, where the complete bundle is: stowage pack --only LIST --from BUNDLE; then import the result here',
       '',
     ].join('\n'),

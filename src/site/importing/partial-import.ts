@@ -3,6 +3,8 @@ import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { discNumber } from '../../bundle/discs.ts';
 import { contentOf, type PartFault } from '../../bundle/part-check.ts';
 import { readStoredBundle } from '../../bundle/read-index.ts';
+import { partsOfWeights } from '../../content/increment.ts';
+import type { Sri } from '../../core/digest.ts';
 import { MAX_INDEX_BYTES, MIB } from '../../core/limits.ts';
 import { counted, formatBytes } from '../../core/text.ts';
 import { allParts, type Bundle } from '../../format/bundle.ts';
@@ -94,23 +96,48 @@ export function missingInWords({ missing, discs, bundle }: Omit<PartialImport, '
   return `disc${numbers.length === 1 ? '' : 's'} ${numbers.join(', ')} of ${of}: ${parts}`;
 }
 
+/** The most releases that are named for one part. */
+const MAX_HOLDERS = 8;
+
 /**
- * The releases at this site that contain a missing part too: their copy of it is missing or damaged.
- * @returns `name version` of each
+ * The releases at this site that contain a missing part too, in the same file or, for models, in another: their copy of it is
+ * missing or damaged.
+ * @returns `name version` of each, the newest last, by the path of the part; nothing for a part of no release
  */
-export async function holdersOfMissing(
+export async function holdersOfParts(
   site: SiteFolder,
   { id, bundle, missing }: PartialImport,
-): Promise<string[]> {
+): Promise<ReadonlyMap<string, readonly string[]>> {
   const paths = new Set(missing.map(({ path }) => path));
-  const digests = new Set(
-    bundle.blobs
-      .filter(({ parts }) => parts.some(({ path }) => paths.has(path)))
-      .map(({ digest }) => digest),
+  const blobOf = new Map(
+    bundle.blobs.flatMap(({ digest, parts }) => parts.map(({ path }) => [path, digest] as const)),
   );
-  return (await listReleases(site)).releases
-    .filter((each) => each.id !== id && each.bundle.blobs.some(({ digest }) => digests.has(digest)))
-    .map(({ bundle: { name, version } }) => `${name} ${version}`);
+  const wanted = new Set(
+    [...partsOfWeights(bundle)].flatMap(([{ path, sha512 }]) => (paths.has(path) ? [sha512] : [])),
+  );
+  const holders = new Map<string, string[]>();
+  for (const each of (await listReleases(site)).releases) {
+    if (each.id === id) continue;
+    const name = `${each.bundle.name} ${each.bundle.version}`;
+    const blobs = new Set(each.bundle.blobs.map(({ digest }) => digest));
+    const sums = new Set<Sri>();
+    for (const [{ sha512 }] of partsOfWeights(each.bundle))
+      if (wanted.has(sha512)) sums.add(sha512);
+    for (const { path, sha512 } of missing) {
+      const digest = blobOf.get(path);
+      if (!(digest !== undefined && blobs.has(digest)) && !sums.has(sha512)) continue;
+      holders.set(path, [...(holders.get(path) ?? []), name].slice(-MAX_HOLDERS));
+    }
+  }
+  return holders;
+}
+
+/** The releases of {@link holdersOfParts}, once each. */
+export async function holdersOfMissing(
+  site: SiteFolder,
+  partial: PartialImport,
+): Promise<string[]> {
+  return [...new Set([...(await holdersOfParts(site, partial)).values()].flat())];
 }
 
 async function stagedIds(site: SiteFolder): Promise<string[]> {
@@ -140,22 +167,25 @@ export async function recordDamage(folder: string, faults: readonly PartFault[])
   await writeAtomic(join(folder, 'damage.json'), Buffer.from(JSON.stringify(damage)));
 }
 
-/** What a site lacks of a bundle, for the side that has the bundle complete. */
-export async function repairListOf(
-  site: SiteFolder,
-  { id, bundle, missing }: PartialImport,
-): Promise<RepairList> {
+/** What a site lacks of a bundle, for the side that has the bundle complete, and which releases had it here. */
+export async function repairListOf(site: SiteFolder, partial: PartialImport): Promise<RepairList> {
+  const { id, bundle, missing } = partial;
   const damage = await readDamage(stagingFolder(site, id));
+  const holders = await holdersOfParts(site, partial);
   return {
     schema: 'stowage/repair-list/v1',
     name: bundle.name,
     version: bundle.version,
     bundle: id,
     partSize: bundle.partSize,
-    parts: missing.map(({ path, size, sha512 }) => ({
-      ...{ path, size, sha512 },
-      damaged: [...(damage[path] ?? [])],
-    })),
+    parts: missing.map(({ path, size, sha512 }) => {
+      const alsoIn = holders.get(path);
+      return {
+        ...{ path, size, sha512 },
+        damaged: [...(damage[path] ?? [])],
+        ...(alsoIn === undefined ? {} : { alsoIn }),
+      };
+    }),
   };
 }
 

@@ -16,6 +16,7 @@ import { listReleases, releaseFolder } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { DiscMedium } from './disc-medium.ts';
 import { fillInstallers } from './fill-installers.ts';
+import { fillParts } from './fill-parts.ts';
 import type { CopyFailures, ImportMedium } from './import-medium.ts';
 import { recordDamage, recordDiscs } from './partial-import.ts';
 import { rebuild } from './rebuild.ts';
@@ -68,7 +69,7 @@ export async function stage(
  * written to its place in the blob's unfinished file, fsynced and journalled. A blob gets its name when every part of
  * it matched. Parts that an earlier run finished, and blobs that are in the store, are hashed and not copied again; damaged
  * ones are replaced, in the store and where services see them. What the media lack is taken from the store only after it was hashed
- * in this import, whenever it was hashed before. Missing parts are rebuilt where enough recovery
+ * in this import, whenever it was hashed before. Parts of the files of models are also taken from other such files in the store. Missing parts are rebuilt where enough recovery
  * parts exist. The control files and the installers of a complete bundle end under `releases/`; those of an
  * incomplete one wait in staging for the other discs. The staging folder of a complete bundle stays until
  * {@link discardStaging}: until then its acceptance is not recorded.
@@ -97,13 +98,15 @@ export async function stageMedium(
       return { missing: [], faults: [], lost: [], rebuilt: [], damaged: 0 };
     }
     await prepare(all, pool);
+    await fillParts(all, pool, lacks);
     const { faults, lost } = await copyMissing(all, pool);
     await staging.nameBlobs();
     // Of a stream, what it lacks is known only now.
     await staging.verifyAlone({ pool, emit, lacks });
     await fillInstallers(all, pool);
+    const filled = await fillParts(all, pool, () => true);
     const recovered = await recover(all, pool);
-    warnOfRecovered(faults, recovered.rebuilt, all);
+    warnOfRecovered(faults, { rebuilt: recovered.rebuilt, filled }, all);
     const missing = staging.missing();
     const open = faults.filter((fault) => !staging.has(fault.part));
     if (missing.length === 0) await finish(all, pool);
@@ -183,11 +186,14 @@ async function recoveryToKeep({ admitted, medium, staging, emit }: StageContext)
 
 function warnOfRecovered(
   faults: readonly PartFault[],
-  rebuilt: readonly Part[],
+  { rebuilt, filled }: { readonly rebuilt: readonly Part[]; readonly filled: ReadonlySet<Part> },
   { staging, emit }: StageContext,
 ): void {
   for (const { part, error } of faults.filter((fault) => staging.has(fault.part))) {
-    const how = rebuilt.includes(part) ? 'rebuilt from recovery parts' : 'copied from another disc';
+    // What a stream lacks is not damaged.
+    if (filled.has(part) && error.code === 'part-missing') continue;
+    const others = filled.has(part) ? 'copied from the store' : 'copied from another disc';
+    const how = rebuilt.includes(part) ? 'rebuilt from recovery parts' : others;
     const place = error.found === undefined ? '' : ` (${error.found})`;
     emit({ type: 'warning', message: `${error.message}${place}; ${how}` });
   }

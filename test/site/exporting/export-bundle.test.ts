@@ -89,7 +89,9 @@ describe('when a site exports a release', () => {
     const hub = await siteWith(first.folder, second.folder);
     const blobs = new Set(first.bundle.blobs.map(({ digest }) => digest));
     const installers = new Set(first.bundle.installers?.map(({ sha512 }) => sha512));
-    const receiver = { site: 'next', platform: 'linux/amd64', blobs, installers, unknown: [] };
+    const parts = new Set<never>();
+    const next = { site: 'next', platform: 'linux/amd64', unknown: [] };
+    const receiver = { ...next, blobs, parts, installers };
     const { omitted } = incrementOf(second.bundle, commonTo([receiver]));
     const { folder, hop, bytes } = await pass(hub, second, omitted);
     expect(bytes).toBeLessThan(MIB);

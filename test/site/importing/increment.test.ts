@@ -34,7 +34,13 @@ beforeAll(async () => {
     ...{ ...shape, place: scratch.fresh(), authority, version: '2.0.0', seq: 2 },
   });
   const blobs = new Set(first.bundle.blobs.map(({ digest }) => digest));
-  const receiver = { site: 'vault', platform: 'linux/amd64', blobs, unknown: [] };
+  const receiver = {
+    site: 'vault',
+    platform: 'linux/amd64',
+    blobs,
+    parts: new Set<never>(),
+    unknown: [],
+  };
   const { omitted } = incrementOf(second.bundle, commonTo([receiver]));
   const chunks: Buffer[] = [];
   const keep = async (bytes: Uint8Array): Promise<void> => void chunks.push(Buffer.from(bytes));

@@ -3,7 +3,7 @@ import { controlSizes, discRuns, writeDisc, writeDiscs } from '../../../build/di
 import { receiverOf } from '../../../bundle/increment/receiver.ts';
 import { writeNoticeFolder } from '../../../bundle/notice/make-notice.ts';
 import { readStoredBundle } from '../../../bundle/read-index.ts';
-import { commonTo, incrementOf, type Receiver } from '../../../content/increment.ts';
+import { commonTo, incrementOf, type Receiver, withBundle } from '../../../content/increment.ts';
 import { StowageError } from '../../../core/error.ts';
 import { counted, exactBytes, printableLines } from '../../../core/text.ts';
 import type { ChangingFleet } from '../../../fleet/change.ts';
@@ -188,10 +188,7 @@ async function prepare(
     const bundle = bundles.get(release.bundle);
     if (bundle === undefined) throw new RangeError(`no bundle ${release.bundle}`);
     const { bytes, total, omitted } = incrementOf(bundle.bundle, commonTo([receiver]));
-    receiver = {
-      ...receiver,
-      blobs: new Set([...receiver.blobs, ...bundle.bundle.blobs.map(({ digest }) => digest)]),
-    };
+    receiver = withBundle(receiver, bundle.bundle);
     const { name, version } = release;
     const dispatched = { name, version, bundle: release.bundle, bytes, total };
     return { release, bundle, omitted, dispatched };
