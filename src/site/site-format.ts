@@ -8,6 +8,7 @@ import {
   writeCanonical,
 } from '../format/document.ts';
 import { ledgerEntryKind, ledgerHeadKind } from '../format/ledger.ts';
+import { noticeKind } from '../format/notice.ts';
 import { generationKind, planKind } from '../format/plan.ts';
 import { receiptKind } from '../format/receipt.ts';
 import {
@@ -28,6 +29,7 @@ const kept: Readonly<Record<string, Versions & Pick<DocumentKind<unknown>, 'name
   'journal-entry': journalKind,
   'ledger-entry': ledgerEntryKind,
   'ledger-head': ledgerHeadKind,
+  notice: noticeKind,
   plan: planKind,
   receipt: receiptKind,
   'stopped-services': stoppedServicesKind,

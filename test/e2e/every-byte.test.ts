@@ -1,7 +1,8 @@
 import { createHash, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { admit } from '../../src/bundle/admission/admit.ts';
 import { type AdmittedNotice, admitNotice } from '../../src/bundle/notice/admit-notice.ts';
 import { StowageError } from '../../src/core/error.ts';
 import type * as file from '../../src/io/file.ts';
@@ -138,6 +139,36 @@ describe('when any byte that the verdict depends on is flipped (attack 3)', () =
     console.info(`${flips} bytes flipped in ${seconds} s, none admitted`);
     expect(await verdictOn(bundle)).toBe('admitted');
   }, 300_000);
+});
+
+describe('when any byte of the control files of an increment is flipped (attacks 3 and 147)', () => {
+  it('imports nothing, for each byte of each file that is not a part', async () => {
+    const { folder, trust } = bundle;
+    const place = scratch.copy(folder);
+    for (const each of readdirSync(join(place, 'blobs/sha256')))
+      rmSync(join(place, 'blobs/sha256', each));
+    const files = readdirSync(place, { recursive: true, withFileTypes: true })
+      .filter((each) => each.isFile())
+      .map((each) => join(each.parentPath, each.name));
+    const take = (): Promise<unknown> =>
+      admit(place, { ...context({ now: () => packedAt }), trust, partial: true });
+    await take();
+    let flips = 0;
+    for (const path of files) {
+      const bytes = readFileSync(path);
+      for (let at = 0; at < bytes.length; at += 1) {
+        media.set(path, flipped(bytes, at));
+        const code = await take().then(
+          () => 'admitted',
+          (error: unknown) => (error instanceof StowageError ? error.code : 'no refusal'),
+        );
+        expect(['admitted', 'no refusal'], `byte ${at} of ${path}`).not.toContain(code);
+        flips += 1;
+      }
+      media.set(path, bytes);
+    }
+    console.info(`${flips} bytes of an increment of ${files.length} files flipped, none admitted`);
+  }, 600_000);
 });
 
 describe('when any byte of a notice is flipped (attacks 3 and 149)', () => {
