@@ -537,6 +537,160 @@ const attacks: Readonly<Record<number, Attack>> = {
   },
 };
 
+const increment = 'site/importing/increment.test.ts';
+const parts = 'site/importing/fill-parts.test.ts';
+const killed = 'e2e/killed-increment.test.ts';
+const receipts = 'bundle/increment/believed-receipts.test.ts';
+const commands = 'cli/commands/increment.test.ts';
+const notice = 'bundle/notice/admit-notice.test.ts';
+const piped = 'site/importing/piped-notice.test.ts';
+const notices = 'site/importing/import-notice.test.ts';
+const remote = 'site/importing/remote-medium.test.ts';
+const hops = 'e2e/hops.test.ts';
+const exported = 'site/exporting/export-bundle.test.ts';
+const everyByte = 'e2e/every-byte.test.ts';
+
+/** Increments, notices, hops: attacks of their own. */
+const newer: Readonly<Record<number, Attack>> = {
+  147: {
+    shown: [
+      [parts, 'is incomplete on another base, and completed by discs of the whole'],
+      [parts, 'names what is missing with the release that had it if its file %s'],
+      [increment, 'counts no blob that rotted, even if its file looks unchanged'],
+      [commands, 'names what the site lost meanwhile, and asks for it'],
+      [commands, 'is incomplete at a site that has nothing'],
+      [killed, 'is completed by the same command, or by discs of the whole, at every moment'],
+      [killed, 'completes what the store lost: %s'],
+      ['site/receipts/site-facts.test.ts', 'keeps it until then, and says so'],
+    ],
+    because: 'two at once: the second waits for the lock of the site, as with bundles',
+  },
+  148: {
+    shown: [
+      [commands, 'refuses one that was changed'],
+      [commands, 'refuses one of another site than was confirmed'],
+      [receipts, 'written at %s: believed %s'],
+      [receipts, 'an earlier ledger (replay)'],
+      [receipts, 'another ledger (fork)'],
+      [parts, 'is incomplete on another base'],
+    ],
+  },
+  149: {
+    shown: [
+      [notice, 'older than the newest of its issuer (attack 149: replayed)'],
+      [notice, 'a part of a bundle (attack 149)'],
+      [notice, 'with the index of a bundle on its list (attack 149)'],
+      [piped, 'a part of a bundle (attack 149)'],
+      [notices, 'records a recall, and refuses and reports what is recalled'],
+    ],
+    because:
+      'a recall of everything, or of the notice itself, is one that was signed: the site reports it, and stops nothing by itself',
+  },
+  150: {
+    shown: [
+      [remote, 'other bytes of a part'],
+      [remote, 'is imported from a registry that %s after the connection broke'],
+      [remote, 'is refused as a rollback behind a tag that was moved back'],
+      [remote, 'a manifest of 100 MB'],
+      ['depot/guard.test.ts', 'serves over TLS on %s, whose certificate names it'],
+    ],
+  },
+  151: {
+    shown: [
+      [hops, 'finds at the third one byte of %s that the middle changed'],
+      [remote, 'says which parts are missing where a hop left files out'],
+      [exported, 'reaches a third network over two hops, which the third can list'],
+    ],
+  },
+};
+
+/** What of the list is about bundles, and where it is shown of increments: folders with fewer parts, admitted by the same code. */
+const ofIncrements: readonly (readonly [numbers: readonly number[], ...Shown[]])[] = [
+  [
+    [1, 2, 5, 15, 16, 25, 26, 30, 62, 63, 64, 83, 87, 89, 90, 100],
+    [admit, 'refuses an increment with %s: %s'],
+  ],
+  [[3], [everyByte, 'imports nothing, for each byte of each file that is not a part']],
+  [
+    [63],
+    [parts, 'completes discs of the whole'],
+    [increment, 'is refused if a part is there twice'],
+  ],
+  [
+    [76, 91, 93],
+    [parts, 'copies a part that is damaged on the media from the store'],
+  ],
+  [
+    [101],
+    ['content/increment.test.ts', 'keeps the recovery parts that a part that travels could need'],
+  ],
+  [[105], [killed, 'is completed by the same command']],
+  [[109], [killed, 'completes what the store lost: %s']],
+  [
+    [121, 122, 123],
+    [parts, 'names what is missing with the release that had it'],
+  ],
+];
+
+/** The same of notices, which have a reader of their own. */
+const ofNotices: readonly (readonly [numbers: readonly number[], ...Shown[]])[] = [
+  [[1], [notice, 'no signature (attack 1)']],
+  [
+    [3],
+    [everyByte, 'refuses the notice, for each byte of each of its files'],
+    [piped, 'is refused with one bit flipped, wherever'],
+  ],
+  [[16], [notice, 'with a bad signer beside a good one (attack 16)']],
+  [[26], [notice, 'refuses the signature of another notice (attack 26)']],
+  [[30], [notice, 'a signature of 1 MB (attack 30)']],
+  [[31], [notice, 'by an attacker with the same name (attack 31)']],
+  [
+    [48, 49],
+    [notice, 'with a trust document that nobody signed (attack 49)'],
+  ],
+  [
+    [53, 54],
+    [notice, 'with the serial of another (attack 54)'],
+  ],
+  [[55], [notice, 'too far ahead (attack 55)']],
+  [
+    [56, 57, 58],
+    [notice, 'refuses one whose signature is too old, unless a person accepted it'],
+  ],
+  [[59], [notices, 'remembers its signing time, so that the clock cannot go back before it']],
+  [
+    [60, 127],
+    [notices, 'is found if the ledger was restored from before it (attack 127)'],
+  ],
+  [[61], [notice, 'for other sites (attack 61)']],
+  [
+    [66, 69],
+    [notice, 'with an unknown field (attack 69)'],
+  ],
+  [[75], [notice, 'whose lists disagree (attack 75)']],
+  [[78], [notice, 'a list of 10 MB (attack 78)'], [piped, 'documents of 45 MiB in all']],
+  [
+    [80, 81],
+    [notice, 'with a path that leaves its folder (attack 80)'],
+    [piped, 'an absolute name (attack 81)'],
+  ],
+  [[89], [notice, 'a link in place of a document (attack 89)']],
+  [
+    [95, 96, 97],
+    [piped, 'refuses more after the end of the archive (attack 96)'],
+  ],
+  [[100], [notice, 'a file too many'], [piped, 'refuses a file that is not on the list']],
+  [
+    [105],
+    [
+      'e2e/killed-notice.test.ts',
+      'is completed by the same command, at every write, sync and rename',
+    ],
+  ],
+  [[117], [piped, 'is imported from pieces of %i bytes, once']],
+  [[145], [notice, 'of a newer version (attack 145)']],
+];
+
 /** The numbers that are asked for, of 120. */
 const asked = [...upTo(1, 79), 91, ...upTo(98, 103), ...upTo(113, 120)];
 
@@ -573,6 +727,24 @@ describe('when somebody asks what shows an attack', () => {
         ).toBe(true);
     },
   );
+
+  it('has an answer for each of increments, notices and hops', () => {
+    expect(Object.keys(newer).map(Number)).toEqual(upTo(147, 151));
+  });
+
+  const elsewhere = [
+    ...Object.entries(newer).map(([number, { shown = [] }]) => ['hops', number, shown] as const),
+    ...ofIncrements.map(([numbers, ...shown]) => ['increments', numbers.join(), shown] as const),
+    ...ofNotices.map(([numbers, ...shown]) => ['notices', numbers.join(), shown] as const),
+  ];
+  it.each(elsewhere)('names tests that there are for %s: %s', (_, __, shown) => {
+    expect(shown.length).toBeGreaterThan(0);
+    for (const [file, title] of shown)
+      expect(
+        titlesOf(file).some((each) => each.includes(title)),
+        `${file}: ${title}`,
+      ).toBe(true);
+  });
 
   it('finds no test that there is not', () => {
     expect(titlesOf(admit).length).toBeGreaterThan(80);

@@ -13,6 +13,7 @@ import {
   callsOf,
   clusterPage,
   commandsOfPage,
+  hopsPage,
   perimeterPage,
   typedPages,
 } from './support/documents.ts';
@@ -25,7 +26,7 @@ const COMMAND = /(?<![\w./@-])stowage ([a-z][a-z-]*)((?: (?!stowage )[A-Za-z<-][
 const PROSE = new Set(
   'release program that is does command verifies claims without uses has'.split(' '),
 );
-const guides = [...typedPages, clusterPage, perimeterPage].filter(
+const guides = [...typedPages, clusterPage, hopsPage, perimeterPage].filter(
   (page) => page !== 'CONTRIBUTING.md',
 );
 const pages = globSync(['*.md', '{manifests,scripts,signing}/*.md', '{src,test}/**/*.md'], {
@@ -132,7 +133,9 @@ describe('when pages name error codes', () => {
 describe('when a page has commands to type', () => {
   it('is among the pages whose commands a test types', () => {
     const typed = pages.filter((page) => commandsOfPage(read(page)).length > 0);
-    expect(typed.toSorted()).toEqual([...typedPages, clusterPage, perimeterPage].toSorted());
+    expect(typed.toSorted()).toEqual(
+      [...typedPages, clusterPage, hopsPage, perimeterPage].toSorted(),
+    );
   });
 
   it('has them in fences, where that test looks', () => {

@@ -1,4 +1,6 @@
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
+import { columnsOfDiscs } from '../bundle/splitting/disc-split.ts';
+import { controlSizes, discRuns, writeDiscs } from '../bundle/splitting/write-discs.ts';
 import type { SizedBlob } from '../content/content-kind.ts';
 import { type Common, incrementOf, weightsOf } from '../content/increment.ts';
 import { bundleBlobs, describeAll } from '../content/items.ts';
@@ -19,7 +21,7 @@ import { writeChecksums } from '../format/checksums.ts';
 import { writeCanonical } from '../format/document.ts';
 import type { DescribedInstaller } from '../format/installer.ts';
 import type { Lock } from '../format/lock.ts';
-import type { Parity } from '../format/part.ts';
+import { type Parity, stripeOf } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { exists, ioError, remove, renameIntoPlace, syncFolder, writeNew } from '../io/file.ts';
 import { makeFolder, makeNewFolder, requireSpace, withParents } from '../io/folder.ts';
@@ -27,11 +29,9 @@ import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { writeParity } from '../io/write-parity.ts';
 import { controlDocuments, indexOf } from './bundle-documents.ts';
-import { columnsOfDiscs } from './disc-split.ts';
-import { controlSizes, discRuns, writeDiscs } from './discs.ts';
 import { hopEvidence } from './hop-evidence.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
-import { evenColumns, recoveryBytes, stripeOf } from './parity.ts';
+import { evenColumns, recoveryBytes } from './parity.ts';
 import { copyParts, makePartFolder, type OmittedParts, syncSmallParts } from './parts.ts';
 import { readFacts } from './sbom/image-packages.ts';
 

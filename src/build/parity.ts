@@ -1,13 +1,7 @@
-import { DEFAULT_PART_BYTES } from '../core/limits.ts';
 import type { Part } from '../format/part.ts';
 
 /** Columns of a bundle that is not split across discs: each row then takes a twentieth of the size of the bundle. */
 const COLUMNS = 20;
-
-/** Bytes of a full recovery part. */
-export function stripeOf(partSize: number): number {
-  return partSize === 0 ? DEFAULT_PART_BYTES : partSize;
-}
 
 /** Divides parts, in order, into columns of about equal size. @returns the number of parts in each */
 export function evenColumns(parts: readonly Pick<Part, 'size'>[]): number[] {

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { discSpace } from '../bundle/splitting/disc-split.ts';
 import { bundleBlobs, describeAll, lockBlobs } from '../content/items.ts';
 import { digestHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
@@ -11,7 +12,6 @@ import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, notFolder } from '../io/file.ts';
 import { freeBytes } from '../io/folder.ts';
 import type { AssembleOptions } from './assemble.ts';
-import { discSpace } from './disc-split.ts';
 import { isLocal } from './origins.ts';
 import { evenColumns, recoveryBytes } from './parity.ts';
 import { sliceBlob } from './parts.ts';

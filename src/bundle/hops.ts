@@ -1,7 +1,8 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { type Hop, hopKind } from '../format/hop.ts';
+import { parseDiscName } from '../format/part.ts';
 import { namesIn, writeAtomic } from '../io/file.ts';
 import { makeFolder } from '../io/folder.ts';
 import { readSignedDocument } from './signed-document.ts';
@@ -28,9 +29,10 @@ export interface Hops {
   readonly fault?: StowageError;
 }
 
-/** The folder of the statements beside the folder of a bundle. `SHA512SUMS` does not cover it. */
+/** The folder of the statements beside the folder of a bundle, or of all of its discs. `SHA512SUMS` does not cover it. */
 export function hopsBeside(folder: string): string {
-  return `${folder.replace(/\/+$/, '')}.hops`;
+  const place = folder.replace(/\/+$/, '');
+  return `${parseDiscName(basename(place)) === undefined ? place : dirname(place)}.hops`;
 }
 
 /**

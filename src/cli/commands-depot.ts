@@ -100,7 +100,12 @@ export function addDeliveryCommands(program: Command, run: Run): void {
     command(
       'export <release>',
       'write an imported bundle again for another network, with its first signatures',
-    ).requiredOption('--to <folder>', 'folder to write; it must not exist'),
+    )
+      .requiredOption('--to <folder>', 'folder to write; it must not exist')
+      .option(
+        '--disc-size <size>',
+        'split it across discs, such as 4.7GB, dvd, dvd-dl, bd or bd-dl',
+      ),
     root(),
   ).action((release: string, options: ExportCommandOptions) =>
     run(async (context) =>

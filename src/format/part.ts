@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Sri } from '../core/digest.ts';
 import {
   CRC_SPAN_BYTES,
+  DEFAULT_PART_BYTES,
   MAX_BUNDLE_FILES,
   MAX_PARITY_COLUMNS,
   MAX_PARITY_ROWS,
@@ -66,6 +67,11 @@ export const parity: z.ZodType<Parity> = exact(
     rows: z.array(z.array(part).min(1).max(MAX_BUNDLE_FILES)).min(1).max(MAX_PARITY_ROWS),
   }),
 );
+
+/** Bytes of a full recovery part. */
+export function stripeOf(partSize: number): number {
+  return partSize === 0 ? DEFAULT_PART_BYTES : partSize;
+}
 
 /** A part and its offset in its column, in bytes. */
 export interface PlacedPart {

@@ -446,11 +446,6 @@ export function signingRequest(): SigningRequest {
   };
 }
 
-export function repairListWithHolders(): RepairList {
-  const { parts, ...list } = repairList();
-  return { ...list, parts: parts.map((each) => ({ ...each, alsoIn: ['chat 1.3.0'] })) };
-}
-
 export function repairList(): RepairList {
   return {
     schema: 'stowage/repair-list/v1',

@@ -26,12 +26,14 @@ export const typedPages = [
   'manifests/README.md',
   'manifests/MEDIA.md',
   'manifests/FLEET.md',
-  'manifests/HOPS.md',
   'CONTRIBUTING.md',
 ] as const;
 
 /** The page whose commands `test/e2e/perimeter.test.ts` types in a network without a way out. */
 export const perimeterPage = 'manifests/PERIMETER.md';
+
+/** The page whose commands `test/e2e/hops-page.test.ts` types at several hosts of a network without a way out. */
+export const hopsPage = 'manifests/HOPS.md';
 
 /** The page whose commands `test/e2e/kubernetes-neighbours.test.ts` types on a cluster. */
 export const clusterPage = 'manifests/KUBERNETES.md';

@@ -3,11 +3,13 @@ import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { exportBundle } from '../../site/exporting/export-bundle.ts';
 import { findRelease, listReleases } from '../../site/release/release.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { parseDiscSize } from './disc-size.ts';
 import { type IncrementOptions, incrementLines, leftOut, readReceivers } from './increment.ts';
 import { openFolder } from './site.ts';
 
 export interface ExportCommandOptions extends Omit<IncrementOptions, 'store'> {
   readonly to: string;
+  readonly discSize?: string;
   readonly root?: string;
 }
 
@@ -17,6 +19,7 @@ export async function exportCommand(
   options: ExportCommandOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
+  const discSize = options.discSize === undefined ? undefined : parseDiscSize(options.discSize);
   const site = await openFolder(options.root, context);
   const release = await findRelease(site, text);
   const used = site.path('receipts', 'of-other-sites');
@@ -32,6 +35,7 @@ export async function exportCommand(
   const output = context.path(options.to);
   const exported = await exportBundle(release, {
     ...{ ...context, site, output },
+    ...(discSize === undefined ? {} : { discSize }),
     ...(increment === undefined || sites === undefined
       ? {}
       : {
@@ -42,18 +46,19 @@ export async function exportCommand(
         }),
   });
   await sites?.recordUsed();
-  const { bytes, files, absent, hop, hops } = exported;
+  const { bytes, files, absent, discs, hop, hops } = exported;
   const { name, version } = release.bundle;
   const lines = [
     `${name} ${version}: written to ${output}, with its first signatures`,
     `  ${counted(files, 'file')}, ${formatBytes(bytes)}`,
+    ...(discs.length === 0 ? [] : [`  ${counted(discs.length, 'disc')}`]),
     ...incrementLines(increment, sites),
     ...absent.map((path) => `  without ${path}, which never reached this site`),
     `  the hop is stated in ${hops}: carry it beside the bundle`,
     `  SHA-512 of SHA512SUMS: ${release.id}`,
   ];
   return {
-    json: { output, id: release.id, files, bytes, absent, hop, hops },
+    json: { output, id: release.id, discs, files, bytes, absent, hop, hops },
     text: printableLines(`${lines.join('\n')}\n`),
   };
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
+import { beginStream } from '../../bundle/stream/notice-stream.ts';
 import { isNotice } from '../../content/items.ts';
 import type { StowageError } from '../../core/error.ts';
 import { counted, printableLines } from '../../core/text.ts';
@@ -7,7 +8,11 @@ import { noticeName } from '../../format/notice.ts';
 import { siteText } from '../../format/site-text.ts';
 import { withSite } from '../../site/applying/change.ts';
 import { type Imported, importMedia } from '../../site/importing/import.ts';
-import { type ImportedNotice, importNotice } from '../../site/importing/import-notice.ts';
+import {
+  type ImportedNotice,
+  importNotice,
+  importPipedNotice,
+} from '../../site/importing/import-notice.ts';
 import { holdersOfMissing } from '../../site/importing/partial-import.ts';
 import { checkValues } from '../../site/planning/release-values.ts';
 import { releaseFolder } from '../../site/release/release.ts';
@@ -43,15 +48,19 @@ export async function noticeAmong(
   return undefined;
 }
 
-/** Imports a notice. Running services are not changed. */
-export async function importNoticeCommand(
-  folder: string,
+/** Imports a notice from its folder, or from a pipe. Running services are not changed. */
+async function importNoticeCommand(
+  from: string | AsyncIterable<Uint8Array>,
   opened: SiteContext,
   options: InstallOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   const importing = await importOptions(opened, options, context);
-  const imported = await withSite(opened, (ledger) => importNotice(folder, ledger, importing));
+  const imported = await withSite(opened, (ledger) =>
+    typeof from === 'string'
+      ? importNotice(from, ledger, importing)
+      : importPipedNotice(from, ledger, importing),
+  );
   const result = {
     json: imported,
     text: printableLines(`${importedLines(imported).join('\n')}\n`),
@@ -88,12 +97,16 @@ export async function importCommand(
   await requireBundle(places, context);
   const notice = await noticeAmong(places, context);
   if (notice !== undefined) return importNoticeCommand(notice, opened, options, context);
-  const importing = await importOptions(opened, options, context);
-  const given =
-    pipedOf(places, context) ??
-    (await remoteOf(places, options, context)) ??
-    places.map((place) => context.path(place));
+  const piped = pipedOf(places, context);
   try {
+    const begun = piped === undefined ? undefined : await beginStream(piped);
+    if (begun?.isNotice === true)
+      return await importNoticeCommand(begun.chunks, opened, options, context);
+    const importing = await importOptions(opened, options, context);
+    const given =
+      begun?.chunks ??
+      (await remoteOf(places, options, context)) ??
+      places.map((place) => context.path(place));
     const imported = await withSite(opened, (ledger) => importMedia(given, ledger, importing));
     const missing = await missingFor(imported, opened);
     const holders =
@@ -101,7 +114,7 @@ export async function importCommand(
     const result = importResult(imported, opened.site, { missing, holders });
     return await withWithdrawn(opened.site, result, context.now());
   } finally {
-    closePiped(given);
+    if (piped !== undefined) closePiped(piped);
   }
 }
 

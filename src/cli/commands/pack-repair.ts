@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { requireAbsent } from '../../build/assemble.ts';
-import { writeDisc } from '../../build/discs.ts';
+import { writeDisc } from '../../bundle/splitting/write-discs.ts';
 import { StowageError } from '../../core/error.ts';
 import { counted, formatBytes } from '../../core/text.ts';
 import { allParts } from '../../format/bundle.ts';

@@ -1,6 +1,11 @@
 import { basename } from 'node:path';
 import { requireAbsent } from '../../build/assemble.ts';
-import { controlSizes, discRuns, writeDisc, writeDiscs } from '../../build/discs.ts';
+import {
+  controlSizes,
+  discRuns,
+  writeDisc,
+  writeDiscs,
+} from '../../bundle/splitting/write-discs.ts';
 import { counted, formatBytes } from '../../core/text.ts';
 import { allParts } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';

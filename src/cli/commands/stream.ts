@@ -1,8 +1,13 @@
 import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
+import { writeNoticeStream } from '../../bundle/stream/notice-stream.ts';
 import { type Sink, writeStream } from '../../bundle/stream/write-stream.ts';
+import type { StowageEvent } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import { formatBytes } from '../../core/text.ts';
-import { exists, outputError, setMode } from '../../io/file.ts';
+import { noticeName } from '../../format/notice.ts';
+import { exists, namesIn, outputError, setMode } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, type Screen, usage } from '../command.ts';
 import {
   type IncrementOptions,
@@ -17,7 +22,7 @@ export interface StreamOptions extends IncrementOptions {
   readonly output?: string;
 }
 
-/** Writes a bundle as a tar stream to stdout, a tape or a pipe. With stdout, the result goes to stderr. */
+/** Writes a bundle or a notice as a tar stream to stdout, a tape or a pipe. With stdout, the result goes to stderr. */
 export async function stream(
   place: string,
   options: StreamOptions,
@@ -31,16 +36,14 @@ export async function stream(
       'a terminal',
       'write the stream to a file or a tape with --output, or pipe it into stowage import - at the site',
     );
+  const folder = context.path(place);
+  if (await isNoticeFolder(folder)) return streamNotice(folder, place, options, context);
   const sites = await readReceivers(options, context);
   const opened = await openBundle(context.path(place));
   const increment = leftOut(opened.bundle, sites, context);
   const source = increment === undefined ? opened : { ...opened, omitted: increment.omitted };
   if (![...source.files.keys()].some((path) => path.startsWith('signatures/')))
-    context.emit({
-      type: 'warning',
-      message: 'the bundle is not signed, and no site will accept it',
-      hint: `run stowage sign ${place} --key KEY --certificate CERTIFICATE`,
-    });
+    context.emit(unsigned('bundle', place));
   const bytes =
     options.output === undefined
       ? await toStdout(stdout, (sink) => writeStream(source, sink, context))
@@ -58,6 +61,38 @@ export async function stream(
       `  SHA-512 of SHA512SUMS: ${id}\n`,
     ].join('\n'),
     onStderr: options.output === undefined,
+  };
+}
+
+async function streamNotice(
+  folder: string,
+  place: string,
+  { output, for: receipts }: StreamOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  if (receipts.length > 0)
+    throw usage('--for needs a bundle', 'a bundle, or no --for', 'a notice, which has no parts');
+  if ((await namesIn(join(folder, 'signatures'))).length === 0)
+    context.emit(unsigned('notice', place));
+  const write = (sink: Sink): ReturnType<typeof writeNoticeStream> =>
+    writeNoticeStream(folder, sink);
+  const { notice, id, bytes } =
+    output === undefined
+      ? await toStdout(context.terminal.stdout, write)
+      : await toFile(context.path(output), write);
+  const { issuer, serial } = notice;
+  return {
+    json: { issuer, serial, id, bytes },
+    text: `${noticeName(notice)}: wrote ${formatBytes(bytes)}\n  SHA-512 of SHA512SUMS: ${id}\n`,
+    onStderr: output === undefined,
+  };
+}
+
+function unsigned(what: 'bundle' | 'notice', place: string): StowageEvent {
+  return {
+    type: 'warning',
+    message: `the ${what} is not signed, and no site will accept it`,
+    hint: `run stowage sign ${place} --key KEY --certificate CERTIFICATE`,
   };
 }
 

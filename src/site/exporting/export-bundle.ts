@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { requireSum } from '../../bundle/bundle-files.ts';
 import { hopsBeside, readHops, sumOf, writeHops } from '../../bundle/hops.ts';
+import { controlSizes, discRuns, writeDiscs } from '../../bundle/splitting/write-discs.ts';
 import { type Context, Tally } from '../../core/context.ts';
 import { type Sri, sriFromHex, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -8,7 +9,7 @@ import { MAX_CHECKSUMS_BYTES, MAX_INDEX_BYTES } from '../../core/limits.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 import { counted } from '../../core/text.ts';
 import type { StoredFile } from '../../depot/catalog.ts';
-import { bundleFiles, dataParts, totalSize } from '../../format/bundle.ts';
+import { allParts, bundleFiles, dataParts, totalSize } from '../../format/bundle.ts';
 import { readChecksums } from '../../format/checksums.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
@@ -24,6 +25,7 @@ import {
 import { makeFolder, requireSpace, withParents } from '../../io/folder.ts';
 import type { HashTask } from '../../io/hash-task.ts';
 import { HashPool } from '../../io/hashing.ts';
+import { listMedia } from '../../io/media.ts';
 import { PassError } from '../../io/positioned.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { writeParity } from '../../io/write-parity.ts';
@@ -41,6 +43,8 @@ export interface ExportOptions extends Context {
   readonly output: string;
   /** Paths of files that need not travel, and to which sites; absent for all. */
   readonly leftOut?: { readonly omitted: ReadonlySet<string>; readonly sites: readonly string[] };
+  /** The capacity of the discs to write, in bytes; absent for one folder. */
+  readonly discSize?: number;
 }
 
 export interface Exported {
@@ -50,6 +54,8 @@ export interface Exported {
   /** Listed files that the site does not have: installers that never reached it. */
   readonly absent: readonly string[];
   readonly hop: Hop;
+  /** The folders of its discs; empty for one folder. */
+  readonly discs: readonly string[];
   /** The folder of the statements. */
   readonly hops: string;
 }
@@ -57,8 +63,9 @@ export interface Exported {
 /**
  * Writes an imported bundle again, byte for byte, from the store: `SHA512SUMS`, the first signatures and every file that is
  * listed. Each is hashed while it is copied; recovery parts are calculated again. A statement of this hop, signed with the site's key, is
- * written beside it, after those of earlier hops. A failure leaves nothing.
- * @throws StowageError `output-exists`, `blob-damaged`, `bundle-incomplete`, `space-insufficient`, `io-failed`, `interrupted`
+ * written beside it, after those of earlier hops. With `discSize`, each disc has all control files, as after `split`. A failure leaves
+ * nothing.
+ * @throws StowageError `output-exists`, `disc-too-small`, `blob-damaged`, `bundle-incomplete`, `space-insufficient`, `io-failed`, `interrupted`
  */
 export async function exportBundle(release: Release, options: ExportOptions): Promise<Exported> {
   const { output } = options;
@@ -71,8 +78,8 @@ export async function exportBundle(release: Release, options: ExportOptions): Pr
       await makeFolder(temporary);
       const written = await write(release, temporary, options);
       const hop = await writeHop(release, written, { ...options, hops });
-      await renameIntoPlace(temporary, output);
-      return { ...written, hop, hops };
+      const discs = await place(release, temporary, written.absent, options);
+      return { ...written, hop, hops, discs };
     } catch (error) {
       await remove(temporary);
       await remove(hops);
@@ -81,15 +88,51 @@ export async function exportBundle(release: Release, options: ExportOptions): Pr
   });
 }
 
-type Written = Omit<Exported, 'hop' | 'hops'>;
+type Written = Omit<Exported, 'hop' | 'hops' | 'discs'>;
 
-async function write(
+/** Gives the export its name, or deals it to discs. @returns the folders of the discs */
+async function place(
   release: Release,
   folder: string,
-  { site, leftOut, emit, signal }: ExportOptions,
-): Promise<Written> {
+  absent: readonly string[],
+  { site, output, discSize, leftOut, ...context }: ExportOptions,
+): Promise<string[]> {
+  if (discSize === undefined) {
+    await renameIntoPlace(folder, output);
+    return [];
+  }
+  const files = new Map<string, string>();
+  for (const { path, kind } of await listMedia(folder))
+    if (kind !== 'folder') files.set(path, join(folder, path));
+  const omitted = new Set([...(leftOut?.omitted ?? []), ...absent]);
+  const sums = await sumsOf(site, release);
+  const source = { bundle: release.bundle, files, sums, move: true, omitted };
+  const disc = { discSize, control: await controlSizes(source) };
+  const discs = await writeDiscs(source, discRuns(release.bundle, disc, omitted), output, context);
+  await remove(folder);
+  return discs;
+}
+
+/** @throws StowageError `disc-too-small`, before anything is written */
+function requireDiscsFit(
+  { bundle }: Release,
+  files: ReadonlyMap<string, StoredFile>,
+  { discSize, leftOut }: ExportOptions,
+): void {
+  if (discSize === undefined) return;
+  const omitted = leftOut?.omitted ?? new Set<string>();
+  const parts = new Set(allParts(bundle).map(({ path }) => path));
+  const control = [...files].flatMap(([path, { size }]) =>
+    parts.has(path) || omitted.has(path) ? [] : [size],
+  );
+  discRuns(bundle, { discSize, control }, omitted);
+}
+
+async function write(release: Release, folder: string, options: ExportOptions): Promise<Written> {
+  const { site, leftOut, emit, signal } = options;
   const { id, bundle } = release;
   const { files, absent } = await storedFiles(site, release);
+  requireDiscsFit(release, files, options);
   const sums = await sumsOf(site, release);
   const omitted = leftOut?.omitted ?? new Set<string>();
   const recovery = new Set(bundle.parity?.rows.flat().map(({ path }) => path));

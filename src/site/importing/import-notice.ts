@@ -1,8 +1,10 @@
 import { type AdmittedNotice, admitNotice } from '../../bundle/notice/admit-notice.ts';
+import { receiveNotice } from '../../bundle/stream/notice-stream.ts';
 import type { Recall } from '../../format/deployment.ts';
 import { momentOf } from '../../format/field.ts';
 import type { LedgerEvent } from '../../format/ledger.ts';
 import type { Notice } from '../../format/notice.ts';
+import { remove } from '../../io/file.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { keepTrust } from '../ledger/site-ledger.ts';
 import { laterOf, type SiteState, stateOf } from '../ledger/site-state.ts';
@@ -61,6 +63,25 @@ export async function importNotice(
     })),
     advisories: contents.advisories.map(({ path: _, ...each }) => ({ ...each, issuer, serial })),
   };
+}
+
+/**
+ * Imports a notice that arrives through a pipe, as `stowage stream` writes it. It is written to a private folder of the site first,
+ * which is removed whatever happens.
+ * @throws StowageError `stream-refused`, `stream-ended`, and as {@link importNotice}
+ */
+export async function importPipedNotice(
+  chunks: AsyncIterable<Uint8Array>,
+  ledger: Ledger,
+  options: ImportOptions,
+): Promise<ImportedNotice> {
+  const folder = options.site.path('staging', '.piped');
+  try {
+    await receiveNotice(chunks, folder, options.signal);
+    return await importNotice(folder, ledger, options);
+  } finally {
+    await remove(folder);
+  }
 }
 
 async function admitAtSite(

@@ -24,7 +24,7 @@ import {
   MAX_SIGNATURE_BYTES,
   MAX_SIGNATURES,
 } from '../../../src/core/limits.ts';
-import { type Bundle, bundleKind } from '../../../src/format/bundle.ts';
+import { allParts, type Bundle, bundleKind } from '../../../src/format/bundle.ts';
 import { currentVersion } from '../../../src/format/document.ts';
 import { installerPath } from '../../../src/format/installer.ts';
 import type { SiteState } from '../../../src/site/ledger/site-state.ts';
@@ -358,6 +358,20 @@ describe('when the media were changed after signing', () => {
     attack(folder);
     await refuse(folder, code);
   });
+
+  // An increment with one part, which lacks all others.
+  const whole = ['a missing part (attack 63)', 'no parts at all'];
+  it.each(attacks.filter(([what]) => !whole.includes(what)))(
+    'refuses an increment with %s: %s',
+    async (_, code, attack) => {
+      const folder = scratch.copy(small.folder);
+      for (const { path } of allParts(small.bundle))
+        if (path !== partOf(small)) unlinkSync(join(folder, path));
+      await enter(folder, { partial: true });
+      attack(folder);
+      await refuse(folder, code, { partial: true });
+    },
+  );
 
   it('names every missing file, and the one unexpected file without its control characters', async () => {
     const folder = scratch.copy(small.folder);

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { hopsBeside, readHops } from '../../../src/bundle/hops.ts';
@@ -83,6 +91,31 @@ describe('when a site exports a release', () => {
     expect(await namesIn(third.path('hops', first.id.slice(0, 32)))).toEqual([
       ...['0001.json', '0001.p7s', '0002.json', '0002.p7s'],
     ]);
+  });
+
+  it('writes discs that each site takes, and that hold what was signed', async () => {
+    const hub = await siteWith(first.folder);
+    const output = join(scratch.fresh('discs'), 'chat');
+    const options = { ...context(), site: hub, output, discSize: 9 * MIB };
+    const { discs } = await exportBundle(first, options);
+    expect(discs.length).toBeGreaterThan(1);
+    for (const disc of discs) expect(checkByHand(disc, '--ignore-missing')).toBe('');
+    const partsIn = (folder: string): string[] =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) =>
+        /^(?:blobs\/sha256|parity)\/./.test(path),
+      );
+    expect(discs.flatMap(partsIn).toSorted()).toEqual(partsIn(first.folder).toSorted());
+    const next = await siteWith(output);
+    expect(await namesIn(next.path('hops', first.id.slice(0, 32)))).toHaveLength(2);
+    expect(readdirSync(join(output, '..')).toSorted()).toEqual(['chat', 'chat.hops']);
+  });
+
+  it('refuses discs that are too small before it writes anything', async () => {
+    const hub = await siteWith(first.folder);
+    const output = join(scratch.fresh('discs'), 'chat');
+    const options = { ...context(), site: hub, output, discSize: 4 * MIB };
+    await expectCode(() => exportBundle(first, options), 'disc-too-small');
+    expect(existsSync(join(output, '..'))).toBe(false);
   });
 
   it('leaves out what the next site stores, and says for whom', async () => {

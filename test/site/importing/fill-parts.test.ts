@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { writeDisc } from '../../../src/build/discs.ts';
+import { writeDisc } from '../../../src/bundle/splitting/write-discs.ts';
 import { writeStream } from '../../../src/bundle/stream/write-stream.ts';
 import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
 import { commonTo, holdingsOf, incrementOf } from '../../../src/content/increment.ts';

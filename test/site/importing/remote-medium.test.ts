@@ -1,12 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { writeDisc } from '../../../src/bundle/splitting/write-discs.ts';
 import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
+import { commonTo, holdingsOf, incrementOf } from '../../../src/content/increment.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import type { ErrorCode } from '../../../src/core/error.ts';
 import { MIB } from '../../../src/core/limits.ts';
 import { type Depot, startDepot } from '../../../src/depot/server.ts';
 import { parseTokens } from '../../../src/depot/tokens.ts';
+import { allParts } from '../../../src/format/bundle.ts';
 import { namesIn } from '../../../src/io/file.ts';
 import { createRegistryClient } from '../../../src/net/registry-client.ts';
 import { Secret } from '../../../src/net/secret.ts';
@@ -28,7 +31,7 @@ import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { resign, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
+import { pattern, resign, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 import { stagedSite } from '../../support/staged-site.ts';
 
 const scratch = scratchFolder();
@@ -369,5 +372,38 @@ describe('when a bundle is in a registry', () => {
     const site = newSite();
     const { partial } = await take(site, address);
     expect(partial?.missing.map(({ path }) => path)).toEqual([largest()]);
+  });
+
+  it('takes an increment too, completed from the store, or by a depot that has the whole', async () => {
+    const { authority } = made;
+    const weights = readFileSync(join(made.folder, largest()));
+    const next = await smallBundle({
+      ...{ place: scratch.fresh(), authority, ...common, version: '1.1.0', seq: 2 },
+      weightsBytes: Buffer.concat([pattern(4 * MIB, 'new'), weights]),
+    });
+    const held = { site: 'vault', platform: 'linux/amd64', unknown: [] };
+    const sites = [{ ...held, ...holdingsOf([made.bundle]) }];
+    const { omitted } = incrementOf(next.bundle, commonTo(sites));
+    const increment = scratch.fresh('increment');
+    const opened = await openBundle(next.folder);
+    const rest = allParts(next.bundle).filter(({ path }) => !omitted.has(path));
+    await writeDisc({ ...opened, move: false, omitted }, rest, increment, context());
+    await put(increment, '1.1.0');
+    const at = address.replace('1.0.0', '1.1.0');
+    const site = newSite();
+    await take(site, address);
+    expect((await take(site, at)).partial).toBeUndefined();
+    // The same at a host that has no base.
+    const bare = newSite();
+    const { partial } = await take(bare, at);
+    expect(partial?.missing.some(({ path }) => omitted.has(path))).toBe(true);
+    const catalog = await catalogOfAll(site, () => {});
+    const depot = await startDepot(catalog, { address: '127.0.0.1', port: 0, graceMs: 0 });
+    try {
+      const whole = await take(bare, `https://${depot.host}/chat@1.1.0`);
+      expect(whole.partial).toBeUndefined();
+    } finally {
+      await depot.close();
+    }
   });
 });

@@ -1,8 +1,13 @@
 import { join } from 'node:path';
-import { controlSizes, discRuns, writeDisc, writeDiscs } from '../../../build/discs.ts';
 import { receiverOf } from '../../../bundle/increment/receiver.ts';
 import { writeNoticeFolder } from '../../../bundle/notice/make-notice.ts';
 import { readStoredBundle } from '../../../bundle/read-index.ts';
+import {
+  controlSizes,
+  discRuns,
+  writeDisc,
+  writeDiscs,
+} from '../../../bundle/splitting/write-discs.ts';
 import { commonTo, incrementOf, type Receiver, withBundle } from '../../../content/increment.ts';
 import { StowageError } from '../../../core/error.ts';
 import { counted, exactBytes, printableLines } from '../../../core/text.ts';

@@ -1,10 +1,9 @@
-import { StowageError } from '../core/error.ts';
-import { CRC_SPAN_BYTES, KIB, MAX_PARITY_COLUMNS, MIB } from '../core/limits.ts';
-import { counted, exactBytes } from '../core/text.ts';
-import { type Bundle, bundleKind, dataParts } from '../format/bundle.ts';
-import { writeCanonical } from '../format/document.ts';
-import type { Part } from '../format/part.ts';
-import { stripeOf } from './parity.ts';
+import { StowageError } from '../../core/error.ts';
+import { CRC_SPAN_BYTES, KIB, MAX_PARITY_COLUMNS, MIB } from '../../core/limits.ts';
+import { counted, exactBytes } from '../../core/text.ts';
+import { type Bundle, bundleKind, dataParts } from '../../format/bundle.ts';
+import { writeCanonical } from '../../format/document.ts';
+import { type Part, stripeOf } from '../../format/part.ts';
 
 /** Cluster size of FAT32 and exFAT on media of this size: files occupy whole clusters. */
 const CLUSTER_BYTES = 32 * KIB;

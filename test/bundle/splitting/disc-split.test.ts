@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { MEDIA, requirePartsFit, splitParts } from '../../src/build/disc-split.ts';
-import { evenColumns } from '../../src/build/parity.ts';
-import { KIB, MIB } from '../../src/core/limits.ts';
-import { expectCode } from '../support/error.ts';
+import { MEDIA, requirePartsFit, splitParts } from '../../../src/bundle/splitting/disc-split.ts';
+import { evenColumns } from '../../../src/build/parity.ts';
+import { KIB, MIB } from '../../../src/core/limits.ts';
+import { expectCode } from '../../support/error.ts';
 
 const CLUSTER = 32 * KIB;
 /** A disc with this space for parts, besides two control files of one cluster each. */
