@@ -17,12 +17,18 @@ export interface CredentialStore {
 
 /**
  * The files that podman and docker read, in podman's order: `REGISTRY_AUTH_FILE` alone when it is set; else
- * `$XDG_RUNTIME_DIR/containers/auth.json`, `$XDG_CONFIG_HOME/containers/auth.json`, docker's `config.json`.
+ * `$XDG_RUNTIME_DIR/containers/auth.json`, or without that variable `auth.json` in the folder of this user;
+ * `$XDG_CONFIG_HOME/containers/auth.json`, docker's `config.json`.
+ * @param folder {@link podmanFolder} of this user; absent for none
  */
-export function createCredentials(env: Environment, home: string): CredentialStore {
+export function createCredentials(
+  env: Environment,
+  home: string,
+  folder?: string,
+): CredentialStore {
   return {
     find: async (registry, repository, signal) => {
-      for (const path of credentialPaths(env, home)) {
+      for (const path of credentialPaths(env, home, folder)) {
         const found = await findIn(path, { registry, repository, env, signal });
         if (found !== undefined) return found;
       }
@@ -38,12 +44,17 @@ interface Sought {
   readonly signal: AbortSignal;
 }
 
-function credentialPaths(env: Environment, home: string): string[] {
+/** Where podman keeps files of a user whose session has no folder of its own, such as root's after `su`. */
+export function podmanFolder(uid: number): string {
+  return `/run/containers/${uid}`;
+}
+
+function credentialPaths(env: Environment, home: string, folder?: string): string[] {
   const chosen = env['REGISTRY_AUTH_FILE'];
   if (chosen) return [chosen];
-  const runtime = env['XDG_RUNTIME_DIR'];
+  const runtime = env['XDG_RUNTIME_DIR'] ? join(env['XDG_RUNTIME_DIR'], 'containers') : folder;
   return [
-    ...(runtime ? [join(runtime, 'containers', 'auth.json')] : []),
+    ...(runtime === undefined ? [] : [join(runtime, 'auth.json')]),
     join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'containers', 'auth.json'),
     join(env['DOCKER_CONFIG'] || join(home, '.docker'), 'config.json'),
   ];

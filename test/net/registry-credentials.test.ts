@@ -68,6 +68,14 @@ describe('when several files know a registry', () => {
     write('run/containers/auth.json', { auths: { 'r.io': auth('runtime') } });
     const env = { XDG_RUNTIME_DIR: join(home, 'run') };
     expect(await find('r.io', 'a', env)).toBe('runtime');
+    const folder = join(home, 'user');
+    write('user/auth.json', { auths: { 'r.io': auth('user') } });
+    const userOf = async (variables: Record<string, string>): Promise<unknown> => {
+      const found = await createCredentials(variables, home, folder).find('r.io', 'a', never);
+      return found?.kind === 'basic' ? found.username : undefined;
+    };
+    expect(await userOf({})).toBe('user');
+    expect(await userOf(env)).toBe('runtime');
     const chosen = write('chosen.json', { auths: { 'x.io': auth('chosen') } });
     expect(await find('x.io', 'a', { ...env, REGISTRY_AUTH_FILE: chosen })).toBe('chosen');
     expect(await find('r.io', 'a', { ...env, REGISTRY_AUTH_FILE: chosen })).toBeUndefined();

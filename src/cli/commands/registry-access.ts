@@ -2,7 +2,7 @@ import { createHostTrust } from '../../net/host-trust.ts';
 import { createHttp, type Http, waitWarning } from '../../net/http.ts';
 import { readProxies } from '../../net/proxy.ts';
 import { createRegistryClient, type RegistryClient } from '../../net/registry-client.ts';
-import { createCredentials } from '../../net/registry-credentials.ts';
+import { createCredentials, podmanFolder } from '../../net/registry-credentials.ts';
 import { createTransport } from '../../net/transport.ts';
 import type { CommandContext } from '../command.ts';
 
@@ -17,7 +17,7 @@ export async function registryAccess(
   { caFile, insecure }: AccessOptions,
   context: CommandContext,
 ): Promise<{ readonly client: RegistryClient; readonly http: Http }> {
-  const { env, home } = context.terminal;
+  const { env, home, uid } = context.terminal;
   const ca = caFile === undefined ? undefined : context.path(caFile);
   const trust = await createHostTrust({ env, home, caFile: ca });
   const http = createHttp({
@@ -25,7 +25,7 @@ export async function registryAccess(
     onWait: waitWarning(context.emit),
   });
   const client = createRegistryClient({
-    ...{ http, credentials: createCredentials(env, home) },
+    ...{ http, credentials: createCredentials(env, home, podmanFolder(uid)) },
     insecure: insecure === true ? [registry] : [],
     plainOption: '--insecure',
   });

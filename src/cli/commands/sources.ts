@@ -2,7 +2,7 @@ import type { Sources } from '../../build/origins.ts';
 import { createHostTrust } from '../../net/host-trust.ts';
 import { createHttp, waitWarning } from '../../net/http.ts';
 import { readProxies } from '../../net/proxy.ts';
-import { createCredentials } from '../../net/registry-credentials.ts';
+import { createCredentials, podmanFolder } from '../../net/registry-credentials.ts';
 import { createTransport } from '../../net/transport.ts';
 import { createGit } from '../../source/git.ts';
 import { createHub, hubSettings } from '../../source/hugging-face.ts';
@@ -21,7 +21,7 @@ export async function openSources(
   options: SourceOptions,
   context: CommandContext,
 ): Promise<Sources> {
-  const { env, home } = context.terminal;
+  const { env, home, uid } = context.terminal;
   const { insecureRegistry: insecure, caFile } = options;
   const ca = caFile === undefined ? undefined : context.path(caFile);
   const trust = await createHostTrust({ env, home, caFile: ca });
@@ -30,7 +30,7 @@ export async function openSources(
     transport: createTransport({ proxies, trust }),
     onWait: waitWarning(context.emit),
   });
-  const credentials = createCredentials(env, home);
+  const credentials = createCredentials(env, home, podmanFolder(uid));
   let store: Promise<S3Settings> | undefined;
   const s3 = (): Promise<S3Settings> => {
     store ??= s3Settings(env, home);
