@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MEDIA, requirePartsFit, splitParts } from '../../../src/bundle/splitting/disc-split.ts';
 import { evenColumns } from '../../../src/build/parity.ts';
+import { MEDIA, requirePartsFit, splitParts } from '../../../src/bundle/splitting/disc-split.ts';
 import { KIB, MIB } from '../../../src/core/limits.ts';
 import { expectCode } from '../../support/error.ts';
 
