@@ -1,6 +1,4 @@
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
-import { columnsOfDiscs } from '../bundle/splitting/disc-split.ts';
-import { controlSizes, discRuns, writeDiscs } from '../bundle/splitting/write-discs.ts';
 import type { SizedBlob } from '../content/content-kind.ts';
 import { type Common, incrementOf, weightsOf } from '../content/increment.ts';
 import { bundleBlobs, describeAll } from '../content/items.ts';
@@ -23,6 +21,8 @@ import type { DescribedInstaller } from '../format/installer.ts';
 import type { Lock } from '../format/lock.ts';
 import { type Parity, stripeOf } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
+import { columnsOfDiscs } from '../io/discs/disc-split.ts';
+import { controlSizes, discRuns, writeDiscs } from '../io/discs/write-discs.ts';
 import { exists, ioError, remove, renameIntoPlace, syncFolder, writeNew } from '../io/file.ts';
 import { makeFolder, makeNewFolder, requireSpace, withParents } from '../io/folder.ts';
 import { HashPool } from '../io/hashing.ts';

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { discSpace } from '../bundle/splitting/disc-split.ts';
 import { bundleBlobs, describeAll, lockBlobs } from '../content/items.ts';
 import { digestHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
@@ -9,6 +8,7 @@ import { exactBytes } from '../core/text.ts';
 import type { Lock } from '../format/lock.ts';
 import type { LockedFile } from '../format/locked-content.ts';
 import type { BlobStore } from '../io/blob-store.ts';
+import { discSpace } from '../io/discs/disc-split.ts';
 import { ioError, notFolder } from '../io/file.ts';
 import { freeBytes } from '../io/folder.ts';
 import type { AssembleOptions } from './assemble.ts';

@@ -3,11 +3,11 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { discRuns, writeDisc, writeDiscs } from '../../src/bundle/splitting/write-discs.ts';
 import { openBundle } from '../../src/cli/commands/open-bundle.ts';
 import { commonTo, holdingsOf, incrementOf } from '../../src/content/increment.ts';
 import { MIB } from '../../src/core/limits.ts';
 import { allParts } from '../../src/format/bundle.ts';
+import { discRuns, writeDisc, writeDiscs } from '../../src/io/discs/write-discs.ts';
 import { encodePem } from '../../src/trust/pem.ts';
 import { context } from '../support/context.ts';
 import { flipBit } from '../support/flip-bit.ts';

@@ -1,4 +1,4 @@
-import { MEDIA } from '../../bundle/splitting/disc-split.ts';
+import { MEDIA } from '../../io/discs/disc-split.ts';
 import { usage } from '../command.ts';
 import { parseBytes } from '../units.ts';
 

@@ -1,11 +1,11 @@
 import { dirname, join } from 'node:path';
 import { requireAbsent } from '../../build/assemble.ts';
-import { writeDisc } from '../../bundle/splitting/write-discs.ts';
 import { StowageError } from '../../core/error.ts';
 import { counted, formatBytes } from '../../core/text.ts';
 import { allParts } from '../../format/bundle.ts';
 import { readCanonical } from '../../format/document.ts';
 import { type RepairList, repairListKind } from '../../format/repair-list.ts';
+import { writeDisc } from '../../io/discs/write-discs.ts';
 import { readNamed } from '../../io/file.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { type OpenBundle, openBundle } from './open-bundle.ts';

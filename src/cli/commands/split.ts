@@ -1,14 +1,9 @@
 import { basename } from 'node:path';
 import { requireAbsent } from '../../build/assemble.ts';
-import {
-  controlSizes,
-  discRuns,
-  writeDisc,
-  writeDiscs,
-} from '../../bundle/splitting/write-discs.ts';
 import { counted, formatBytes } from '../../core/text.ts';
 import { allParts } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
+import { controlSizes, discRuns, writeDisc, writeDiscs } from '../../io/discs/write-discs.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { parseDiscSize } from './disc-size.ts';
 import {

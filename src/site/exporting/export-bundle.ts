@@ -1,7 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { requireSum } from '../../bundle/bundle-files.ts';
 import { hopsBeside, readHops, sumOf, writeHops } from '../../bundle/hops.ts';
-import { controlSizes, discRuns, writeDiscs } from '../../bundle/splitting/write-discs.ts';
 import { type Context, Tally } from '../../core/context.ts';
 import { type Sri, sriFromHex, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -14,6 +13,7 @@ import { readChecksums } from '../../format/checksums.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import { type Hop, hopKind } from '../../format/hop.ts';
+import { controlSizes, discRuns, writeDiscs } from '../../io/discs/write-discs.ts';
 import {
   exists,
   ioError,

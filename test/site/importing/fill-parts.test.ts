@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { writeDisc } from '../../../src/bundle/splitting/write-discs.ts';
 import { writeStream } from '../../../src/bundle/stream/write-stream.ts';
 import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
 import { commonTo, holdingsOf, incrementOf } from '../../../src/content/increment.ts';
 import { MIB } from '../../../src/core/limits.ts';
 import { allParts, type Bundle } from '../../../src/format/bundle.ts';
+import { writeDisc } from '../../../src/io/discs/write-discs.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import {
   type Imported,

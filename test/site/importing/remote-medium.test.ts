@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { writeDisc } from '../../../src/bundle/splitting/write-discs.ts';
 import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
 import { commonTo, holdingsOf, incrementOf } from '../../../src/content/increment.ts';
 import { digestOf } from '../../../src/core/digest.ts';
@@ -10,6 +9,7 @@ import { MIB } from '../../../src/core/limits.ts';
 import { type Depot, startDepot } from '../../../src/depot/server.ts';
 import { parseTokens } from '../../../src/depot/tokens.ts';
 import { allParts } from '../../../src/format/bundle.ts';
+import { writeDisc } from '../../../src/io/discs/write-discs.ts';
 import { namesIn } from '../../../src/io/file.ts';
 import { createRegistryClient } from '../../../src/net/registry-client.ts';
 import { Secret } from '../../../src/net/secret.ts';

@@ -2,12 +2,6 @@ import { join } from 'node:path';
 import { receiverOf } from '../../../bundle/increment/receiver.ts';
 import { writeNoticeFolder } from '../../../bundle/notice/make-notice.ts';
 import { readStoredBundle } from '../../../bundle/read-index.ts';
-import {
-  controlSizes,
-  discRuns,
-  writeDisc,
-  writeDiscs,
-} from '../../../bundle/splitting/write-discs.ts';
 import { commonTo, incrementOf, type Receiver, withBundle } from '../../../content/increment.ts';
 import { StowageError } from '../../../core/error.ts';
 import { counted, exactBytes, printableLines } from '../../../core/text.ts';
@@ -26,6 +20,7 @@ import { allParts } from '../../../format/bundle.ts';
 import type { Dispatch, DispatchedRelease } from '../../../format/dispatch.ts';
 import { momentOf } from '../../../format/field.ts';
 import type { Receipt } from '../../../format/receipt.ts';
+import { controlSizes, discRuns, writeDisc, writeDiscs } from '../../../io/discs/write-discs.ts';
 import { exists, remove, renameIntoPlace } from '../../../io/file.ts';
 import { makeNewFolder, withParents } from '../../../io/folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../../command.ts';

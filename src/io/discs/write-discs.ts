@@ -5,12 +5,12 @@ import type { Sri } from '../../core/digest.ts';
 import { StowageError, systemCode } from '../../core/error.ts';
 import { allParts, type Bundle, dataParts } from '../../format/bundle.ts';
 import { discName, type Part } from '../../format/part.ts';
-import { ioError, remove, renameIntoPlace, syncFolder } from '../../io/file.ts';
-import { makeFolder, requireSpace, withParents } from '../../io/folder.ts';
-import type { HashTask } from '../../io/hash-task.ts';
-import { HashPool } from '../../io/hashing.ts';
-import { PassError } from '../../io/positioned.ts';
-import { forEachBounded } from '../../io/queue.ts';
+import { ioError, remove, renameIntoPlace, syncFolder } from '../file.ts';
+import { makeFolder, requireSpace, withParents } from '../folder.ts';
+import type { HashTask } from '../hash-task.ts';
+import { HashPool } from '../hashing.ts';
+import { PassError } from '../positioned.ts';
+import { forEachBounded } from '../queue.ts';
 import { type DiscContents, requirePartsFit, splitParts } from './disc-split.ts';
 
 /** A bundle and the paths of its files. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { evenColumns } from '../../../src/build/parity.ts';
-import { MEDIA, requirePartsFit, splitParts } from '../../../src/bundle/splitting/disc-split.ts';
 import { KIB, MIB } from '../../../src/core/limits.ts';
+import { MEDIA, requirePartsFit, splitParts } from '../../../src/io/discs/disc-split.ts';
 import { expectCode } from '../../support/error.ts';
 
 const CLUSTER = 32 * KIB;
