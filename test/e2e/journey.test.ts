@@ -217,7 +217,7 @@ describe('when something is wrong on the connected side', () => {
     ['an unknown field', (text) => `${text}\nsurprise: 1\n`, ['lock'], 'manifest-invalid'],
     [
       'a tag that does not exist',
-      (text) => text.replace('tiny-llm:1.0', 'tiny-llm:9.9'),
+      (text) => text.replace('llama-server:1.0', 'llama-server:9.9'),
       ['lock'],
       'source-not-found',
     ],

@@ -86,7 +86,7 @@ version: ${version}
 models:
   - { name: tiny, source: hf://demo/tiny-gguf@main, licenses: [apache-2.0] }
 images:
-  - { name: server, source: '${registry.host}/demo/tiny-llm:1.0' }
+  - { name: server, source: '${registry.host}/demo/llama-server:1.0' }
 objects:
   - { name: definitions, source: definitions }
   - name: chat
@@ -116,11 +116,13 @@ spec:
   supportedModelFormats: [{ name: gguf }]
   containers:
     - name: kserve-container
-      image: HOST/demo/tiny-llm:1.0
+      image: HOST/demo/llama-server:1.0
       env:
-        - { name: MODEL_PATH, value: /mnt/models/tiny.gguf }
-        - { name: MODEL_NAME, value: tiny }
-        - { name: HOST, value: 0.0.0.0 }
+        - { name: LLAMA_ARG_MODEL, value: /mnt/models/tiny.gguf }
+        - { name: LLAMA_ARG_ALIAS, value: tiny }
+        - { name: LLAMA_ARG_CTX_SIZE, value: '512' }
+        - { name: LLAMA_ARG_THREADS, value: '1' }
+        - { name: LLAMA_ARG_PORT, value: '8000' }
 ---
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
@@ -139,12 +141,14 @@ const NIM = `apiVersion: apps.nvidia.com/v1alpha1
 kind: NIMService
 metadata: { name: nim }
 spec:
-  image: { repository: HOST/demo/tiny-llm, tag: '1.0' }
+  image: { repository: HOST/demo/llama-server, tag: '1.0' }
   env:
     - { name: NIM_MODEL_NAME, value: '\${models.tiny.uri}' }
-    - { name: MODEL_PATH, value: /mnt/models/tiny.gguf }
-    - { name: MODEL_NAME, value: tiny }
-    - { name: HOST, value: 0.0.0.0 }
+    - { name: LLAMA_ARG_MODEL, value: /mnt/models/tiny.gguf }
+    - { name: LLAMA_ARG_ALIAS, value: tiny }
+    - { name: LLAMA_ARG_CTX_SIZE, value: '512' }
+    - { name: LLAMA_ARG_THREADS, value: '1' }
+    - { name: LLAMA_ARG_PORT, value: '8000' }
   expose: { service: { port: 8000 } }
 `;
 

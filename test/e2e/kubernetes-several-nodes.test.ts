@@ -32,13 +32,13 @@ http.createServer((question, answer) => {
 http.createServer((question, answer) => {
   if (worker === undefined) return answer.writeHead(503).end();
   const { url: path, method, headers } = question;
-  const asked = http.request({ host: worker, port: 8000, path, method, headers }, (got) => {
+  const asked = http.request({ host: worker, port: 8080, path, method, headers }, (got) => {
     answer.writeHead(got.statusCode, got.headers);
     got.pipe(answer);
   });
   asked.on('error', () => answer.writeHead(502).end());
   question.pipe(asked);
-}).listen(8000);`;
+}).listen(8080);`;
 const WORKER = `
 const { networkInterfaces } = require('node:os');
 const exit = process.exit.bind(process);
@@ -59,7 +59,7 @@ let site: ClusterSite;
 
 beforeAll(async () => {
   if (noCluster !== undefined) return;
-  const upstream = await startUpstream(join(work, 'upstream'));
+  const upstream = await startUpstream(join(work, 'upstream'), { ownServer: true });
   try {
     side = await connectedSide(work, upstream);
     const first = onTwoNodes(demoManifest(upstream, 8080));
@@ -97,9 +97,14 @@ function onTwoNodes(manifest: string): string {
     'gpus: 1',
     'entrypoint: /bin/node',
     `args: ${args(LEADER)}`,
+    'env: { LLAMA_ARG_MODEL: /models/tiny/tiny.gguf, LLAMA_ARG_ALIAS: tiny }',
     `nodes: { count: 2, ports: [29500], worker: { args: ${args(WORKER)} } }`,
   ];
-  return manifest.replace('    memory: 1GiB', ['    memory: 1GiB', ...fields].join('\n    '));
+  return manifest
+    .replace('llama-server:1.0', 'tiny-llm:1.0')
+    .replace('server: llama.cpp', 'server: http\n      path: /health')
+    .replace(/^ {4}args:\n[\s\S]*?(?=^ {4}mounts:)/m, '')
+    .replace('    memory: 1GiB', ['    memory: 1GiB', ...fields].join('\n    '));
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: tests read what they expect and fail where it is not there

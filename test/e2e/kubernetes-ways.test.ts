@@ -48,7 +48,7 @@ beforeAll(async () => {
   const lab = await startLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
-  const upstream = await startUpstream(join(work, 'upstream'));
+  const upstream = await startUpstream(join(work, 'upstream'), { ownServer: true });
   try {
     const side = await connectedSide(work, upstream);
     const shell = `${upstream.registry.host}/demo/tools:1`;

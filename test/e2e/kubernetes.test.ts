@@ -14,6 +14,8 @@ import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernete
 import { type ConnectedSide, connectedSide, demoManifest } from './connected.ts';
 
 const NAMESPACE = 'stowage-tiny-chat';
+/** A variable of the server's environment. */
+const VARIABLE = 'LLAMA_ARG_ALIAS';
 const work = mkdtempSync(join(tmpdir(), 'kubernetes-'));
 let cluster: Cluster;
 let side: ConnectedSide;
@@ -241,14 +243,14 @@ describe('when a release runs on a cluster', () => {
 
   it('names the field that somebody changed and who did, and installs again what was deleted', async () => {
     const name = await selected();
-    await cluster.kubectl('set', 'env', '-n', NAMESPACE, `deployment/${name}`, 'MODEL_NAME=evil');
+    await cluster.kubectl('set', 'env', '-n', NAMESPACE, `deployment/${name}`, `${VARIABLE}=evil`);
     const { json } = await site.must('status');
     const [drift] = json.services[0].drift;
-    expect(drift.field).toContain('env[name=MODEL_NAME]');
+    expect(drift.field).toContain(`env[name=${VARIABLE}]`);
     expect(JSON.stringify(drift)).not.toContain('evil');
     const refused = await site.run('install', 'tiny-chat@1.0.0');
     expect(refused.status).toBe(12);
-    expect(refused.stderr).toMatch(/kubectl-set manages .*MODEL_NAME/);
+    expect(refused.stderr).toMatch(new RegExp(`kubectl-set manages .*${VARIABLE}`));
     await cluster.kubectl('delete', '-n', NAMESPACE, `deployment/${name}`, '--wait=true');
     expect((await site.run('status', '--check')).status).toBe(6);
     await site.must('install', 'tiny-chat@1.0.0');

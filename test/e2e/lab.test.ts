@@ -34,7 +34,7 @@ const hardening = [
 ];
 
 function imageByDigest(): string {
-  return `${upstream.registry.host}/demo/tiny-llm@${upstream.image.digest}`;
+  return `${upstream.registry.host}/demo/llama-server@${upstream.image.digest}`;
 }
 
 async function fetchModel(revision: 'v1' | 'v2'): Promise<string> {
@@ -47,12 +47,18 @@ async function fetchModel(revision: 'v1' | 'v2'): Promise<string> {
   return path;
 }
 
-async function startServer(on: Engine, model: string, network: string[]): Promise<void> {
+async function startServer(
+  on: Engine,
+  model: string,
+  network: readonly string[],
+  { address, port }: { readonly address: string; readonly port: number },
+): Promise<void> {
   await on.podman(
     ...['run', '--detach', '--name=llm', ...hardening, ...network],
     `--volume=${model}:/models/tiny.gguf:ro`,
-    ...['--env=MODEL_PATH=/models/tiny.gguf', '--env=MODEL_NAME=tiny'],
     imageByDigest(),
+    ...['--model', '/models/tiny.gguf', '--alias', 'tiny', '--ctx-size', '512', '--offline'],
+    ...['--threads', '1', '--host', address, '--port', String(port)],
   );
 }
 
@@ -86,8 +92,8 @@ async function answerOf(ask: Ask, port: number): Promise<string> {
 describe('when there is a network', () => {
   it('serves a model that gives the expected answer', async () => {
     const port = await freePort();
-    const network = ['--network=host', '--env=HOST=127.0.0.1', `--env=PORT=${port}`];
-    await startServer(engine, await fetchModel('v1'), network);
+    const at = { address: '127.0.0.1', port };
+    await startServer(engine, await fetchModel('v1'), ['--network=host'], at);
     expect(await answerOf(askHere, port)).toBe(answers.v1);
     await engine.podman('rm', '--force', '--time=5', 'llm');
   });
@@ -98,7 +104,8 @@ describe('when there is no network', () => {
     const gap = await airGap();
     const gapped = isolatedEngine(join(dir, 'engine'), { through: gap.enter });
     try {
-      await startServer(gapped, await fetchModel('v2'), ['--publish=127.0.0.1:8000:8000']);
+      const at = { address: '0.0.0.0', port: 8080 };
+      await startServer(gapped, await fetchModel('v2'), ['--publish=127.0.0.1:8000:8080'], at);
       expect(await answerOf(askBehind(gap), 8000)).toBe(answers.v2);
       expect(await assertNoWayOut(gap.enter)).toMatchObject({ connect: 'ENETUNREACH' });
       expect(await askBehind(gap)(`${upstream.hub.url}/api/models/demo/tiny-gguf`)).toBeUndefined();

@@ -188,8 +188,10 @@ describe('when somebody changes the unit of a service', () => {
   });
 
   it('reports another variable in the unit, and repairs it', async () => {
-    await edit('s/^  --env \\\\$/  --env MODEL_NAME=evil --env \\\\/');
-    expect(await drift()).toEqual(expect.arrayContaining(['unit file', 'environment MODEL_NAME']));
+    await edit('s/LLAMA_ARG_ALIAS=tiny/LLAMA_ARG_ALIAS=evil/');
+    expect(await drift()).toEqual(
+      expect.arrayContaining(['unit file', 'environment LLAMA_ARG_ALIAS']),
+    );
     await repaired();
   });
 

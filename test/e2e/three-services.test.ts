@@ -17,7 +17,7 @@ let before: HostState;
 
 beforeAll(async () => {
   await buildInstaller();
-  const upstream = await startUpstream(join(work, 'upstream'));
+  const upstream = await startUpstream(join(work, 'upstream'), { ownServer: true });
   try {
     side = await connectedSide(work, upstream);
     for (const name of ['gateway.mjs', 'embeddings.mjs'])
@@ -39,7 +39,8 @@ beforeAll(async () => {
       'lost-peer',
       '--no-installer',
     );
-    await carry(demoManifest(upstream, 8080), 'neighbour', '--no-installer');
+    const neighbour = demoManifest(upstream, 8080).replace('llama-server:1.0', 'tiny-llm:1.0');
+    await carry(neighbour, 'neighbour', '--no-installer');
     cpSync(side.root, join(host.media, 'ROOT.pem'));
   } finally {
     await upstream.stop();

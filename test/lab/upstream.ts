@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { chatServerImage } from './chat-server-image.ts';
 import { type Hub, type HubOptions, startHub } from './hub.ts';
 import { pushLayout, type Registry, startRegistry } from './registry.ts';
 import { serverImage } from './server-image.ts';
@@ -14,29 +15,36 @@ export const answers: Readonly<Record<'v1' | 'v2', string>> = {
 
 /** A registry and a Hub with what the demo's manifests name. */
 export interface Upstream {
-  /** Holds `demo/tiny-llm:1.0`, an index over linux/amd64 and linux/arm64. */
+  /**
+   * Holds `demo/llama-server:1.0`, an index over linux/amd64 and linux/arm64, and with `ownServer` also `demo/tiny-llm:1.0`, the small
+   * server of the lab.
+   */
   readonly registry: Registry;
   /** Holds `demo/tiny-gguf` with the revisions `main` and `v1`, which are one commit, and `v2`. */
   readonly hub: Hub;
+  /** The image of llama-server. */
   readonly image: LayoutImage;
   stop(): Promise<void>;
 }
 
 export interface UpstreamOptions {
-  /** Where the built image is kept. Default: see `serverImage`. */
-  readonly cacheDir?: string;
+  /** The registry also holds the lab's own server, which has Node. */
+  readonly ownServer?: boolean;
   readonly hub?: Omit<HubOptions, 'repos'>;
 }
 
 /** Brings both up on loopback, with their content in `dir`. */
 export async function startUpstream(dir: string, options: UpstreamOptions = {}): Promise<Upstream> {
-  const { cacheDir } = options;
-  const image = await serverImage(cacheDir === undefined ? {} : { cacheDir });
+  const image = await chatServerImage();
   const v1 = writeRevision(join(dir, 'hub', 'v1'), answers.v1);
   const v2 = writeRevision(join(dir, 'hub', 'v2'), answers.v2);
   const registry = await startRegistry(join(dir, 'registry'));
   try {
-    await pushLayout(image.layout, image.tag, `${registry.host}/demo/tiny-llm:1.0`);
+    await pushLayout(image.layout, image.tag, `${registry.host}/demo/llama-server:1.0`);
+    if (options.ownServer === true) {
+      const own = await serverImage();
+      await pushLayout(own.layout, own.tag, `${registry.host}/demo/tiny-llm:1.0`);
+    }
     const revisions = { main: v1, v1, v2 };
     const hub = await startHub({
       ...options.hub,

@@ -54,7 +54,7 @@ function labManifest(registry: string, change: (service: Record<string, unknown>
 }
 
 beforeAll(async () => {
-  const layout = await llamaServerImage();
+  const { layout, imageTag } = await llamaServerImage();
   const model = at('model');
   mkdirSync(model);
   writeTinyModel(join(model, 'gpt-oss-20b-F16.gguf'), {
@@ -67,7 +67,7 @@ beforeAll(async () => {
     repos: [{ name: 'demo/tiny-gguf', revisions, license: 'apache-2.0' }],
   });
   try {
-    await pushLayout(layout, 'server', `${registry.host}/ggml-org/llama.cpp:server`);
+    await pushLayout(layout, imageTag, `${registry.host}/ggml-org/llama.cpp:server`);
     mkdirSync(at('connected'));
     side = await connectedSide(at('connected'), { hub });
     worked = await side.release(

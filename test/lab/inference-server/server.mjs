@@ -1,13 +1,14 @@
-// An OpenAI-compatible server over llama.cpp: one model, one request at a time, greedy unless asked otherwise.
+// An OpenAI-compatible server over llama.cpp: one model, one request at a time, greedy unless asked otherwise. It understands those
+// options of llama-server, and their variables, that the lab's manifests set, so that it can take its place.
 import { createServer } from 'node:http';
 import { basename } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { getLlama, LlamaCompletion } from 'node-llama-cpp';
 
-const modelPath = process.env.MODEL_PATH ?? '/models/model.gguf';
-const modelName = process.env.MODEL_NAME ?? basename(modelPath, '.gguf');
-const host = process.env.HOST ?? '0.0.0.0';
-const port = Number(process.env.PORT ?? 8000);
+const modelPath = setting('model') ?? '/models/model.gguf';
+const modelName = setting('alias') ?? basename(modelPath, '.gguf');
+const host = setting('host') ?? '0.0.0.0';
+const port = Number(setting('port') ?? 8080);
 
 /** The loaded model's context; undefined while it loads. */
 let context;
@@ -29,6 +30,11 @@ try {
 } catch (error) {
   console.error(`error: cannot load ${modelPath}: ${error.message}`);
   process.exit(1);
+}
+
+function setting(name) {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? process.env[`LLAMA_ARG_${name.toUpperCase()}`] : process.argv[at + 1];
 }
 
 async function load() {
