@@ -6,7 +6,7 @@ import { checkDocument } from '../../../src/format/document.ts';
 import type { GateResult } from '../../../src/format/receipt.ts';
 import type { Health } from '../../../src/format/service.ts';
 import { gateService } from '../../../src/site/gate/gate-service.ts';
-import { context } from '../../support/context.ts';
+import { context, type ListeningContext } from '../../support/context.ts';
 import { release, service } from '../../support/deployed.ts';
 import { expectCode } from '../../support/error.ts';
 import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
@@ -35,6 +35,8 @@ interface Asked {
   readonly port?: number;
 }
 
+let heard: ListeningContext;
+
 /** The gate of a running service. */
 function gate({ health, service: values, prompts = [], port = 1 }: Asked): Promise<void> {
   const one = service({
@@ -55,9 +57,10 @@ function gate({ health, service: values, prompts = [], port = 1 }: Asked): Promi
     prompts.map((each) => ({ service: 'server', model: 'tiny', prompt: 'hello', ...each })),
   );
   const whole = release({ services: [one], acceptance });
+  heard = context();
   return gateService(
     { release: whole, service: one.name },
-    { ...context(), target, keep: (each) => void results.push(each) },
+    { ...heard, target, keep: (each) => void results.push(each) },
   );
 }
 
@@ -294,6 +297,15 @@ describe('when a service takes its time', () => {
     await gate({ health: { startupSeconds: 1 }, port });
     expect(results[1]).toMatchObject({ check: 'readiness', passed: true });
     expect(results[1]?.milliseconds).toBeGreaterThan(1000);
+    const shown = heard.events.filter(
+      (each) => each.type === 'progress' && each.task === 'wait for server',
+    );
+    expect(shown.at(-1)).toMatchObject({
+      ...{ unit: 'seconds', total: 60, done: expect.any(Number) },
+      subject: expect.stringMatching(
+        /^no progress for 0 s of 1 s, [1-9]\d*\.00 MiB read, 512\.00 MiB in memory, last line: loading the model$/,
+      ),
+    });
   });
 
   it('is waited for as long as its log grows', async () => {
@@ -313,8 +325,8 @@ describe('when a service takes its time', () => {
 
   it('is waited for as long as it reads its model, although it answers and logs the same', async () => {
     let reads = 0;
-    target.resourceUse = async () => ({ readBytes: ++reads * 64 * MIB });
-    target.logs = async () => 'loading the model';
+    target.resourceUse = async () => ({ readBytes: ++reads * 64 * MIB, memoryBytes: 512 * MIB });
+    target.logs = async () => 'starting\nloading the model\n';
     let asks = 0;
     const { port } = await startFakeServer({
       odd: (path, response) => {
