@@ -40,6 +40,7 @@ needs=(
   'mkfs.xfs                 xfsprogs                    makes xfs media'
   'mkfs.ext4                e2fsprogs                   makes ext4 media'
   'nbdkit                   nbdkit                      is a drive with bad sectors, or one that is pulled'
+  '/usr/lib/x86_64-linux-gnu/libgomp.so.1 libgomp1      is a library of llama-server'
   'chromium                 chromium                    shows the page of the depot'
   'containerd               containerd                  pulls from the depot'
   'nginx                    nginx-light                 stands beside the depot in the benchmark'
