@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { writeFiles } from '../bundle/notice/make-notice.ts';
 import { noticeContentsOf } from '../bundle/notice/notice-contents.ts';
 import {
   type ReadNotice,
@@ -38,6 +37,7 @@ export async function storePending(
   const partial = `${folder}.partial`;
   await makeFolder(site.path('notices'));
   await makeNewFolder(partial);
+  const { writeFiles } = await import('../bundle/notice/make-notice.ts');
   await writeFiles(partial, files);
   await renameIntoPlace(partial, pending);
 }

@@ -1,8 +1,6 @@
 import type { DeployedRelease } from '../format/plan.ts';
 import type { DeployedService, Drift, ServiceState } from '../target/target.ts';
 import type { KeyPlaces } from './api-key.ts';
-import { openEndpoint } from './gate/gate-service.ts';
-import { readinessCheck, replicasReady } from './gate/readiness.ts';
 
 export interface ServiceStatus {
   readonly release: string;
@@ -45,6 +43,8 @@ export async function serviceStatus(
   const { health } = service;
   const status = { release: release.name, service, state, drift };
   if (state.state !== 'running' || health === undefined) return status;
+  const { openEndpoint } = await import('./gate/gate-service.ts');
+  const { readinessCheck, replicasReady } = await import('./gate/readiness.ts');
   const endpoint = await openEndpoint(of, health, places);
   try {
     // Whoever asks is told what is found now: only a gate waits for the way to a service.

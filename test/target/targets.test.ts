@@ -16,8 +16,9 @@ const settings = (): never => {
 };
 
 describe('when site.yaml names a target', () => {
-  it.each(targetNames)('gives %s', (name) => {
-    expect(createTarget(name, { env: {}, root: '/nowhere', settings }).name).toBe(name);
+  it.each(targetNames)('gives %s', async (name) => {
+    const target = await createTarget(name, { env: {}, root: '/nowhere', settings });
+    expect(target.name).toBe(name);
   });
 
   it('asks an engine again that did not respond', async () => {
@@ -25,7 +26,7 @@ describe('when site.yaml names a target', () => {
     mkdirSync(folder);
     writeFileSync(join(folder, 'podman'), `#!/bin/sh\necho asked >> ${folder}/asked\nexit 1\n`);
     chmodSync(join(folder, 'podman'), 0o755);
-    const target = createTarget('podman', { env: { PATH: folder }, root: folder, settings });
+    const target = await createTarget('podman', { env: { PATH: folder }, root: folder, settings });
     await expectCode(() => target.probe(signal), 'engine-failed');
     await expectCode(() => target.probe(signal), 'engine-failed');
     expect(readFileSync(join(folder, 'asked'), 'utf8').split('\n').length).toBeGreaterThan(2);

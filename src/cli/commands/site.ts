@@ -171,7 +171,7 @@ async function contextOf(site: SiteFolder, context: CommandContext): Promise<Sit
   const { env } = context.terminal;
   const user = ledgerUser(context);
   const { target: name } = await site.site();
-  const target = createTarget(name, { env, root: site.root, settings: () => site.site() });
+  const target = await createTarget(name, { env, root: site.root, settings: () => site.site() });
   return { ...context, site, target, env, user };
 }
 

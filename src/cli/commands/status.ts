@@ -9,7 +9,6 @@ import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { openRunningSite, warnOfOtherSite } from './site.ts';
 import { checkResult, defectLines, problemsOf, withLedgerFault } from './site-check.ts';
-import { statusLive } from './status-live.ts';
 import { statusText } from './status-text.ts';
 
 export interface StatusOptions {
@@ -26,6 +25,7 @@ export async function status(
   if (options.live === true) {
     if (options.check === true)
       throw usage('--live and --check exclude each other', 'one of them', 'both');
+    const { statusLive } = await import('./status-live.ts');
     return statusLive(options.root, context);
   }
   const opened = await openRunningSite(options.root, context);

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { revokedSigner } from '../../bundle/admission/approval.ts';
 import { recallOf } from '../../bundle/admission/recall.ts';
 import { readSignatures } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
@@ -52,6 +51,7 @@ async function reasonAgainst(
   try {
     const content = await readBounded(join(folder, 'SHA512SUMS'), MAX_CHECKSUMS_BYTES);
     const signatures = await readSignatures(folder);
+    const { revokedSigner } = await import('../../bundle/admission/approval.ts');
     const revoked = revokedSigner({ ...judging, signed: { content, signatures } });
     return revoked === undefined ? undefined : `its signer is revoked: ${revoked}`;
   } catch (error) {
