@@ -77,6 +77,7 @@ const HARMLESS: Readonly<Record<string, string>> = {
   'format/egress.ts': '{ isIP }',
   'target/host/host-probe.ts': '{ createServer }',
   'format/site.ts': '{ isIP }',
+  'format/known-egress.ts': '{ isIP }',
   'io/byte-source.ts': '{ Socket }',
 };
 

@@ -215,6 +215,7 @@ describe('when a document has a schema', () => {
     'manifests/KUBERNETES.md',
     'manifests/CHARTS.md',
     'manifests/EVALUATIONS.md',
+    'manifests/REHEARSAL.md',
     'manifests/FLEET.md',
     'signing/README.md',
     'signing/KEYS.md',

@@ -160,6 +160,7 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     secrets: manifest.secrets,
     requires: manifest.requires,
     ...(manifest.evaluations === undefined ? {} : { evaluations: manifest.evaluations }),
+    ...(manifest.knownEgress === undefined ? {} : { knownEgress: manifest.knownEgress }),
     ...(manifest.cluster === undefined ? {} : { cluster: manifest.cluster }),
     ...(manifest.upgradeFrom === undefined ? {} : { upgradeFrom: manifest.upgradeFrom }),
     ...(manifest.recalls === undefined ? {} : { recalls: manifest.recalls }),

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type CommandContext, chosenSite, usage as usageError } from './command.ts';
 import type { LockOptions } from './commands/lock.ts';
 import type { PackOptions } from './commands/pack.ts';
+import type { RehearseOptions } from './commands/rehearse.ts';
 import type { SplitOptions } from './commands/split.ts';
 import type { StoreOptions, StorePruneOptions, StorePullOptions } from './commands/store.ts';
 import type { StoreVerifyOptions } from './commands/store-verify.ts';
@@ -14,6 +15,7 @@ import {
   type Run,
   repeatable,
   store,
+  wholeNumber,
   withReceivers,
   withRepair,
 } from './options.ts';
@@ -131,6 +133,26 @@ export function addConnectedCommands(program: Command, run: Run): void {
     )
     .action((folder: string, options: SplitOptions) =>
       run(async (context) => (await import('./commands/split.ts')).split(folder, options, context)),
+    );
+  command(
+    'rehearse [places...]',
+    'install a bundle or a manifest in a sealed network, and report what it tries to reach',
+  )
+    .option('--target <name>', 'what runs the services: podman', 'podman')
+    .option('-o, --output <file>', 'document to write (default: NAME-VERSION.rehearsal.json)')
+    .option('--settings <file>', 'a site.yaml, for the parameters and secrets of the release')
+    .option(
+      '--watch <seconds>',
+      'how long to watch the services after the last question',
+      wholeNumber,
+      15,
+    )
+    .option('--work <folder>', 'where to make the throw-away site (default: beside the bundle)')
+    .addOption(store())
+    .action((places: readonly string[], options: RehearseOptions) =>
+      run(async (context) =>
+        (await import('./commands/rehearse.ts')).rehearseCommand(places, options, context),
+      ),
     );
   addStoreCommands(program, run);
 }

@@ -10,6 +10,7 @@ const CONNECTED: readonly (readonly [path: string, ...aliases: string[]])[] = [
   ['lock'],
   ['pack'],
   ['split'],
+  ['rehearse'],
   ['store pull'],
   ['store list', 'ls'],
   ['store prune'],

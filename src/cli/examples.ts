@@ -9,6 +9,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage pack --disc-size 25GB --parity-discs 1',
     'stowage pack --only chat-1.0.0.repair.json --from chat-1.0.0',
   ],
+  rehearse: [
+    'stowage rehearse chat-1.0.0',
+    'stowage rehearse stowage.yaml --settings site.yaml --watch 60',
+  ],
   split: ['stowage split chat-1.0.0 --disc-size bd25'],
   'store pull': ['stowage store pull'],
   'store list': ['stowage store list'],

@@ -23,6 +23,16 @@ export const failures = {
     remedy:
       'raise version in the manifest, and run stowage lock again; stowage pack --same-version records why it must stay',
   },
+  'rehearsal-failed': {
+    cause:
+      'in the rehearsal, a check or an evaluation failed, or a service tried to reach something that the manifest does not list in knownEgress',
+    remedy:
+      'stop each attempt with the setting that the rehearsal names, or list it in knownEgress with the reason why it is harmless, and rehearse again',
+  },
+  'rehearsal-unsupported': {
+    cause: 'a release of this kind, or for this target, cannot be rehearsed',
+    remedy: 'rehearse releases with services on podman; the same images and settings run elsewhere',
+  },
   'plan-stale': {
     cause:
       'the plan was already applied, or the running release, site.yaml, a secret or the host has changed since it was made',

@@ -20,6 +20,7 @@ import { evaluations } from './evaluation.ts';
 import * as field from './field.ts';
 import { type Installer, installer, isToolkit } from './installer.ts';
 import { usesIsolation } from './isolation.ts';
+import { knownEgress } from './known-egress.ts';
 import { takeLongLists } from './long-lists.ts';
 import { type Parity, type Part, parity, parityDefects, part, partPath } from './part.ts';
 import { scalingVersion } from './placement.ts';
@@ -47,7 +48,7 @@ export interface ControlFile {
 export interface Bundle extends Deployment, BundleCluster {
   /**
    * Version 2 if a service has one of the fields of `scaling.ts`; version 3 with one of `isolation.ts`, with charts, objects or
-   * `cluster`, with an API key, with derived settings, with an acceptance test that ranks documents, with evaluations, and with a toolkit.
+   * `cluster`, with an API key, with derived settings, with an acceptance test that ranks documents, with evaluations, with known egress, and with a toolkit.
    */
   readonly schema: BundleSchema;
   readonly name: string;
@@ -130,6 +131,7 @@ const fields: z.ZodType<Bundle> = field.exact(
     installers: z.array(installer).min(1).max(8).exactOptional(),
     ...deploymentShape,
     evaluations: evaluations.exactOptional(),
+    knownEgress: knownEgress.exactOptional(),
     derived: derivedSettings.exactOptional(),
     cluster: clusterNeeds.exactOptional(),
     upgradeFrom: field.versionRange.exactOptional(),
@@ -147,7 +149,10 @@ const schema: z.ZodType<Bundle> = field.exact(
 
 /** The first version that has every field of a bundle, or of the manifest that it is made from. */
 export function bundleSchema(
-  document: Pick<Bundle, 'services' | 'acceptance' | 'evaluations' | 'installers' | 'derived'>,
+  document: Pick<
+    Bundle,
+    'services' | 'acceptance' | 'evaluations' | 'knownEgress' | 'installers' | 'derived'
+  >,
 ): BundleSchema {
   const { services, acceptance, installers = [] } = document;
   const newer =
@@ -157,7 +162,8 @@ export function bundleSchema(
     usesApiKey(services) ||
     installers.some(isToolkit) ||
     document.derived !== undefined ||
-    document.evaluations !== undefined;
+    document.evaluations !== undefined ||
+    document.knownEgress !== undefined;
   const version = newer ? 3 : scalingVersion(services);
   return schemas[version - 1] ?? schemas[0];
 }

@@ -5,6 +5,7 @@ import { always, follows } from './defect.ts';
 import type { Evaluation } from './evaluation.ts';
 import * as field from './field.ts';
 import { jsonSchemaDefect } from './json-schema.ts';
+import type { KnownEgress } from './known-egress.ts';
 import { type ServerKind, type Service, service, size } from './service.ts';
 
 /** A prompt whose answer decides whether a generation is kept. Sent at temperature 0. */
@@ -199,6 +200,8 @@ export interface Deployment {
   readonly acceptance: readonly AcceptanceTest[];
   /** What a service is asked beyond that, with thresholds; absent if there are none. */
   readonly evaluations?: readonly Evaluation[];
+  /** What its services are known to try to reach, and why that is harmless; absent if there is nothing. */
+  readonly knownEgress?: readonly KnownEgress[];
   readonly parameters: Readonly<Record<string, Parameter>>;
   readonly secrets: Readonly<Record<string, SecretNeed>>;
   readonly requires: {
@@ -289,7 +292,7 @@ const host: z.ZodType<HostNeeds> = field.exact(
 export const deploymentShape: {
   [K in Exclude<
     keyof Deployment,
-    'evaluations' | 'recalls' | 'upgradeFrom' | 'cluster'
+    'evaluations' | 'knownEgress' | 'recalls' | 'upgradeFrom' | 'cluster'
   >]: z.ZodType<Deployment[K]>;
 } = {
   services: z.array(service).max(64).default([]),

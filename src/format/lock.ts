@@ -54,7 +54,7 @@ export interface Lock extends LockedCluster {
   /**
    * Version 3 if a model is not of a Hub or has a license in the manifest, if an image is not in a registry, if an acceptance test
    * ranks documents, if a service has one of the fields of `isolation.ts`, or if there are charts, objects, `cluster`,
-   * `evaluations` or `derived`.
+   * `evaluations`, `knownEgress` or `derived`.
    */
   readonly schema: (typeof schemas)[number];
   /** SHA-256 of the canonical JSON of the other fields: a lock that was edited does not match it. */
@@ -87,6 +87,7 @@ function schemaOf(fields: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
     usesIsolation(manifest.services) ||
     usesApiKey(manifest.services) ||
     manifest.evaluations !== undefined ||
+    manifest.knownEgress !== undefined ||
     fields.derived !== undefined;
   return newer || usesCluster(manifest) || usesCluster(fields) ? schemas[1] : schemas[0];
 }

@@ -8,6 +8,7 @@ import { apiVersionMember, type DocumentKind, newerHints } from './document.ts';
 import { evaluations } from './evaluation.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
+import { knownEgress } from './known-egress.ts';
 import { checkHostPorts, checkReferences } from './references.ts';
 import {
   bundleSourceOf,
@@ -285,6 +286,7 @@ const fields = z
     objects: clusterManifestShape.objects.exactOptional(),
     ...deploymentShape,
     evaluations: evaluations.exactOptional(),
+    knownEgress: knownEgress.exactOptional(),
     cluster: clusterNeeds.exactOptional(),
     upgradeFrom: field.versionRange.exactOptional(),
     recalls: recalls.exactOptional(),

@@ -11,6 +11,7 @@ import { manifestKind } from './manifest.ts';
 import { noticeKind } from './notice.ts';
 import { planKind } from './plan.ts';
 import { keyHandoverKind, receiptKind } from './receipt.ts';
+import { rehearsalKind } from './rehearsal.ts';
 import { renderedObjectsKind } from './rendered-objects.ts';
 import { repairListKind } from './repair-list.ts';
 import { reportKind } from './report.ts';
@@ -36,6 +37,7 @@ const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   promotion: promotionKind,
   'recall-order': recallOrderKind,
   receipt: receiptKind,
+  rehearsal: rehearsalKind,
   'repair-list': repairListKind,
   report: reportKind,
   'signing-request': signingRequestKind,

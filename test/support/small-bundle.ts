@@ -69,6 +69,7 @@ export interface SmallBundleOptions {
   readonly services?: readonly object[];
   readonly acceptance?: readonly object[];
   readonly evaluations?: readonly object[];
+  readonly knownEgress?: readonly object[];
   /** The text of `files` named `questions`. */
   readonly questions?: string;
   readonly parameters?: Readonly<Record<string, object>>;
@@ -193,6 +194,7 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     services: options.services ?? (images ? [SMALL_SERVICE] : []),
     acceptance: options.acceptance ?? [],
     ...(options.evaluations === undefined ? {} : { evaluations: options.evaluations }),
+    ...(options.knownEgress === undefined ? {} : { knownEgress: options.knownEgress }),
     parameters: options.parameters ?? {},
     secrets: options.secrets ?? {},
     requires: options.requires ?? {},

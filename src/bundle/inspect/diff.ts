@@ -191,8 +191,12 @@ function diffInstallers(from: Comparable, to: Comparable): Difference['installer
 
 function diffConfiguration(from: Deployment, to: Deployment): Difference['configuration'] {
   const other = (side: Deployment): object => {
-    const { evaluations, parameters, secrets, requires, recalls, upgradeFrom, cluster } = side;
-    return { evaluations, parameters, secrets, requires, recalls, upgradeFrom, cluster };
+    const { evaluations, knownEgress, parameters, secrets, requires } = side;
+    const { recalls, upgradeFrom, cluster } = side;
+    return {
+      ...{ evaluations, knownEgress, parameters, secrets, requires },
+      ...{ recalls, upgradeFrom, cluster },
+    };
   };
   return {
     services: byKey(from.services, to.services, nameOf, (a, b) => changesOf(a.name, a, b)),

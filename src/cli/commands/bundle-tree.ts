@@ -28,6 +28,12 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
     group('acceptance', acceptance.map(testBranch)),
     group('evaluations', (bundle.evaluations ?? []).map(evaluationBranch)),
     group(
+      'known egress (tried, and harmless when it fails)',
+      (bundle.knownEgress ?? []).map(({ host, port, reason }) => ({
+        text: `${host}${port === undefined ? '' : ` port ${port}`}: ${reason}`,
+      })),
+    ),
+    group(
       'parameters',
       Object.entries(bundle.parameters).map(([name, each]) => ({
         text: `${name}  ${each.type}${each.default === undefined ? ', no default' : `, ${JSON.stringify(each.default)}`}: ${each.description}`,

@@ -19,7 +19,7 @@ import { PRINTED } from './page-contents.ts';
 export function running(bundle: Bundle): Html {
   const parts = [
     bundle.services.map((each) => service(each, bundle.derived)),
-    [acceptance(bundle.acceptance), evaluations(bundle.evaluations)],
+    [acceptance(bundle.acceptance), evaluations(bundle.evaluations), egress(bundle.knownEgress)],
     [given(bundle)],
   ].flat();
   return parts.every((each) => each === nothing) ? nothing : html`${parts}`;
@@ -123,6 +123,17 @@ function evaluations(list: readonly Evaluation[] = []): Html {
   return html`<h3>Evaluations</h3>
 <p>Questions of the organisation, as files of this bundle. If those in the gate miss a threshold, the previous version is restored.</p>
 ${table(['Name', 'Service and model', 'Questions', 'Thresholds'], rows, PRINTED)}`;
+}
+
+function egress(list: Bundle['knownEgress'] = []): Html {
+  if (list.length === 0) return nothing;
+  const rows = list.map(({ host, port, reason }) => [
+    html`<code>${foreign(port === undefined ? host : `${host} port ${port}`)}</code>`,
+    html`${foreign(reason)}`,
+  ]);
+  return html`<h3>Known egress</h3>
+<p>What the services try to reach although it cannot be reached, and why that is harmless.</p>
+${table(['Destination', 'Reason'], rows, PRINTED)}`;
 }
 
 function ranking({ api, query, documents }: AcceptanceRanking): Html {

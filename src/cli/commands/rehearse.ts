@@ -1,0 +1,305 @@
+import { readlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { findDiscs } from '../../bundle/discs.ts';
+import { readIndexes } from '../../bundle/read-index.ts';
+import type { StowageEvent } from '../../core/context.ts';
+import { StowageError } from '../../core/error.ts';
+import { parseJson } from '../../core/json.ts';
+import { formatBytes, printableLines } from '../../core/text.ts';
+import { readCanonical, readValue, writeCanonical } from '../../format/document.ts';
+import { type Rehearsal, type RehearsedService, rehearsalKind } from '../../format/rehearsal.ts';
+import { siteKind } from '../../format/site.ts';
+import {
+  readBounded,
+  readIfThere,
+  readNamed,
+  remove,
+  statusOf,
+  writeAtomic,
+} from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
+import { attemptInWords } from '../../site/rehearsal/attempts.ts';
+import { rehearse } from '../../site/rehearsal/rehearse.ts';
+import {
+  type RehearsalValues,
+  SITE_NAME,
+  signedRehearsal,
+} from '../../site/rehearsal/throwaway-site.ts';
+import { SiteFolder } from '../../site/site-folder.ts';
+import { programPath, runCommand } from '../../target/host/command.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+
+export interface RehearseOptions {
+  readonly target: string;
+  readonly output?: string;
+  readonly settings?: string;
+  readonly work?: string;
+  readonly watch: number;
+  readonly store?: string;
+}
+
+/** Set for the process inside the sealed network: the folder that it works in. */
+const INSIDE = 'STOWAGE_REHEARSAL';
+const ANSWER = 'answer.json';
+const DOCUMENT = 'rehearsal.json';
+const SIGNATURE = 'rehearsal.p7s';
+const MAX_ANSWER_BYTES = 1_048_576;
+const UNLIMITED_MS = 2 ** 31 - 1;
+/** What makes and fills the sealed network. */
+const PROGRAMS = ['unshare', 'mount', 'ip', 'nft', 'podman'];
+
+/** Installs a bundle in a sealed network and says what it tried to reach; exits with 1 if anything else than it may. */
+export async function rehearseCommand(
+  places: readonly string[],
+  options: RehearseOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const inside = context.terminal.env[INSIDE];
+  if (inside !== undefined) return rehearseInside(places, inside, options, context);
+  requireTarget(options.target);
+  await requirePrograms(context);
+  const place = context.path(places[0] ?? 'stowage.yaml');
+  const isManifest = places.length < 2 && (await statusOf(place))?.isFile() === true;
+  const beside = isManifest ? dirname(place) : dirname(join(place, '.'));
+  const work = await newFolder(context.path(options.work ?? beside), context);
+  try {
+    const folders = isManifest
+      ? await packed(place, work, options, context)
+      : await findDiscs(places.map((each) => context.path(each)));
+    const { bundle } = await readIndexes(folders);
+    const output = context.path(
+      options.output ?? join(beside, `${bundle.name}-${bundle.version}.rehearsal.json`),
+    );
+    const rehearsal = await runSealed(folders, work, options, context);
+    const signature = output.replace(/(?:\.json)?$/, '.p7s');
+    await writeAtomic(signature, await readBounded(join(work, SIGNATURE), MAX_ANSWER_BYTES));
+    await writeAtomic(output, writeCanonical(rehearsalKind, rehearsal));
+    if (!rehearsal.passed) throw failed(rehearsal, output);
+    return {
+      json: { file: output, ...rehearsal },
+      text: printableLines(`${describeRehearsal(rehearsal).join('\n')}\n  ${output}\n`),
+    };
+  } finally {
+    await remove(work);
+  }
+}
+
+/** @throws StowageError `rehearsal-unsupported` */
+function requireTarget(target: string): void {
+  if (target === 'podman') return;
+  throw new StowageError('rehearsal-unsupported', `releases are not rehearsed on ${target}`, {
+    expected: 'podman',
+    found: target,
+    hint: 'rehearse on podman: what a service tries to reach depends on its image and its settings, which are the same',
+  });
+}
+
+async function requirePrograms({ terminal: { env } }: CommandContext): Promise<void> {
+  const missing: string[] = [];
+  for (const each of PROGRAMS)
+    if (
+      (await programPath(each, { ...env, PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` })) ===
+      undefined
+    )
+      missing.push(each);
+  if (missing.length === 0) return;
+  throw new StowageError('host-unfit', 'this host cannot make a sealed network', {
+    expected: PROGRAMS.join(', '),
+    found: `no ${missing.join(', no ')}`,
+    hint: 'install the packages util-linux, iproute2, nftables and podman',
+  });
+}
+
+async function newFolder(place: string, { now }: CommandContext): Promise<string> {
+  const folder = join(place, `.rehearsal-${now().getTime().toString(36)}`);
+  await makeFolder(folder, 0o700);
+  return folder;
+}
+
+async function packed(
+  manifest: string,
+  work: string,
+  { store }: RehearseOptions,
+  context: CommandContext,
+): Promise<string[]> {
+  const { pack } = await import('./pack.ts');
+  const output = join(work, 'bundle');
+  await pack(
+    manifest,
+    {
+      ...(store === undefined ? {} : { store }),
+      ...{ output, partSize: 'none', installer: false, insecureRegistry: [] },
+      ...{ for: [], fingerprint: [], base: [], receiptAge: 0 },
+    },
+    context,
+  );
+  return [output];
+}
+
+/** Runs this program again in namespaces without a network, and returns what it found. */
+async function runSealed(
+  folders: readonly string[],
+  work: string,
+  { watch, settings }: RehearseOptions,
+  context: CommandContext,
+): Promise<Rehearsal> {
+  const { program, env } = context.terminal;
+  const self = /\.[jt]s$/.test(program) ? [await readlink('/proc/self/exe'), program] : [program];
+  const own = ['--watch', String(watch)];
+  if (settings !== undefined) own.push('--settings', context.path(settings));
+  const spaces = ['--net', '--mount', '--propagation', 'private', '--pid', '--fork'];
+  // Whatever is left inside ends with the first process there, which ends with this one.
+  const args = [
+    ...[...spaces, '--kill-child', '--mount-proc', 'sh', '-c', INSIDE_SCRIPT, 'sh'],
+    ...[...self, 'rehearse', '--json', ...own, ...folders],
+  ];
+  const path = `${env['PATH'] ?? ''}:/usr/sbin:/sbin`;
+  const { stderr } = await runCommand('unshare', args, {
+    env: { ...env, PATH: path, [INSIDE]: work },
+    signal: context.signal,
+    timeoutMs: UNLIMITED_MS,
+    onOutput: eventLines(context.emit),
+  });
+  const answer = await readIfThere(join(work, ANSWER), MAX_ANSWER_BYTES);
+  if (answer === undefined) throw noAnswer(stderr);
+  const { code, message, ...details } = parseJson(answer) as unknown as Answer;
+  if (code !== undefined) throw new StowageError(code, message ?? '', { hint: '', ...details });
+  return readCanonical(
+    rehearsalKind,
+    await readBounded(join(work, DOCUMENT), rehearsalKind.maxBytes),
+  );
+}
+
+/** All engines of podman on a host keep the names of networks, and their locks, in these folders. The shell reaps what is left by others. */
+const INSIDE_SCRIPT =
+  'for each in /run/containers /run/netns /dev/shm; do mkdir -p $each && mount -t tmpfs tmpfs $each || exit 1; done; "$@"';
+
+/** The error of the process inside; without a code it succeeded. */
+type Answer = Partial<Pick<StowageError, 'code' | 'message' | 'hint' | 'defects'>> & {
+  readonly expected?: string;
+  readonly found?: string;
+};
+
+async function rehearseInside(
+  folders: readonly string[],
+  work: string,
+  { watch, settings }: RehearseOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const { env } = context.terminal;
+  const answer = (value: Answer): Promise<void> =>
+    writeAtomic(join(work, ANSWER), Buffer.from(JSON.stringify(value)));
+  try {
+    const rehearsal = await rehearse(folders, {
+      ...context,
+      env: { ...env, [INSIDE]: undefined },
+      work,
+      watchSeconds: watch,
+      values: await readValues(settings),
+    });
+    const site = new SiteFolder(join(work, 'site'));
+    const { bytes, signature } = await signedRehearsal(rehearsal, site, context.now());
+    await writeAtomic(join(work, SIGNATURE), signature);
+    await writeAtomic(join(work, DOCUMENT), bytes);
+    await answer({});
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    const { code, message, hint, defects, expected, found } = error;
+    await answer({
+      ...{ code, message, hint, defects },
+      ...(expected === undefined ? {} : { expected }),
+      ...(found === undefined ? {} : { found }),
+    });
+  }
+  return { json: {}, text: '' };
+}
+
+/** The parameters and secrets of a `site.yaml`; none without one. @throws StowageError `site-invalid`, `file-missing` */
+async function readValues(file: string | undefined): Promise<RehearsalValues> {
+  if (file === undefined) return { parameters: {}, secrets: {} };
+  const bytes = await readNamed(file, siteKind.maxBytes);
+  const { parseYaml } = await import('../../format/yaml-document.ts');
+  const { value, ...reading } = parseYaml(siteKind, bytes, file);
+  return readValue(siteKind, { name: SITE_NAME, ...(value as object) }, reading);
+}
+
+/** Passes on the events that the process inside prints, one in each line. */
+function eventLines(emit: CommandContext['emit']): (bytes: Uint8Array) => void {
+  let rest = '';
+  return (bytes) => {
+    const lines = (rest + Buffer.from(bytes).toString('utf8')).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      if (!line.startsWith('{"type":')) continue;
+      emit(parseJson(Buffer.from(line)) as unknown as StowageEvent);
+    }
+  };
+}
+
+function noAnswer(stderr: string): StowageError {
+  const last = stderr.trim().split('\n').slice(-4).join('\n');
+  return new StowageError('host-unfit', 'the sealed network of the rehearsal could not be made', {
+    expected: 'namespaces for network, mounts and processes',
+    found: last === '' ? 'no answer' : last,
+    hint: 'run the command as root, on a host that allows namespaces',
+  });
+}
+
+function failed(rehearsal: Rehearsal, file: string): StowageError {
+  const { release, failures, attempts } = rehearsal;
+  const unknown = attempts.filter(({ known }) => known === undefined);
+  const remedies = unknown.flatMap(({ name, address, remedy, purpose }) =>
+    remedy === undefined ? [] : [`${name ?? address}: ${purpose}; stop it with ${remedy}`],
+  );
+  return new StowageError(
+    'rehearsal-failed',
+    `${release.name} ${release.version} did not pass its rehearsal`,
+    {
+      expected: 'checks that pass, and no attempt to reach out that knownEgress does not list',
+      found: failures[0] ?? '',
+      defects: [...failures.slice(0, 100), ...new Set(remedies)],
+      hint: `stop each attempt with a setting, or list it in knownEgress of the manifest with the reason why it is harmless; ${file} has every detail`,
+    },
+  );
+}
+
+/** A rehearsal in lines for people. */
+function describeRehearsal(rehearsal: Rehearsal): string[] {
+  const { release, passed, attempts, evaluations, services, peakMemoryBytes, unseen } = rehearsal;
+  return [
+    `${release.name} ${release.version}: ${passed ? 'passed' : 'did NOT pass'} its rehearsal of ${rehearsal.at}`,
+    `  ${rehearsal.gates.length} checks of the gate, ${rehearsal.gates.filter((each) => each.passed).length} passed`,
+    ...evaluations.map(
+      ({ name, passed: right, questions, missed }) =>
+        `  evaluation ${name}: ${right} of ${questions} passed${missed.length === 0 ? '' : `; MISSED: ${missed.join('; ')}`}`,
+    ),
+    ...(attempts.length === 0 ? ['  no attempt to reach out'] : []),
+    ...attempts.flatMap((each) => [
+      `  ${each.known === undefined ? 'UNKNOWN' : 'known'}: ${attemptInWords(each)}`,
+      ...(each.purpose === undefined ? [] : [`    ${each.purpose}; stop it with ${each.remedy}`]),
+      ...(each.known === undefined ? [] : [`    harmless: ${each.known}`]),
+    ]),
+    ...services.map((each) => `  ${serviceInWords(each)}`),
+    `  memory of the host: ${formatBytes(peakMemoryBytes)} more than before`,
+    ...unseen.map((each) => `  not seen: ${each}`),
+  ];
+}
+
+function serviceInWords({
+  name,
+  readySeconds,
+  peakMemoryBytes,
+  context,
+  tokensPerSecond,
+  written,
+  processes,
+}: RehearsedService): string {
+  return [
+    `service ${name}: ${readySeconds === undefined ? 'never ready' : `ready after ${readySeconds.toFixed(1)} s`}`,
+    ...(peakMemoryBytes === undefined ? [] : [`at most ${formatBytes(peakMemoryBytes)} of memory`]),
+    ...(tokensPerSecond === undefined ? [] : [`${tokensPerSecond.toFixed(1)} tokens a second`]),
+    ...(context === undefined ? [] : [`context of ${context} tokens`]),
+    ...(written === undefined ? [] : [`${formatBytes(written.bytes)} written outside its mounts`]),
+    `${processes.length} processes seen`,
+  ].join(', ');
+}

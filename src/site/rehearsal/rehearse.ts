@@ -1,0 +1,293 @@
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readIndexes } from '../../bundle/read-index.ts';
+import { readReceipt } from '../../bundle/receipt.ts';
+import type { Context } from '../../core/context.ts';
+import { messageOf, StowageError } from '../../core/error.ts';
+import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import { oneLine } from '../../core/text.ts';
+import type { Bundle } from '../../format/bundle.ts';
+import { momentOf } from '../../format/field.ts';
+import type { Receipt } from '../../format/receipt.ts';
+import { type Rehearsal, rehearsedDigest } from '../../format/rehearsal.ts';
+import { makeFolder } from '../../io/folder.ts';
+import { createContainerTarget } from '../../target/container/container-target.ts';
+import { type Environment, runCommand } from '../../target/host/command.ts';
+import { hostPlatform } from '../../target/host/platform.ts';
+import { type SealedNetwork, sealNetwork, type Tried } from '../../target/sealed/sealed-network.ts';
+import {
+  createSealedPodman,
+  type InspectedContainer,
+  type SealedPodman,
+} from '../../target/sealed/sealed-podman.ts';
+import { openSink, type Sink } from '../../target/sealed/sink.ts';
+import { install } from '../applying/change-release.ts';
+import { evaluate } from '../evaluation/evaluate.ts';
+import { resultsFolder } from '../evaluation/evaluation-results.ts';
+import { suitesOf } from '../evaluation/suites.ts';
+import { currentGeneration } from '../generations.ts';
+import { liveStatus } from '../live/live-status.ts';
+import { newestReceipt } from '../receipts/receipt.ts';
+import type { SiteContext } from '../site-folder.ts';
+import { attemptInWords, attemptsOf, type Evidence } from './attempts.ts';
+import { type Inspected, type Ran, serviceFacts, unseenOf } from './facts.ts';
+import { makeThrowawaySite, type RehearsalValues, signedAbove } from './throwaway-site.ts';
+import { watchContainers } from './watch.ts';
+
+export interface RehearseOptions extends Context {
+  readonly env: Environment;
+  /** An empty folder with room for the bundle and its images. */
+  readonly work: string;
+  /** How long to watch the services after the last question, in seconds. */
+  readonly watchSeconds: number;
+  readonly values: RehearsalValues;
+}
+
+/** How often what the kernel noted is read, so that its time is known. */
+const READ_MS = 1_000;
+
+/**
+ * Installs a bundle at a throw-away site, asks it what its gates and evaluations ask, and says what it tried to reach. The network
+ * namespace of this process must have no interfaces but loopback, and `/run/containers` must be private.
+ * @param folders of the bundle, which need not be signed; nothing is written there
+ * @throws StowageError `host-unfit`, `engine-failed`, and what import and planning throw; what a gate or an evaluation finds is in
+ * the result
+ */
+export async function rehearse(
+  folders: readonly string[],
+  options: RehearseOptions,
+): Promise<Rehearsal> {
+  const { env, work, signal, now, values } = options;
+  const { bundle } = await readIndexes(folders);
+  requireServices(bundle);
+  const network = await sealNetwork(runCommand, env, signal);
+  const peers = bundle.services.map(({ name }) => name);
+  const podman = createSealedPodman(join(work, 'engine'), {
+    run: runCommand,
+    env,
+    ipv6: network.ipv6,
+  });
+  const sink = await openSink({ peers, ipv6: network.ipv6, now });
+  const watch = await watchContainers();
+  const kernel = readKernel(network, options);
+  try {
+    const above = await signedAbove(folders, work, { run: runCommand, env, signal, now: now() });
+    const site = await makeThrowawaySite(work, bundle, values);
+    const target = createContainerTarget(podman.engine);
+    const context: SiteContext = { ...options, site, target };
+    const ran = await runRelease(above, context, options);
+    const prefix = `stowage-${await site.id()}-${bundle.name}-`;
+    const inspected = await inspectAll(bundle, prefix, podman, signal);
+    const { containers, peakMemoryBytes } = await watch.stop();
+    const attempts = attemptsOf(
+      evidenceOf({ tried: await kernel.stop(), sink, inspected, prefix, bundle }),
+    );
+    const unknown = attempts.filter(({ known }) => known === undefined);
+    const failures = [
+      ...ran.failures,
+      ...unknown.map((each) => oneLine(attemptInWords(each), 1000)),
+    ];
+    const facts = await podman.engine.probe(signal);
+    const { name, version, seq } = bundle;
+    return {
+      schema: 'stowage/rehearsal/v1',
+      at: momentOf(now()),
+      tool: `${PRODUCT} ${PRODUCT_VERSION}`,
+      target: 'podman',
+      engine: { name: facts.engine, version: facts.version, rootless: facts.rootless },
+      platform: hostPlatform(),
+      release: { name, version, seq },
+      content: rehearsedDigest(bundle),
+      passed: failures.length === 0,
+      failures,
+      gates: ran.gates,
+      evaluations: ran.evaluations,
+      attempts,
+      services: bundle.services.map((each) =>
+        serviceFacts(each.name, {
+          ran,
+          inspected,
+          watched: containers.get(`${prefix}${each.name}`),
+        }),
+      ),
+      peakMemoryBytes,
+      unseen: unseenOf(bundle, { ran, ipv6: network.ipv6, sink }),
+    };
+  } finally {
+    await watch.stop();
+    await kernel.stop().catch(() => undefined);
+    // Also after an interrupt.
+    await podman.clear(AbortSignal.timeout(60_000)).catch(() => undefined);
+    await sink.close();
+  }
+}
+
+function requireServices({ name, version, services }: Bundle): void {
+  if (services.length > 0) return;
+  throw new StowageError('rehearsal-unsupported', `${name} ${version} has nothing to rehearse`, {
+    expected: 'a release with services that run as containers',
+    found: 'none',
+    hint: 'a bundle without services needs no rehearsal; charts and objects of a cluster cannot be rehearsed',
+  });
+}
+
+/** Installs, evaluates and watches. What a gate finds is a failure of the rehearsal, not of this function. */
+async function runRelease(
+  { folders, trust }: Awaited<ReturnType<typeof signedAbove>>,
+  context: SiteContext,
+  { watchSeconds }: RehearseOptions,
+): Promise<Ran> {
+  const failures: string[] = [];
+  const evaluations: Rehearsal['evaluations'][number][] = [];
+  const contexts = new Map<string, number>();
+  const rates = new Map<string, number>();
+  try {
+    await install(folders, { ...context, trust });
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code !== 'rolled-back') throw error;
+    failures.push(oneLine(`${error.message}: ${error.found ?? ''}`, 1000));
+  }
+  const { site, signal } = context;
+  if (failures.length === 0) {
+    const generation = await currentGeneration(site);
+    await makeFolder(resultsFolder(site), 0o700);
+    for (const release of generation.releases)
+      for (const suite of await suitesOf(site, release)) {
+        const { evaluation } = suite;
+        try {
+          const asked = { release, suite, generation: generation.number, gate: false };
+          const { result } = await evaluate(asked, context);
+          const { questions, passed, rate, tokensPerSecond } = result.summary;
+          evaluations.push({
+            ...{ name: evaluation.name, questions, passed, rate, missed: result.missed },
+            ...(tokensPerSecond === undefined ? {} : { tokensPerSecond }),
+          });
+          if (tokensPerSecond !== undefined) rates.set(evaluation.service, tokensPerSecond);
+          failures.push(
+            ...result.missed.map((each) => oneLine(`evaluation ${evaluation.name}: ${each}`, 1000)),
+          );
+        } catch (error) {
+          if (!(error instanceof StowageError) || error.code !== 'gate-failed') throw error;
+          failures.push(oneLine(`evaluation ${evaluation.name}: ${messageOf(error)}`, 1000));
+        }
+      }
+    await sleep(watchSeconds * 1000, undefined, { signal }).catch(() => signal.throwIfAborted());
+    for (const { service, phase, detail, models = [] } of (await liveStatus(context)).services) {
+      const [{ context: length } = {}] = models;
+      if (length !== undefined) contexts.set(service, length);
+      if (phase !== 'ready')
+        failures.push(
+          oneLine(`service ${service} is ${phase} after the questions: ${detail}`, 1000),
+        );
+    }
+  }
+  const { receipt } = await readReceipt(await newestReceipt(site));
+  return { gates: gatesOf(receipt), evaluations, failures, contexts, rates };
+}
+
+function gatesOf({ gates }: Receipt): Rehearsal['gates'] {
+  return gates.map(({ service, check, passed, found, milliseconds }) => ({
+    ...{ service, check, passed, milliseconds },
+    found: oneLine(found, 1000),
+  }));
+}
+
+type Noted = Tried & { readonly at: Date };
+
+/** Reads what the kernel noted once a second, so that each connection has a time. */
+function readKernel(
+  network: SealedNetwork,
+  { signal, now }: Pick<Context, 'signal' | 'now'>,
+): { stop(): Promise<readonly Noted[]> } {
+  const noted = new Map<string, Noted>();
+  const ended = new AbortController();
+  const read = async (): Promise<void> => {
+    for (const each of await network.tried(signal)) {
+      const { protocol, source, sourcePort, address, port } = each;
+      const key = [protocol, source, sourcePort, address, port].join(' ');
+      if (!noted.has(key)) noted.set(key, { ...each, at: now() });
+    }
+  };
+  const done = (async () => {
+    while (!ended.signal.aborted) {
+      await read();
+      await sleep(READ_MS, undefined, { signal: ended.signal }).catch(() => undefined);
+    }
+    await read();
+  })();
+  done.catch(() => undefined);
+  return {
+    async stop() {
+      ended.abort();
+      await done;
+      return [...noted.values()];
+    },
+  };
+}
+
+async function inspectAll(
+  bundle: Bundle,
+  prefix: string,
+  podman: SealedPodman,
+  signal: AbortSignal,
+): Promise<Inspected> {
+  const inspected = new Map<string, InspectedContainer>();
+  for (const { name } of bundle.services) {
+    // After a failed gate there are no containers.
+    const found = await podman.inspect(`${prefix}${name}`, signal).catch((error: unknown) => {
+      if (error instanceof StowageError && error.code === 'engine-failed') return undefined;
+      throw error;
+    });
+    if (found !== undefined) inspected.set(name, found);
+  }
+  return inspected;
+}
+
+function evidenceOf({
+  tried,
+  sink,
+  inspected,
+  prefix,
+  bundle,
+}: {
+  readonly tried: readonly Noted[];
+  readonly sink: Sink;
+  readonly inspected: Inspected;
+  readonly prefix: string;
+  readonly bundle: Bundle;
+}): Evidence {
+  const { all: seen } = sink.seen();
+  const names = new Set(bundle.services.map(({ name }) => name));
+  const serviceOf = (container: string): string | undefined => {
+    const name = container.startsWith(prefix) ? container.slice(prefix.length) : '';
+    return names.has(name) ? name : undefined;
+  };
+  const places = new Map<string, string>();
+  const note = (address: string, service: string | undefined): void => {
+    if (service !== undefined) places.set(address, service);
+  };
+  for (const { source, container } of seen) note(source, container && serviceOf(container));
+  for (const [name, { addresses }] of inspected) for (const each of addresses) note(each, name);
+  const own = new Set(
+    Object.values(networkInterfaces()).flatMap((list = []) => list.map(({ address }) => address)),
+  );
+  for (const each of resolvers()) own.add(each);
+  return {
+    ...{ tried, seen, own, serviceOf },
+    nameOf: (address) => sink.nameOf(address),
+    serviceAt: (address) => places.get(address),
+    known: bundle.knownEgress ?? [],
+  };
+}
+
+/** The resolvers of this host, which containers on its network ask. */
+function resolvers(): string[] {
+  try {
+    const text = readFileSync('/etc/resolv.conf', 'utf8');
+    return [...text.matchAll(/^nameserver\s+(\S+)/gm)].map(([, address = '']) => address);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { controlGroupUse } from '../../target/host/control-group.ts';
+import { commandOf, containerOf, processes } from '../../target/sealed/socket-owner.ts';
+
+/** What the processes of one container did. */
+export interface Watched {
+  readonly peakMemoryBytes: number;
+  readonly processes: readonly string[];
+}
+
+export interface Watch {
+  /** What was seen of each container, by its name, and the most memory of the host beyond what was in use at the start. */
+  stop(): Promise<{
+    readonly containers: ReadonlyMap<string, Watched>;
+    readonly peakMemoryBytes: number;
+  }>;
+}
+
+const EVERY_MS = 250;
+const MAX_PROCESSES = 50;
+
+/** Looks at processes and memory four times a second. A process that ends between two looks is not seen. */
+export async function watchContainers(): Promise<Watch> {
+  const containers = new Map<string, { peakMemoryBytes: number; processes: Set<string> }>();
+  const before = await memoryInUse();
+  let peak = before;
+  let going = true;
+  const look = async (): Promise<void> => {
+    peak = Math.max(peak, await memoryInUse());
+    const measured = new Set<string>();
+    for (const pid of processes()) {
+      const { container } = containerOf(pid);
+      if (container === undefined) continue;
+      const command = commandOf(pid);
+      // conmon itself, and what makes a container, are the engine's.
+      if (/^(?:\S*\/)?(?:conmon|runc|crun|podman)(?: |$)/.test(command) || command === '') continue;
+      const known = containers.get(container) ?? { peakMemoryBytes: 0, processes: new Set() };
+      containers.set(container, known);
+      if (known.processes.size < MAX_PROCESSES) known.processes.add(command);
+      if (measured.has(container)) continue;
+      measured.add(container);
+      const use = await controlGroupUse(Number(pid));
+      known.peakMemoryBytes = Math.max(known.peakMemoryBytes, use?.memoryBytes ?? 0);
+    }
+  };
+  const done = (async () => {
+    while (going) {
+      await look();
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+  })();
+  return {
+    async stop() {
+      going = false;
+      await done;
+      const list = [...containers].map(([name, each]): [string, Watched] => [
+        name,
+        {
+          peakMemoryBytes: each.peakMemoryBytes,
+          processes: [...each.processes].toSorted(),
+        },
+      ]);
+      return { containers: new Map(list), peakMemoryBytes: Math.max(0, peak - before) };
+    },
+  };
+}
+
+/** Memory that is not available (proc_meminfo(5)), in bytes. */
+async function memoryInUse(): Promise<number> {
+  const text = await readFile('/proc/meminfo', 'utf8');
+  const of = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+([0-9]+) kB$`, 'm').exec(text)?.[1] ?? 0) * 1024;
+  return of('MemTotal') - of('MemAvailable');
+}
