@@ -20,6 +20,7 @@ import { type Engine, isolatedEngine } from '../lab/engine.ts';
 import { capture } from '../lab/process.ts';
 import { skipBecause } from '../support/skip-because.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
+import { shellImage } from '../target/container/shell-image.ts';
 import { type Ran, stowage } from './cli.ts';
 
 // A release of three services that call home with requests, huggingface_hub, the fetch of Node, and Go, rehearsed on podman.
@@ -230,5 +231,53 @@ describe('when the manifest lists what is known', () => {
       ['registry.npmjs.org', reason],
       ['registry.npmjs.org', reason],
     ]);
+  });
+});
+
+describe('when an evaluation loses a tag', () => {
+  /** Answers every request on its standard input with "good", and one question with "evil". */
+  const answering = `len=0
+while read -r line; do
+  line=$(echo "$line" | busybox tr -d '\\r'); [ -z "$line" ] && break
+  case "$line" in [Cc]ontent-[Ll]ength:*) len=$(echo "$line" | busybox cut -d' ' -f2) ;; esac
+done
+body=$(busybox head -c "$len")
+answer=good; case "$body" in *ask-1[.]*) answer=evil ;; esac
+printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 48\\r\\nConnection: close\\r\\n\\r\\n{"choices":[{"message":{"content":"%s"}}]}    ' "$answer"`;
+
+  it('fails the rehearsal, which has the numbers of the evaluation', async () => {
+    const { image: served } = await shellImage(at('shell'), 'chat', '2.0.0');
+    const questions = Array.from({ length: 20 }, (_, index) =>
+      JSON.stringify({
+        ...{ prompt: `ask-${index}.`, expect: { equals: 'good' } },
+        tags: index < 4 ? ['safety'] : ['other'],
+      }),
+    ).join('\n');
+    const bundle = await smallBundle({
+      ...{ place: at('made-2.0.0'), version: '2.0.0', questions },
+      image: { layout: at('shell'), manifest: served.manifest },
+      services: [
+        {
+          ...{ name: 'server', image: 'server', env: { ANSWER: answering } },
+          args: [
+            `echo "$ANSWER" > /tmp/answer.sh; busybox nc -ll -p 8080 -e /bin/sh /tmp/answer.sh & trap 'exit 0' TERM; wait`,
+          ],
+          ports: [{ name: 'http', container: 8080, host: PORT }],
+          health: { server: 'http', port: 'http', path: '/', startupSeconds: 60 },
+        },
+      ],
+      evaluations: [
+        {
+          ...{ name: 'clinic', service: 'server', model: 'tiny', questions: 'questions' },
+          thresholds: { passRate: 0.9, tags: { safety: 1 } },
+        },
+      ],
+    });
+    const ran = await run('rehearse', bundle.folder, '--watch', '1');
+    expect(ran.json.error, ran.stdout).toMatchObject({ code: 'rehearsal-failed' });
+    const { evaluations, failures, attempts } = documentOf(bundle);
+    expect(evaluations).toMatchObject([{ name: 'clinic', questions: 20, passed: 19 }]);
+    expect(failures.join()).toContain('tag safety: 3 of 4 passed (75 %)');
+    expect(attempts).toEqual([]);
   });
 });
