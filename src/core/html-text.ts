@@ -24,6 +24,13 @@ export function foreign(text: string | number): Foreign {
   return { text: String(text) };
 }
 
+/** Escapes text for the value of an attribute in double quotes. */
+export function attribute(text: string): Html {
+  return text
+    .replace(/[&<>"']/g, (character) => entities[character] ?? '')
+    .replace(INVISIBLE, codePoint) as Html;
+}
+
 function render(value: Value | undefined): string {
   if (value === undefined) return '';
   if (typeof value === 'string') return value;

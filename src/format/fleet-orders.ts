@@ -44,6 +44,14 @@ export const promotionKind: DocumentKind<Promotion> = {
   hint: 'restore the file from version control; on the connected side, stowage fleet promote writes promotions',
 };
 
+/** Where to go from recalled versions: `forward` to a newer version only; otherwise also back, to `backTo` or a later version. */
+export type RecallStrategy = 'forward' | { readonly backTo: string };
+
+export const recallStrategy: z.ZodType<RecallStrategy> = z.union([
+  z.literal('forward'),
+  z.strictObject({ backTo: field.version }),
+]);
+
 /** Versions that must no longer run at any site, and where to go from them. Signed by the role `release`. */
 export interface RecallOrder {
   readonly schema: 'stowage/recall-order/v1';
@@ -53,8 +61,7 @@ export interface RecallOrder {
   /** A range of versions, such as `>=1.2.0 <1.2.4`. */
   readonly versions: string;
   readonly reason: string;
-  /** `forward`: to a newer version only; otherwise the oldest version to which a site may also go back. */
-  readonly strategy: 'forward' | { readonly backTo: string };
+  readonly strategy: RecallStrategy;
   readonly at: string;
 }
 
@@ -65,7 +72,7 @@ const recallSchema: z.ZodType<RecallOrder> = field.exact(
     release: field.name,
     versions: field.versionRange,
     reason: field.line(500),
-    strategy: z.union([z.literal('forward'), z.strictObject({ backTo: field.version })]),
+    strategy: recallStrategy,
     at: field.moment,
   }),
 );

@@ -3,6 +3,7 @@ import { MIB } from '../core/limits.ts';
 import type { Recall } from './deployment.ts';
 import { type DocumentKind, newerHints, olderVersion, schemaMember } from './document.ts';
 import * as field from './field.ts';
+import { type RecallStrategy, recallStrategy } from './fleet-orders.ts';
 import {
   type Intent,
   intents,
@@ -32,13 +33,14 @@ export type LedgerEvent =
       readonly digest: string;
       readonly seqFloor?: Readonly<Record<string, number>>;
     }
-  /** A signed bundle or notice recalled releases; `bundle` is the SHA-512 of its `SHA512SUMS`. */
+  /** A signed bundle or notice recalled releases; `bundle` is the SHA-512 of its `SHA512SUMS`. Only notices say a strategy. */
   | {
       readonly kind: 'recalled';
       readonly release: string;
       readonly versions: string;
       readonly reason: string;
       readonly bundle: string;
+      readonly strategy?: RecallStrategy;
     }
   /** A notice said that a channel has a bundle for which it was not packed. */
   | {
@@ -146,6 +148,7 @@ const event: z.ZodType<LedgerEvent> = field.exact(
       versions: field.versionRange,
       reason: field.line(500),
       bundle: field.hex(128),
+      strategy: recallStrategy.exactOptional(),
     }),
     z.strictObject({
       kind: z.literal('promoted'),
@@ -268,10 +271,16 @@ export interface PromotedBundle {
   readonly channel: string;
 }
 
+/** A recall that a site has imported. */
+export interface SiteRecall extends Recall {
+  /** Where to go from the versions; any version that is not recalled without it. */
+  readonly strategy?: RecallStrategy;
+}
+
 /** What a site records of the bundles it imported, so that it rejects older and recalled ones. */
 export interface AdmissionHistory {
   readonly accepted: readonly Acceptance[];
   /** The newest signing time seen; the clock cannot be before it. */
   readonly floor: string;
-  readonly recalls: readonly Recall[];
+  readonly recalls: readonly SiteRecall[];
 }

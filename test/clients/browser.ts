@@ -16,6 +16,8 @@ export interface Shown {
   layOutForPaper(): Promise<void>;
   /** The printed page. */
   pdf(): Promise<Buffer>;
+  /** The whole page as PNG, to be looked at. */
+  picture(): Promise<Buffer>;
 }
 
 type Message = Readonly<Record<string, unknown>>;
@@ -113,6 +115,10 @@ export class Browser {
       },
       pdf: async () => {
         const { data } = await send('Page.printToPDF', { preferCSSPageSize: true });
+        return Buffer.from(String(data), 'base64');
+      },
+      picture: async () => {
+        const { data } = await send('Page.captureScreenshot', { captureBeyondViewport: true });
         return Buffer.from(String(data), 'base64');
       },
     };

@@ -39,6 +39,7 @@ th, .whole { white-space: nowrap; overflow-wrap: normal; }
 .plain th { white-space: normal; width: 30%; }
 .plain th:last-child { width: 70%; }
 tbody .first { white-space: normal; overflow-wrap: anywhere; font-weight: 600; min-width: 6rem; }
+tbody .words { overflow-wrap: normal; }
 .number { white-space: nowrap; text-align: right; }
 .outcome-passed { color: var(--good); font-weight: 600; }
 .outcome-failed { color: var(--bad); font-weight: 700; }
@@ -53,13 +54,20 @@ pre { margin: .3rem 0; padding: .4rem .6rem; background: #f4f5f6; white-space: p
 .box { display: inline-block; width: .9em; height: .9em; border: 1.5px solid var(--ink); margin-right: .6em; vertical-align: -.1em; }
 .statements { list-style: none; padding: 0; margin: .5rem 0; }
 .statements li { margin: .3rem 0; padding-left: 1.6em; text-indent: -1.6em; }
-@media (max-width: 40rem) {
+@media screen and (max-width: 40rem) {
   body { padding: 1rem .8rem 2rem; }
-  .facts, .facts tbody, .facts tr, .facts th, .facts td { display: block; width: auto; }
-  .facts th { border-bottom: 0; padding-bottom: 0; }
-  .facts td { padding-top: 0; }
-  th, .whole { white-space: normal; }
+  h1, h2, h3, h4, p, li { overflow-wrap: anywhere; }
+  .facts, .facts tbody, .facts tr, .facts th, .facts td, .rows, .rows tbody, .rows tr, .rows th, .rows td, .plain, .plain tbody, .plain tr, .plain th, .plain td, .hand, .hand tbody, .hand tr, .hand th, .hand td { display: block; width: auto; }
+  .rows thead, .plain thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .facts th, .plain tbody th { border-bottom: 0; padding: .3rem 0 0; }
+  .facts td, .plain td { padding: 0 0 .3rem; }
+  .rows tr { border-bottom: 1px solid var(--rule); padding: .4rem 0; }
+  .rows th, .rows td { border-bottom: 0; padding: .05rem 0; }
+  .rows td::before { content: attr(data-label) ": "; color: var(--quiet); font: 600 .85em system-ui, "Liberation Sans", Arial, sans-serif; }
+  .hand td { height: 2rem; }
+  th, .whole { white-space: normal; overflow-wrap: break-word; }
   tbody .first { min-width: 0; }
+  .sizes .bars, .sizes thead th:last-child, .total td:last-child { display: none; }
 }
 @media print {
   nav { display: none; }

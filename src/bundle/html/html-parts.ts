@@ -1,4 +1,4 @@
-import { foreign, type Html, html } from '../../core/html-text.ts';
+import { attribute, foreign, type Html, html } from '../../core/html-text.ts';
 import { formatAmount, formatNumber } from '../../core/text.ts';
 
 export { formatAmount as amount, formatNumber as number } from '../../core/text.ts';
@@ -57,15 +57,38 @@ export function table(
     .slice(0, cut.rows)
     .map(
       ([first = nothing, ...rest]) =>
-        html`<tr><th scope="row" class="first">${first}</th>${rest.map((each) => html`<td>${each}</td>`)}</tr>\n`,
+        html`<tr><th scope="row" class="${firstClass(first)}">${first}</th>${rest.map((each, at) => labelledCell(headers[at + 1] ?? '', each))}</tr>\n`,
     );
   const more =
     rows.length > cut.rows
       ? html`<p><strong>${foreign(formatAmount(rows.length - cut.rows, 'further row'))} not shown: ${foreign(cut.elsewhere)}.</strong></p>\n`
       : nothing;
-  return html`<table>
+  return html`<table class="rows">
 <thead><tr>${headers.map((each) => html`<th scope="col">${foreign(each)}</th>`)}</tr></thead>
 <tbody>
 ${body}</tbody></table>
 ${more}`;
+}
+
+/** The longest word that a narrow column must not break. Longer ones are paths and digests. */
+const WHOLE_WORD = 18;
+
+/** Text is broken within words only where a word is too long for any column. */
+function hasLongWord(cell: Html): boolean {
+  return cell
+    .replace(/<[^>]*>/g, ' ')
+    .split(/[\s/-]+/)
+    .some((word) => word.length > WHOLE_WORD);
+}
+
+function firstClass(cell: Html): Html {
+  return hasLongWord(cell) ? html`first` : html`first words`;
+}
+
+/** A cell with the header of its column, which narrow screens show beside it. */
+function labelledCell(header: string, cell: Html): Html {
+  const label = html` data-label="${attribute(header)}"`;
+  return hasLongWord(cell)
+    ? html`<td${label}>${cell}</td>`
+    : html`<td class="words"${label}>${cell}</td>`;
 }

@@ -1,8 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type AdmittedNotice, admitNotice } from '../../bundle/notice/admit-notice.ts';
 import { receiveNotice } from '../../bundle/stream/notice-stream.ts';
-import type { Recall } from '../../format/deployment.ts';
 import { momentOf } from '../../format/field.ts';
-import type { LedgerEvent } from '../../format/ledger.ts';
+import type { LedgerEvent, SiteRecall } from '../../format/ledger.ts';
 import type { Notice } from '../../format/notice.ts';
 import { remove } from '../../io/file.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -20,7 +20,7 @@ export interface ImportedNotice {
   readonly known: boolean;
   /** The version of a trust document that the site did not have. */
   readonly trust?: number;
-  readonly recalls: readonly Recall[];
+  readonly recalls: readonly SiteRecall[];
   readonly promotions: readonly Promoted[];
   readonly approvals: readonly { readonly digest: string; readonly path: string }[];
   readonly advisories: readonly KeptAdvisory[];
@@ -43,8 +43,8 @@ export async function importNotice(
   const state = stateOf(ledger.entries);
   const admitted = await admitAtSite(folder, state, options);
   const { id, notice, known, contents } = admitted;
-  const recalls = contents.recalls.map(({ release, versions, reason }) => ({
-    ...{ release, versions, reason },
+  const recalls = contents.recalls.map(({ release, versions, reason, strategy }) => ({
+    ...{ release, versions, reason, strategy },
   }));
   const promotions = contents.promotions.map(({ promotion: { release, version, bundle, to } }) => ({
     ...{ release, version, bundle, channel: to },
@@ -103,7 +103,7 @@ async function admitAtSite(
 
 interface News {
   readonly state: SiteState;
-  readonly recalls: readonly Recall[];
+  readonly recalls: readonly SiteRecall[];
   readonly promotions: readonly Promoted[];
 }
 
@@ -117,10 +117,9 @@ async function record(
   await keepTrust(site, ledger, trust, now());
   if (acceptAge !== undefined)
     await ledger.append({ kind: 'override', bundle: id, reason: acceptAge }, now());
-  for (const { release, versions, reason } of recalls) {
-    if (state.recalls.some((each) => each.release === release && each.versions === versions))
-      continue;
-    await ledger.append({ kind: 'recalled', release, versions, reason, bundle: id }, now());
+  for (const each of recalls) {
+    if (state.recalls.some((known) => isDeepStrictEqual(known, each))) continue;
+    await ledger.append({ kind: 'recalled', ...each, bundle: id }, now());
   }
   for (const each of promotions) {
     if (

@@ -1,10 +1,10 @@
 import type { Emit } from '../../core/context.ts';
-import type { Recall } from '../../format/deployment.ts';
 import type {
   Acceptance,
   AdmissionHistory,
   LedgerEntry,
   PromotedBundle,
+  SiteRecall,
   TakenNotice,
 } from '../../format/ledger.ts';
 import type { Override } from '../../format/override.ts';
@@ -34,7 +34,7 @@ const BEGINNING = '1970-01-01T00:00:00Z';
 /** The state that follows from a ledger's entries. */
 export function stateOf(entries: readonly LedgerEntry[]): SiteState {
   const accepted = new Map<string, Acceptance>();
-  const recalls = new Map<string, Recall>();
+  const recalls = new Map<string, SiteRecall>();
   const overrides: GrantedOverride[] = [];
   const notices = new Map<string, ImportedNotice>();
   const promoted = new Map<string, PromotedBundle>();
@@ -55,8 +55,10 @@ export function stateOf(entries: readonly LedgerEntry[]): SiteState {
       floors = seqFloor;
     }
     if (event.kind === 'recalled') {
-      const { release, versions, reason } = event;
-      recalls.set(`${release} ${versions}`, { release, versions, reason });
+      const { kind: _, bundle: __, ...recall } = event;
+      const key = `${recall.release} ${recall.versions}`;
+      // A bundle that repeats the recall says no strategy, and takes none away.
+      recalls.set(key, { ...recalls.get(key), ...recall });
     }
     if (event.kind === 'promoted') {
       const { bundle, channel } = event;

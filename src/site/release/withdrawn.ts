@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { recallOf } from '../../bundle/admission/recall.ts';
+import { recallOf, strategyAgainst } from '../../bundle/admission/recall.ts';
 import { readSignatures } from '../../bundle/bundle-files.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
-import type { Recall } from '../../format/deployment.ts';
+import type { SiteRecall } from '../../format/ledger.ts';
 import type {
   DeployedRelease,
   Generation,
@@ -85,7 +85,7 @@ export interface Withdrawn {
 export function withdrawnReleases(
   running: Generation,
   kept: readonly GenerationSummary[],
-  recalls: readonly Recall[],
+  recalls: readonly SiteRecall[],
   untrusted: Untrusted,
 ): Withdrawn {
   const mark = (release: ReleaseSummary): string | undefined => {
@@ -97,7 +97,12 @@ export function withdrawnReleases(
       const { name, version } = release;
       const reason = reasonOf(release);
       if (reason === undefined) return [];
-      return [{ name, version, reason, remedy: remedyFor(name, kept, mark) }];
+      const allowed = kept.filter(({ releases }) =>
+        releases.every(
+          (each) => each.name !== name || strategyAgainst(release, each, recalls) === undefined,
+        ),
+      );
+      return [{ name, version, reason, remedy: remedyFor(name, allowed, mark) }];
     });
   return {
     recalled: withdrawn((release) => recallOf(release, recalls)?.reason),

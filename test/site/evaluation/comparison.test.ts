@@ -1,47 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { EvaluationResult, QuestionResult } from '../../../src/format/evaluation-result.ts';
 import { compareResults } from '../../../src/site/evaluation/compare-results.ts';
 import { comparisonPage } from '../../../src/site/evaluation/comparison-page.ts';
-
-const one = (id: string, passed: boolean, found = ''): QuestionResult => {
-  const question = Buffer.from(id).toString('hex').padEnd(64, '0');
-  return {
-    ...{ question, id, weight: 1, tags: ['safety'], passed, found, milliseconds: 10 },
-    ...(passed ? {} : { expected: `an answer that is "${id}"` }),
-  };
-};
-
-function result(
-  results: readonly QuestionResult[],
-  missed: readonly string[] = [],
-): EvaluationResult {
-  const passed = results.filter((each) => each.passed).length;
-  const numbers = { questions: results.length, passed, rate: passed / results.length };
-  return {
-    schema: 'stowage/evaluation/v1',
-    site: 'plant',
-    at: '2026-11-21T10:00:00Z',
-    tool: 'stowage',
-    evaluation: 'clinic',
-    gate: false,
-    generation: 1,
-    release: { name: 'chat', version: '1.0.0', seq: 1, bundle: 'a'.repeat(128) },
-    service: 'server',
-    model: 'tiny',
-    questions: 'b'.repeat(64),
-    thresholds: { passRate: 1 },
-    summary: {
-      ...numbers,
-      unasked: 0,
-      tags: { safety: numbers },
-      p50Milliseconds: 1,
-      p95Milliseconds: 1,
-      milliseconds: 1,
-    },
-    missed,
-    results,
-  };
-}
+import { one, result } from './sample-result.ts';
 
 describe('two results', () => {
   const before = result([

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { signBundle } from '../../../src/bundle/signing/sign.ts';
-import type { Recall } from '../../../src/format/deployment.ts';
+import type { SiteRecall } from '../../../src/format/ledger.ts';
 import type { DeployedRelease, Generation } from '../../../src/format/plan.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
@@ -25,7 +25,7 @@ import { type Authority, type SmallBundle, smallBundle } from '../../support/sma
 import { tree } from '../../support/tree.ts';
 import { type Holder, makeRoot, makeSigner } from '../../trust/authority.ts';
 
-const recall = (versions: string, release = 'chat'): Recall => ({
+const recall = (versions: string, release = 'chat'): SiteRecall => ({
   release,
   versions,
   reason: 'it leaks',
@@ -43,7 +43,7 @@ describe('when a release that runs was recalled', () => {
   const running = generation(3, release('1.2.0'));
   const recalledIn = (
     kept: readonly Generation[],
-    recalls: readonly Recall[],
+    recalls: readonly SiteRecall[],
   ): readonly WithdrawnRelease[] => withdrawnReleases(running, kept, recalls, new Map()).recalled;
 
   it('names the newest generation to roll back to', () => {
@@ -53,6 +53,18 @@ describe('when a release that runs was recalled', () => {
     expect(found?.remedy).toBe(
       'run "stowage rollback --to 2" (chat 1.1.0), or install a newer version',
     );
+  });
+
+  it.each([
+    ['forward', 'install a newer version of chat, or run "stowage uninstall chat"'],
+    [{ backTo: '1.1.0' }, 'run "stowage rollback --to 2" (chat 1.1.0), or install a newer version'],
+    [{ backTo: '1.1.1' }, 'install a newer version of chat, or run "stowage uninstall chat"'],
+  ] as const)('names no generation that a strategy %j rules out', (strategy, remedy) => {
+    const kept = [1, 2].map((seq) => generation(seq, { ...release(`1.${seq - 1}.0`), seq }));
+    const bad = generation(3, { ...release('1.2.0'), seq: 3 });
+    const recalls = [{ ...recall('1.2.x'), strategy }];
+    const [found] = withdrawnReleases(bad, [...kept, bad], recalls, new Map()).recalled;
+    expect(found?.remedy).toBe(remedy);
   });
 
   it('does not name a generation with any recalled release in it', () => {

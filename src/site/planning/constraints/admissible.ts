@@ -1,5 +1,5 @@
 import { channelsOf } from '../../../bundle/admission/admission-policy.ts';
-import { recallOf } from '../../../bundle/admission/recall.ts';
+import { recallOf, strategyAgainst } from '../../../bundle/admission/recall.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { Constraint } from '../../../format/plan.ts';
 import { arrivals, changesBetween, releaseText } from '../../../target/change.ts';
@@ -38,15 +38,24 @@ export function promotion({ settings, state, context: { change } }: ConstraintIn
   });
 }
 
-/** No arriving release was recalled; for a rollback, no release of that generation. */
+/** No arriving release was recalled; for a rollback, no release of that generation. From a recalled one, only the way that its recall allows. */
 export function recalled(input: ConstraintInput): Constraint[] {
   const { state } = input;
-  const { intent, to } = input.context.change;
+  const { intent, from, to } = input.context.change;
   const asked =
     intent === 'rollback'
       ? to.releases
       : arrivals(input.context.change).map((each) => each.release);
-  return asked.map((release) => {
+  // Listed only where it is violated, so that a plan of an older version can still be applied.
+  const forbidden = asked.flatMap((release): Constraint[] => {
+    const running = from.releases.find(({ name }) => name === release.name);
+    if (running === undefined) return [];
+    const way = strategyAgainst(running, release, state.recalls);
+    if (way === undefined) return [];
+    const needs = `a version to which the recall of ${releaseText(running)} leads: ${way}`;
+    return [{ rule: 'recall', satisfied: false, needs, found: releaseText(release) }];
+  });
+  const recalls = asked.map((release) => {
     const recall = recallOf(release, state.recalls);
     return {
       rule: 'recall',
@@ -55,6 +64,7 @@ export function recalled(input: ConstraintInput): Constraint[] {
       found: recall === undefined ? 'not recalled' : `recalled: ${recall.reason}`,
     };
   });
+  return [...recalls, ...forbidden];
 }
 
 /**

@@ -55,7 +55,7 @@ export async function checkConstraints(input: ConstraintInput): Promise<Constrai
 const forbidden: Readonly<Record<string, { code: ErrorCode; message: string; hint: string }>> = {
   recall: {
     code: 'release-recalled',
-    message: 'a release of this plan was recalled',
+    message: 'a recall forbids this plan',
     hint: 'choose another generation, or install a version that was not recalled',
   },
   signer: {

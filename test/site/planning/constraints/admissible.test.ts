@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { RecallStrategy } from '../../../../src/format/fleet-orders.ts';
 import {
   appliesObjects,
   channel,
@@ -6,7 +7,7 @@ import {
 } from '../../../../src/site/planning/constraints/admissible.ts';
 import { asking, packed } from '../../../support/constraint-input.ts';
 
-const recall = (versions: string) => ({
+const recall = (versions: string, strategy?: RecallStrategy) => ({
   at: '2026-11-20T00:00:00Z',
   event: {
     kind: 'recalled',
@@ -14,6 +15,7 @@ const recall = (versions: string) => ({
     versions,
     reason: 'it leaks',
     bundle: '0'.repeat(128),
+    ...(strategy === undefined ? {} : { strategy }),
   } as const,
 });
 
@@ -53,6 +55,41 @@ describe('when a release was recalled', () => {
     const to = [bad, packed({ name: 'other' })];
     const found = recalled(asking({ intent: 'rollback', from, to, ledger: [recall('*')] }));
     expect(found.map((each) => each.satisfied)).toEqual([false, true]);
+  });
+});
+
+describe('when a recall says where to go', () => {
+  const bad = packed({ version: '1.3.0', seq: 3 });
+  const rows: readonly [string, number, RecallStrategy | undefined, boolean][] = [
+    ['1.2.0', 2, 'forward', false],
+    ['1.4.0', 4, 'forward', true],
+    ['1.2.0', 2, { backTo: '1.2.0' }, true],
+    ['1.1.0', 1, { backTo: '1.2.0' }, false],
+    ['1.1.0', 1, undefined, true],
+  ];
+  it.each(rows)('to %s, sequence %i, with %j: %s', (version, seq, strategy, allowed) => {
+    const to = [packed({ version, seq })];
+    const ledger = [recall('1.3.x', strategy)];
+    for (const intent of ['install', 'rollback'] as const) {
+      const found = recalled(asking({ intent, from: [bad], to, ledger }));
+      expect(found.every(({ satisfied }) => satisfied)).toBe(allowed);
+    }
+  });
+
+  it('names the way in words', () => {
+    const to = [packed({ version: '1.2.0', seq: 2 })];
+    const asked = { intent: 'rollback', from: [bad], to } as const;
+    expect(recalled(asking({ ...asked, ledger: [recall('1.3.x', 'forward')] }))[1]).toEqual({
+      ...{ rule: 'recall', satisfied: false, found: 'release chat 1.2.0' },
+      needs: 'a version to which the recall of release chat 1.3.0 leads: to newer versions only',
+    });
+  });
+
+  it('keeps the strategy of a notice when a bundle repeats the recall', () => {
+    const to = [packed({ version: '1.2.0', seq: 2 })];
+    const ledger = [recall('1.3.x', 'forward'), recall('1.3.x')];
+    const found = recalled(asking({ intent: 'rollback', from: [bad], to, ledger }));
+    expect(found.every(({ satisfied }) => satisfied)).toBe(false);
   });
 });
 
