@@ -8,6 +8,7 @@ import { dispatchPath, type FleetFolder } from './fleet-folder.ts';
 import type { Database } from './index/database.ts';
 import type { ReceiptState } from './receipt-state.ts';
 import type { FleetStatus } from './status.ts';
+import { noticeAsked } from './under-way.ts';
 
 /** The dispatches to a site, oldest first. */
 export function dispatchesTo(database: Database, site: string): Dispatch[] {
@@ -127,19 +128,6 @@ export function askedAndDone(
       ),
     ];
   });
-}
-
-function noticeAsked({ notice, documents, trust }: Dispatch): string {
-  const count = (folder: string, one: string): string[] => {
-    const found = documents.filter((path) => path.startsWith(`${folder}/`)).length;
-    return found === 0 ? [] : [`${found} ${one}${found === 1 ? '' : 's'}`];
-  };
-  const what = [
-    ...count('recalls', 'recall'),
-    ...count('promotions', 'promotion'),
-    ...(trust === undefined ? [] : [`trust document ${trust}`]),
-  ].join(', ');
-  return `notice ${notice?.serial} (${what})`;
 }
 
 function noticeShown(

@@ -10,6 +10,7 @@ import {
   type SiteStatus,
   worstOf,
 } from './status.ts';
+import { waitingText } from './under-way.ts';
 
 /** What the page shows. */
 export interface FleetPageContents {
@@ -129,7 +130,7 @@ function byChannel(sites: readonly SiteStatus[]): Html {
   return parts.length === 0 ? nothing : html`${parts}`;
 }
 
-function siteRow({ site, receipt, behind, problems }: SiteStatus): Html[] {
+function siteRow({ site, receipt, behind, problems, underWay }: SiteStatus): Html[] {
   if (receipt === undefined)
     return [html`${foreign(site.name)}`, word('unknown'), html`no receipt came home yet`];
   const runs = receipt.state.releases.map(({ name, version }) => {
@@ -144,7 +145,7 @@ function siteRow({ site, receipt, behind, problems }: SiteStatus): Html[] {
   return [
     html`${foreign(site.name)}`,
     html`${word(worstOf(problems) ?? 'healthy')}<br><span class="quiet">${foreign(age)} ago</span>`,
-    html`${runs}`,
+    html`${runs}${underWay === undefined ? nothing : html`<span class="quiet">under way: ${foreign(waitingText(underWay))}</span>`}`,
   ];
 }
 
@@ -178,11 +179,12 @@ function releaseTable(status: FleetStatus): Html {
 function recallTable(recalls: readonly RecallProgress[]): Html {
   if (recalls.length === 0) return nothing;
   return table(
-    ['Recalled', 'Reason', 'Still running', 'No receipt since', 'Confirmed'],
-    recalls.map(({ recall, running, silent, confirmed }) => [
+    ['Recalled', 'Reason', 'Still running', 'Held', 'No receipt since', 'Confirmed'],
+    recalls.map(({ recall, running, holding, silent, confirmed }) => [
       html`${foreign(`${recall.name} ${recall.versions}`)}`,
       html`${foreign(recall.reason)}`,
       html`${foreign(running.join(', ') || 'no site')}`,
+      html`${foreign(holding.length)}`,
       html`${foreign(silent.length)}`,
       html`${foreign(confirmed.length)}`,
     ]),

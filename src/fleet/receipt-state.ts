@@ -2,6 +2,12 @@ import type { TakenNotice } from '../format/ledger.ts';
 import type { Override } from '../format/override.ts';
 import type { Receipt } from '../format/receipt.ts';
 
+export interface HeldBundle {
+  readonly name: string;
+  readonly version: string;
+  readonly bundle: string;
+}
+
 /** What the fleet reads from the newest receipt of a site. */
 export interface ReceiptState {
   readonly releases: Receipt['releases'];
@@ -13,6 +19,8 @@ export interface ReceiptState {
   readonly overrides: readonly Override[];
   /** The newest notice of each issuer; absent if there is none. */
   readonly notices?: readonly TakenNotice[];
+  /** Complete bundles that it holds, installed or not; absent if the receipt lists none. */
+  readonly holds?: readonly HeldBundle[];
   readonly platform: string;
   readonly engine: string;
   readonly tool: string;
@@ -44,6 +52,13 @@ export function stateOf(receipt: Receipt): ReceiptState {
     ),
     overrides,
     ...(receipt.notices === undefined ? {} : { notices: receipt.notices }),
+    ...(receipt.holds === undefined
+      ? {}
+      : {
+          holds: receipt.holds.bundles.map(({ name, version, bundle }) => ({
+            ...{ name, version, bundle },
+          })),
+        }),
     platform: host.platform,
     engine: host.engine,
     tool,

@@ -1,4 +1,5 @@
 import { counted } from '../core/text.ts';
+import type { Dispatch } from '../format/dispatch.ts';
 import type { Fleet, FleetSite } from '../format/fleet.ts';
 import type { Alarm, AlarmKind } from './history.ts';
 import type { Database } from './index/database.ts';
@@ -12,6 +13,7 @@ import {
   recallOf,
 } from './releases.ts';
 import { hasLabels, sitesOf } from './sites.ts';
+import { newestDispatches, type UnderWay, underWay } from './under-way.ts';
 
 /** How bad a problem is: `failing` for what does not work or cannot be believed, `attention` for what a person should look at. */
 export type Level = 'attention' | 'failing';
@@ -47,6 +49,8 @@ export interface SiteStatus {
   /** Absent while no receipt came home. */
   readonly receipt?: NewestReceipt;
   readonly behind: readonly Behind[];
+  /** What travels to it; absent if nothing does. */
+  readonly underWay?: UnderWay;
   readonly alarms: readonly Alarm[];
   readonly problems: readonly Problem[];
 }
@@ -100,12 +104,14 @@ export function fleetStatus(
     ({ site }) => site,
   );
   const catalog = catalogOf(database);
+  const dispatches = newestDispatches(database);
   const sites = sitesOf(database)
     .filter((each) => filter.site === undefined || each.name === filter.site)
     .filter((each) => hasLabels(each, filter.labels ?? []))
     .map((site) => {
       const of = (alarms.get(site.name) ?? []).map(({ site: _, ...alarm }) => alarm);
-      return siteStatus(site, { row: rows.get(site.name), alarms: of, settings, now, catalog });
+      const row = rows.get(site.name);
+      return siteStatus(site, { row, alarms: of, dispatches, settings, now, catalog });
     })
     .filter((each) => runs(each, filter.release));
   const defects = database.all<{ path: string; text: string }>(
@@ -119,12 +125,13 @@ function siteStatus(
   about: {
     readonly row: Row | undefined;
     readonly alarms: readonly Alarm[];
+    readonly dispatches: ReadonlyMap<string, Dispatch>;
     readonly settings: Fleet;
     readonly now: Date;
     readonly catalog: Catalog;
   },
 ): SiteStatus {
-  const { row, alarms, settings, now, catalog } = about;
+  const { row, alarms, dispatches, settings, now, catalog } = about;
   const found = alarms.map(
     ({ kind, text }): Problem => ({ level: GRAVE.has(kind) ? 'failing' : 'attention', text }),
   );
@@ -147,8 +154,14 @@ function siteStatus(
       : []),
     ...found,
   ];
-  const behind = site.retired === true ? [] : behindOf(site, { state, catalog, now });
-  return { site, receipt, behind, alarms, problems: site.retired === true ? [] : problems };
+  if (site.retired === true) return { site, receipt, behind: [], alarms, problems: [] };
+  const behind = behindOf(site, { state, catalog, now });
+  const dispatch = dispatches.get(site.name);
+  const travels = dispatch && underWay(dispatch, receipt);
+  return {
+    ...{ site, receipt, behind, alarms, problems },
+    ...(travels === undefined ? {} : { underWay: travels }),
+  };
 }
 
 /** Recalled releases, and bundles of which the fleet knows nothing although it knows others of their name. */
@@ -253,6 +266,8 @@ export interface RecallProgress {
   readonly recall: FleetRecall;
   /** Sites that run a recalled version. */
   readonly running: readonly string[];
+  /** Sites that hold a recalled version and do not run it. */
+  readonly holding: readonly string[];
   /** Sites whose receipt is older than the recall, so that nothing is known since. */
   readonly silent: readonly string[];
   /** Sites whose receipt is newer than the recall and shows none of the versions. */
@@ -262,16 +277,18 @@ export interface RecallProgress {
 /** Who runs what a recall names, who confirmed, and of whom nothing is known since. */
 export function recallProgress(recall: FleetRecall, { sites }: FleetStatus): RecallProgress {
   const running: string[] = [];
+  const holding: string[] = [];
   const silent: string[] = [];
   const confirmed: string[] = [];
   for (const { site, receipt } of sites) {
     if (site.retired === true) continue;
-    const runs = (receipt?.state.releases ?? []).some(
-      (each) => recallOf(each, { releases: [], recalls: [recall] }) !== undefined,
-    );
+    const isRecalled = (each: { readonly name: string; readonly version: string }): boolean =>
+      recallOf(each, { releases: [], recalls: [recall] }) !== undefined;
+    const runs = (receipt?.state.releases ?? []).some(isRecalled);
+    if (!runs && (receipt?.state.holds ?? []).some(isRecalled)) holding.push(site.name);
     if (runs) running.push(site.name);
     else if (receipt === undefined || receipt.at < recall.at) silent.push(site.name);
     else confirmed.push(site.name);
   }
-  return { recall, running, silent, confirmed };
+  return { recall, running, holding, silent, confirmed };
 }

@@ -47,10 +47,9 @@ export const promotionKind: DocumentKind<Promotion> = {
 /** Where to go from recalled versions: `forward` to a newer version only; otherwise also back, to `backTo` or a later version. */
 export type RecallStrategy = 'forward' | { readonly backTo: string };
 
-export const recallStrategy: z.ZodType<RecallStrategy> = z.union([
-  z.literal('forward'),
-  z.strictObject({ backTo: field.version }),
-]);
+export const recallStrategy: z.ZodType<RecallStrategy> = field.exact(
+  z.union([z.literal('forward'), z.strictObject({ backTo: field.version })]),
+);
 
 /** Versions that must no longer run at any site, and where to go from them. Signed by the role `release`. */
 export interface RecallOrder {

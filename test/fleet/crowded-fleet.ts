@@ -73,7 +73,7 @@ export function crowdedFleetPage(): Buffer {
           ...{ path: 'recalls/chat/1.json', name: 'chat', versions: '>=1.0.0 <1.4.0' },
           ...{ reason: 'leaks memory under load', at: '2026-11-19T10:00:00Z' },
         },
-        ...{ running: names.slice(0, 3), silent: ['depot'], confirmed: [] },
+        ...{ running: names.slice(0, 3), holding: [], silent: ['depot'], confirmed: [] },
       },
     ],
     history,

@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 
 /** Raised when the tables change: an index of another version is built again. */
-const VERSION = 3;
+const VERSION = 4;
 
 /** How long a command waits while another writes the index. */
 const BUSY_MS = 60_000;

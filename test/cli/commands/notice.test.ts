@@ -98,6 +98,9 @@ describe('when a fleet tells its sites something', () => {
     expect(await passes('fleet', 'show', 'vault')).toMatch(
       /notice 1 \(1 promotion\) +no receipt since/,
     );
+    const state = await passes('fleet', 'status');
+    expect(state).toMatch(/UNDER WAY\n/);
+    expect(state).toMatch(/notice 1 \(1 promotion\), chat 1\.1\.0, written .*; no receipt since/);
     expect(await passes('fleet', 'check')).toContain('documents and 7 ledger entries verified');
   });
 
@@ -126,6 +129,7 @@ describe('when a fleet tells its sites something', () => {
     const shown = await passes('fleet', 'show', 'vault');
     expect(shown).toMatch(/notice 1 \(1 promotion\) +imported, /);
     expect(shown).toMatch(/chat 1\.1\.0 +runs, /);
+    expect(await passes('fleet', 'status')).not.toContain('UNDER WAY');
     expect(await passes('fleet', 'next', 'vault', '--write', 'more', ...KEY)).toContain(
       'nothing must travel',
     );
@@ -143,7 +147,10 @@ describe('when a fleet tells its sites something', () => {
     const before = await passes('fleet', 'releases');
     expect(before).not.toContain('imported by notice');
     await receiptHome();
-    expect(await passes('fleet', 'releases')).toContain('imported by notice: vault');
+    const after = await passes('fleet', 'releases');
+    expect(after).toContain('imported by notice: vault');
+    expect(after).toMatch(/recall of chat <1\.1\.0: leaks prompts; upgrade only\n/);
+    expect(after).toContain('held, not running: vault');
     expect(await code('import', 'media/notice-works-1')).toBe('release-rollback');
   });
 

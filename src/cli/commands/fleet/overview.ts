@@ -26,6 +26,7 @@ import {
   type SiteStatus,
   worstOf,
 } from '../../../fleet/status.ts';
+import { waitingText } from '../../../fleet/under-way.ts';
 import { writeAtomic } from '../../../io/file.ts';
 import { type CommandContext, type CommandResult, columnsOf, usage } from '../../command.ts';
 import { alarmLines } from './folder.ts';
@@ -113,8 +114,9 @@ function statusLines(found: FleetStatus, { terminal }: CommandContext): string[]
     each.receipt === undefined ? '-' : `${each.receipt.ageDays} d`,
     releasesOf(each).join(', ') || '-',
     each.problems.map(({ text }) => text).join('; '),
+    each.underWay === undefined ? '' : waitingText(each.underWay),
   ]);
-  const table = tableLines(['SITE', 'HEALTH', 'RECEIPT', 'RUNS', 'PROBLEMS'], rows);
+  const table = tableLines(['SITE', 'HEALTH', 'RECEIPT', 'RUNS', 'PROBLEMS', 'UNDER WAY'], rows);
   const columns = columnsOf(terminal.stdout);
   const fits = columns === undefined || table.every((line) => line.length <= columns);
   return [
@@ -126,12 +128,13 @@ function statusLines(found: FleetStatus, { terminal }: CommandContext): string[]
 
 /** A site on lines of its own, for a narrow terminal. */
 function blockOf(each: SiteStatus): string[] {
-  const { site, receipt, problems } = each;
+  const { site, receipt, problems, underWay } = each;
   const age = receipt === undefined ? '' : `, receipt ${counted(receipt.ageDays, 'day')} old`;
   return [
     `${site.name}: ${healthOf(each)}${age}`,
     ...releasesOf(each).map((line) => `  ${line}`),
     ...problems.map(({ text }) => `  ${text}`),
+    ...(underWay === undefined ? [] : [`  under way: ${waitingText(underWay)}`]),
   ];
 }
 

@@ -67,9 +67,10 @@ export async function listReleases(
     const headers = ['RELEASE', 'BUNDLE', 'SIZE', 'SITES', 'CHANNELS', 'RECALLED'];
     const lines = [
       ...(rows.length === 0 ? ['no releases'] : tableLines(headers, rows)),
-      ...recalls.flatMap(({ recall, running, silent, confirmed, informed: told }) => [
-        `recall of ${recall.name} ${recall.versions}: ${recall.reason}`,
+      ...recalls.flatMap(({ recall, running, holding, silent, confirmed, informed: told }) => [
+        `recall of ${recall.name} ${recall.versions}: ${recall.reason}; ${recall.backTo === undefined ? 'upgrade only' : `upgrade, or go back to ${recall.backTo} or later`}`,
         `  still running: ${running.join(', ') || 'no site'}`,
+        ...(holding.length === 0 ? [] : [`  held, not running: ${holding.join(', ')}`]),
         `  no receipt since: ${silent.join(', ') || 'no site'}`,
         `  confirmed by ${counted(confirmed.length, 'site')}`,
         ...(told.length === 0 ? [] : [`  imported by notice: ${told.join(', ')}`]),
