@@ -5,6 +5,7 @@ import type { NextOptions } from './commands/fleet/next.ts';
 import type { FleetOption } from './commands/fleet/open-fleet.ts';
 import type { FleetStatusOptions } from './commands/fleet/overview.ts';
 import type { PromoteOptions, RecallOptions } from './commands/fleet/releases.ts';
+import type { ScanCommandOptions } from './commands/fleet/scan.ts';
 import type { AddSiteOptions, ChangeSiteOptions } from './commands/fleet/sites.ts';
 import {
   addCommand,
@@ -153,6 +154,23 @@ export function addFleetCommands(program: Command, run: Run): void {
     .action((release: string, options: RecallOptions) =>
       run(async (context) =>
         (await import('./commands/fleet/releases.ts')).recall(release, options, context),
+      ),
+    );
+  withKey(
+    command(
+      'scan [release...]',
+      'scan the SBOMs of what the sites run, or of these releases, and record signed advisories',
+    ),
+  )
+    .option('--scanner <program>', 'grype or trivy, in PATH or as a path', 'grype')
+    .option('--db <folder>', 'database of the scanner, which is not updated')
+    .option(
+      '--verdicts <file>',
+      'what people say of vulnerabilities (default: verdicts.yaml of the fleet, if there is one)',
+    )
+    .action((names: string[], options: ScanCommandOptions) =>
+      run(async (context) =>
+        (await import('./commands/fleet/scan.ts')).scan(names, options, context),
       ),
     );
   command('page <file>', 'write the state of the fleet as a single HTML page')

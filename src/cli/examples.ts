@@ -53,6 +53,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'fleet recall': [
     'stowage fleet recall chat --versions "<1.4" --reason leak --forward --key k.pem --certificate c.pem',
   ],
+  'fleet scan': [
+    'stowage fleet scan --db db --key release.key.pem --certificate release.pem',
+    'stowage fleet scan chat@1.4.0 --scanner trivy --key release.key.pem --certificate release.pem',
+  ],
   'fleet page': [
     'stowage fleet page fleet.html',
     'stowage fleet page north.html --label region=north',

@@ -248,6 +248,11 @@ export const failures = {
     cause: 'what fleet.yaml asks for before a promotion was not shown',
     remedy: 'add --check to see what is missing; receipts of healthy sites are evidence',
   },
+  'scan-failed': {
+    cause:
+      'the vulnerability scanner is missing, has no database, failed, or printed something else',
+    remedy: 'run the scanner by hand; name it with --scanner, and its database with --db',
+  },
   'release-unknown': {
     cause: 'the site has no such release, or the release is not running',
     remedy: 'stowage status lists the releases; stowage import adds a bundle',

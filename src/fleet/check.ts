@@ -28,6 +28,7 @@ const PLACES = [
   'releases',
   'promotions',
   'recalls',
+  'advisories',
   'dispatches',
   'receipts',
   'ledger',

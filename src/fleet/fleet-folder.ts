@@ -114,6 +114,11 @@ export function releaseFolder(bundle: string): string {
   return `releases/${bundle.slice(0, 32)}`;
 }
 
+/** Where the SBOM of a bundle is in the folder of a fleet. @param bundle as for {@link releaseFolder} */
+export function releaseBill(bundle: string): string {
+  return `${releaseFolder(bundle)}/sbom.cdx.json`;
+}
+
 /** Where a dispatch is in the folder of a fleet. */
 export function dispatchPath({ site, number }: Pick<Dispatch, 'site' | 'number'>): string {
   return `dispatches/${site}/${number}.json`;

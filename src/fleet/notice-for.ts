@@ -9,6 +9,7 @@ import type { TrustLink } from '../trust/trust-chain.ts';
 import { documentsAt } from './dispatch.ts';
 import { readRecorded } from './index/applying.ts';
 import type { IndexedFleet } from './index/fleet-index.ts';
+import { catalogOf } from './releases.ts';
 
 /** Why a notice for a site is written, and with which number. */
 export interface NoticeNeed {
@@ -31,8 +32,8 @@ export interface NoticeForSite {
 }
 
 /**
- * The notice that tells a site what it does not have according to its receipts: recalls, promotions to its channels, and the trust
- * documents. Nobody has signed it yet.
+ * The notice that tells a site what it does not have according to its receipts: recalls, promotions to its channels, the newest
+ * advisories about what it runs, and the trust documents. Nobody has signed it yet.
  * @returns undefined if there is nothing to tell
  * @throws StowageError `fleet-damaged`, `io-failed`
  */
@@ -49,7 +50,11 @@ export async function noticeFor(
     .all<{ path: string; channel: string }>('SELECT path, channel FROM promotion ORDER BY path')
     .filter(({ channel }) => site.channels.includes(channel))
     .map(({ path }) => ({ path, content: 'promotion' as const }));
-  const told = [...recalls, ...promotions].filter(({ path }) => !known.has(path));
+  const running = new Set(receipt.releases.map(({ bundle }) => bundle));
+  const advisories = [...catalogOf(database).advisories.values()]
+    .filter(({ bundle }) => running.has(bundle))
+    .map(({ path }) => ({ path, content: 'advisory' as const }));
+  const told = [...recalls, ...promotions, ...advisories].filter(({ path }) => !known.has(path));
   const chain: readonly TrustLink[] =
     trust === undefined ? [] : await readChain(folder.path('trust'), { above: 0, upTo: trust });
   if (told.length === 0 && chain.length === 0) return undefined;
@@ -60,7 +65,9 @@ export async function noticeFor(
       path,
     )?.sha512;
     const bytes = await readRecorded({ path, sha512: sha512 ?? '' }, folder);
-    documents.push({ content, bytes, signatures: await signaturesBeside(folder.path(path)) });
+    // An advisory counts by the signatures of the notice.
+    const signatures = content === 'advisory' ? [] : await signaturesBeside(folder.path(path));
+    documents.push({ content, bytes, signatures });
   }
   const made = makeNotice({
     ...{ issuer, serial, createdAt: momentOf(now), sites: [site.name] },

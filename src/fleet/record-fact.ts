@@ -1,7 +1,9 @@
-import { readSignatures, requireSum } from '../bundle/bundle-files.ts';
+import { readListed, readSignatures, requireSum } from '../bundle/bundle-files.ts';
 import { findDiscs } from '../bundle/discs.ts';
 import { readIndex } from '../bundle/read-index.ts';
+import { MAX_CONTROL_FILE_BYTES } from '../core/limits.ts';
 import { bundleKind } from '../format/bundle.ts';
+import type { Checksum } from '../format/checksums.ts';
 import { writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import { type FleetSite, fleetSiteKind } from '../format/fleet.ts';
@@ -11,7 +13,7 @@ import { type Signer, signDetached } from '../trust/cms-sign.ts';
 import { requireCounted } from '../trust/policy.ts';
 import { type TrustLink, walkTrust } from '../trust/trust-chain.ts';
 import { type ChangeOptions, type ChangingFleet, changeFleet } from './change.ts';
-import { type FleetFolder, releaseFolder, trustPath } from './fleet-folder.ts';
+import { type FleetFolder, releaseBill, releaseFolder, trustPath } from './fleet-folder.ts';
 import { judgeFact } from './judged.ts';
 import type { NewFile } from './record.ts';
 
@@ -123,8 +125,18 @@ export interface AddedRelease {
   readonly added: boolean;
 }
 
+const BILL = 'attestations/sbom.cdx.json';
+
+/** The SBOM of a bundle, as its list has it; undefined for a bundle without one. */
+async function billIn(disc: string, checksums: readonly Checksum[]): Promise<Buffer | undefined> {
+  if (!checksums.some(({ path }) => path === BILL)) return undefined;
+  const bytes = await readListed(disc, BILL, MAX_CONTROL_FILE_BYTES, 'part-missing');
+  requireSum(checksums, BILL, bytes);
+  return bytes;
+}
+
 /**
- * Records the signed lists of a bundle: `SHA512SUMS`, `bundle.json` and the signatures. Its parts are not read.
+ * Records the signed lists of a bundle: `SHA512SUMS`, `bundle.json`, the SBOM and the signatures. Its parts are not read.
  * @param place the folder of the bundle, or one with its discs
  * @throws StowageError `bundle-absent`, those of signatures, `index-malformed`, `part-damaged`
  */
@@ -138,20 +150,28 @@ export async function addRelease(
   const signatures = await readSignatures(disc);
   const index = await readBounded(`${disc}/bundle.json`, bundleKind.maxBytes);
   requireSum(checksums, 'bundle.json', index);
+  const bill = await billIn(disc, checksums);
   const { name, version } = bundle;
   return changeFleet(folder, options, async (fleet) => {
     const now = options.now();
     judgeFact(await folder.trust(now), 'release', { content: list, signatures }, now);
-    const sql = 'SELECT 1 FROM release WHERE bundle = ?';
-    if (fleet.database.first(sql, id) !== undefined)
-      return { name, version, bundle: id, added: false };
     const recorded = true as const;
     const target = releaseFolder(id);
+    const bills = bill === undefined ? [] : [{ path: releaseBill(id), bytes: bill, recorded }];
+    const sql = 'SELECT 1 FROM release WHERE bundle = ?';
+    if (fleet.database.first(sql, id) !== undefined) {
+      const known = 'SELECT 1 FROM file WHERE path = ?';
+      const lacking = bills.filter(({ path }) => fleet.database.first(known, path) === undefined);
+      if (lacking.length > 0)
+        await fleet.add({ action: 'release', subject: `${name} ${version}`, files: lacking });
+      return { name, version, bundle: id, added: false };
+    }
     await fleet.add({
       ...{ action: 'release', subject: `${name} ${version}` },
       files: [
         { path: `${target}/SHA512SUMS`, bytes: list, recorded },
         { path: `${target}/bundle.json`, bytes: index, recorded },
+        ...bills,
         ...signatures.map((each) => ({
           ...{ path: `${target}/signatures/${each.name}`, bytes: each.bytes, recorded },
         })),

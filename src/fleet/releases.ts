@@ -27,11 +27,24 @@ export interface FleetRecall {
   readonly backTo?: string;
 }
 
+/** The newest advisory about a bundle. */
+export interface FleetAdvisory {
+  readonly path: string;
+  readonly bundle: string;
+  /** When the release was scanned. */
+  readonly at: string;
+  readonly total: number;
+  /** Vulnerabilities with which a person must still do something. */
+  readonly open: number;
+}
+
 /** What a fleet knows of releases. */
 export interface Catalog {
   /** Newest sequence first. */
   readonly releases: readonly FleetRelease[];
   readonly recalls: readonly FleetRecall[];
+  /** By the bundle. */
+  readonly advisories: ReadonlyMap<string, FleetAdvisory>;
 }
 
 export function catalogOf(database: Database): Catalog {
@@ -67,13 +80,21 @@ export function catalogOf(database: Database): Catalog {
       'SELECT path, name, versions, reason, at, back_to FROM recall ORDER BY name, at, path',
     )
     .map(({ back_to, ...rest }) => ({ ...rest, ...(back_to === null ? {} : { backTo: back_to }) }));
-  return { releases, recalls };
+  // Of two from the same second, the one with the higher number was made later.
+  const advisories = new Map(
+    database
+      .all<FleetAdvisory>(
+        'SELECT path, bundle, at, total, open FROM advisory ORDER BY at, length(path), path',
+      )
+      .map((each) => [each.bundle, each]),
+  );
+  return { releases, recalls, advisories };
 }
 
 /** The recall that applies to a version; undefined if none does. */
 export function recallOf(
   { name, version }: { readonly name: string; readonly version: string },
-  { recalls }: Catalog,
+  { recalls }: Pick<Catalog, 'recalls'>,
 ): FleetRecall | undefined {
   return recalls.find(
     (each) => each.name === name && satisfies(version, each.versions, { includePrerelease: true }),

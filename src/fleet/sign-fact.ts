@@ -54,7 +54,7 @@ export async function signFact(
 }
 
 function isSigned(path: string): boolean {
-  return /^(?:sites|promotions|recalls)\/.*\.json$/.test(path);
+  return /^(?:sites|promotions|recalls|advisories)\/.*\.json$/.test(path);
 }
 
 function notSignable(path: string): StowageError {

@@ -164,11 +164,12 @@ function siteStatus(
   };
 }
 
-/** Recalled releases, and bundles of which the fleet knows nothing although it knows others of their name. */
+/** Recalled releases, releases with vulnerabilities that nobody ruled out, and bundles of which the fleet knows nothing although it knows others of their name. */
 function releaseProblems({ releases }: ReceiptState, catalog: Catalog): Problem[] {
   return releases.flatMap((each): Problem[] => {
     const { name, version, bundle } = each;
     const recall = recallOf(each, catalog);
+    const advisory = catalog.advisories.get(bundle);
     const known = catalog.releases.filter((release) => release.name === name);
     const isStrange = known.length > 0 && !known.some((release) => release.bundle === bundle);
     const way =
@@ -181,6 +182,13 @@ function releaseProblems({ releases }: ReceiptState, catalog: Catalog): Problem[
               level: 'failing',
               text: `runs ${name} ${version}, which is recalled: ${recall.reason}; next: ${way}`,
             } as const,
+          ]),
+      ...(advisory === undefined || advisory.open === 0
+        ? []
+        : [
+            attention(
+              `${name} ${version} has ${counted(advisory.open, 'open vulnerability', 'open vulnerabilities')}, by its scan of ${advisory.at}`,
+            ),
           ]),
       ...(isStrange
         ? [attention(`runs ${name} ${version} of a bundle that this fleet does not know`)]
@@ -283,7 +291,7 @@ export function recallProgress(recall: FleetRecall, { sites }: FleetStatus): Rec
   for (const { site, receipt } of sites) {
     if (site.retired === true) continue;
     const isRecalled = (each: { readonly name: string; readonly version: string }): boolean =>
-      recallOf(each, { releases: [], recalls: [recall] }) !== undefined;
+      recallOf(each, { recalls: [recall] }) !== undefined;
     const runs = (receipt?.state.releases ?? []).some(isRecalled);
     if (!runs && (receipt?.state.holds ?? []).some(isRecalled)) holding.push(site.name);
     if (runs) running.push(site.name);

@@ -1,3 +1,4 @@
+import { counted } from '../core/text.ts';
 import { type Dispatch, dispatchKind } from '../format/dispatch.ts';
 import { readCanonical } from '../format/document.ts';
 import type { Database } from './index/database.ts';
@@ -49,11 +50,12 @@ export function underWay(
 export function noticeAsked({ notice, documents, trust }: Dispatch): string {
   const count = (folder: string, one: string): string[] => {
     const found = documents.filter((path) => path.startsWith(`${folder}/`)).length;
-    return found === 0 ? [] : [`${found} ${one}${found === 1 ? '' : 's'}`];
+    return found === 0 ? [] : [counted(found, one, folder)];
   };
   const what = [
     ...count('recalls', 'recall'),
     ...count('promotions', 'promotion'),
+    ...count('advisories', 'advisory'),
     ...(trust === undefined ? [] : [`trust document ${trust}`]),
   ].join(', ');
   return `notice ${notice?.serial} (${what})`;

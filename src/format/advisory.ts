@@ -9,6 +9,8 @@ export interface Advisory {
   readonly at: string;
   /** The component that it is about, such as `chat 1.2.0`; absent if it names none. */
   readonly about?: string;
+  /** SHA-512 of the `SHA512SUMS` of the bundle that it is about, 128 hex digits; absent if it names none. */
+  readonly bundle?: string;
   readonly vulnerabilities: readonly Vulnerability[];
 }
 
@@ -16,6 +18,19 @@ export interface Vulnerability {
   readonly id: string;
   /** The verdict of whoever analysed it, such as `not_affected` or `exploitable`; `unknown` without one. */
   readonly state: string;
+}
+
+/** The states of CycloneDX in which a vulnerability needs nobody's attention. */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'resolved',
+  'resolved_with_pedigree',
+  'false_positive',
+  'not_affected',
+]);
+
+/** The vulnerabilities with which a person must still do something. */
+export function openIn({ vulnerabilities }: Advisory): Vulnerability[] {
+  return vulnerabilities.filter(({ state }) => !HARMLESS.has(state));
 }
 
 const MAX_VULNERABILITIES = 100_000;
@@ -29,11 +44,16 @@ export function readAdvisory(bytes: Uint8Array): Advisory {
   if (Number.isNaN(at.getTime())) throw malformed('metadata.timestamp', String(timestamp));
   if (!Array.isArray(vulnerabilities) || vulnerabilities.length > MAX_VULNERABILITIES)
     throw malformed(`vulnerabilities, at most ${MAX_VULNERABILITIES}`, 'another value');
-  const { name, version } = fieldsOf(component);
+  const { name, version, hashes } = fieldsOf(component);
+  const bundle = listOf(hashes)
+    .filter(({ alg }) => alg === 'SHA-512')
+    .flatMap(({ content }) => textOf(content) ?? [])
+    .find((each) => /^[0-9a-f]{128}$/.test(each));
   const about = [name, version].flatMap((each) => textOf(each, 200) ?? []).join(' ');
   return {
     at: momentOf(at),
     ...(about === '' ? {} : { about: oneLine(about, 200) }),
+    ...(bundle === undefined ? {} : { bundle }),
     vulnerabilities: listOf(vulnerabilities).map(({ id, analysis }) => ({
       id: oneLine(textOf(id) ?? 'without an id', 100),
       state: oneLine(textOf(fieldsOf(analysis)['state']) ?? 'unknown', 40),

@@ -28,7 +28,7 @@ export interface Dispatch {
   readonly releases: readonly DispatchedRelease[];
   /** Absent if only releases travel. */
   readonly notice?: TakenNotice;
-  /** The recalls and promotions in the notice, relative to the folder of the fleet. */
+  /** The recalls, promotions and advisories in the notice, relative to the folder of the fleet. */
   readonly documents: readonly string[];
   /** The newest trust document in the notice. */
   readonly trust?: number;

@@ -145,6 +145,7 @@ export const fleetActions = [
   'promote',
   'recall',
   'dispatch',
+  'scan',
 ] as const;
 export type FleetAction = (typeof fleetActions)[number];
 

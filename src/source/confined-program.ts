@@ -14,6 +14,8 @@ export interface Confinement {
   readonly folder: string;
   /** Of this process; only `PATH` is passed on. */
   readonly env: Environment;
+  /** Further variables of the program. */
+  readonly variables?: Environment;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
   readonly maxOutputBytes: number;
@@ -47,6 +49,7 @@ export async function runConfined(
       // Nothing listens there: what a program would fetch fails at once.
       ...{ HTTP_PROXY: NOWHERE, HTTPS_PROXY: NOWHERE, ALL_PROXY: NOWHERE },
       GOMEMLIMIT: String(Math.floor(maxMemoryBytes * 0.8)),
+      ...confinement.variables,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { type BlobFacts, noFacts } from '../../content/bill-entry.ts';
 import { fromLock } from '../../content/items.ts';
 import { canonicalJson, type Json } from '../../core/json.ts';
+import { nameUuid } from '../../core/name-uuid.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 import type { DescribedInstaller } from '../../format/installer.ts';
 import type { Lock } from '../../format/lock.ts';
@@ -25,7 +25,7 @@ export function sbom(
     $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
     bomFormat: 'CycloneDX',
     specVersion: '1.6',
-    serialNumber: `urn:uuid:${uuidOf(canonicalJson(lock as unknown as Json))}`,
+    serialNumber: `urn:uuid:${nameUuid(canonicalJson(lock as unknown as Json))}`,
     version: 1,
     metadata: {
       timestamp: lock.resolvedAt,
@@ -53,19 +53,4 @@ export function sbom(
           compositions: [{ aggregate: 'incomplete', assemblies: incomplete.map(({ ref }) => ref) }],
         }),
   };
-}
-
-/** A name-based UUID (RFC 9562, version 8) derived from a text, so that a lock always has the same serial number. */
-function uuidOf(text: string): string {
-  const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = bytes.toString('hex');
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join('-');
 }

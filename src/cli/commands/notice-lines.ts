@@ -1,19 +1,12 @@
 import type { NoticeContents } from '../../bundle/notice/notice-contents.ts';
 import { counted } from '../../core/text.ts';
-import type { Advisory } from '../../format/advisory.ts';
+import { type Advisory, openIn } from '../../format/advisory.ts';
 import type { Notice } from '../../format/notice.ts';
 
-/** The states of CycloneDX in which a vulnerability needs nobody's attention. */
-const HARMLESS: ReadonlySet<string> = new Set([
-  'resolved',
-  'resolved_with_pedigree',
-  'false_positive',
-  'not_affected',
-]);
-
 /** An advisory in one line, with its date: what became known later is not in it. */
-export function advisoryLine({ at, about, vulnerabilities }: Advisory): string {
-  const open = vulnerabilities.filter(({ state }) => !HARMLESS.has(state));
+export function advisoryLine(advisory: Advisory): string {
+  const { at, about, vulnerabilities } = advisory;
+  const open = openIn(advisory);
   const ids = open
     .slice(0, 5)
     .map(({ id, state }) => `${id} (${state.replaceAll('_', ' ')})`)

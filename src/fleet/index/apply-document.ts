@@ -5,6 +5,7 @@ import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_CHECKSUMS_BYTES } from '../../core/limits.ts';
 import { counted } from '../../core/text.ts';
+import { openIn, readAdvisory } from '../../format/advisory.ts';
 import { type Bundle, bundleKind, bundleSize } from '../../format/bundle.ts';
 import { readChecksums } from '../../format/checksums.ts';
 import { dispatchKind } from '../../format/dispatch.ts';
@@ -107,6 +108,24 @@ export async function applyRecall(recorded: Recorded, applying: Applying): Promi
   });
 }
 
+/** What a scan found in a release, and what people said of it. */
+export async function applyAdvisory(recorded: Recorded, applying: Applying): Promise<void> {
+  const { folder, database, trust, now } = applying;
+  const { path } = recorded;
+  const content = await readRecorded(recorded, folder);
+  const signatures = await signaturesBeside(folder.path(path));
+  judgeFact(trust, 'release', { content, signatures }, now);
+  const advisory = readAdvisory(content);
+  const { at, bundle = '', vulnerabilities } = advisory;
+  const release = database.first<{ name: string }>(
+    'SELECT name FROM release WHERE bundle = ?',
+    bundle,
+  );
+  if (release === undefined || path.split('/')[1] !== release.name) throw misplaced(path);
+  const counts = { total: vulnerabilities.length, open: openIn(advisory).length };
+  database.put('advisory', { path, bundle, at, ...counts });
+}
+
 /** The order in which documents are applied: sites before what their keys signed, releases before their promotions. */
 const kinds = [
   'sites',
@@ -114,6 +133,7 @@ const kinds = [
   'releases',
   'promotions',
   'recalls',
+  'advisories',
   'dispatches',
   'receipts',
 ] as const;
@@ -123,8 +143,13 @@ type Kind = (typeof kinds)[number];
 export function inApplyingOrder(documents: readonly Recorded[]): Recorded[] {
   const rank = ({ path }: Recorded): number => kinds.indexOf(folderOf(path) as Kind);
   return documents
-    .filter((each) => rank(each) >= 0 && each.path.endsWith('.json'))
+    .filter((each) => rank(each) >= 0 && isApplied(each.path))
     .toSorted((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
+}
+
+/** Signatures and the SBOMs of releases are read with what they belong to. */
+function isApplied(path: string): boolean {
+  return path.startsWith('releases/') ? path.endsWith('/bundle.json') : path.endsWith('.json');
 }
 
 /** Reads a recorded document and checks it as if it had just come; one that does not hold is listed as a defect. */
@@ -147,6 +172,7 @@ const appliers: Readonly<Record<Kind, (recorded: Recorded, to: Applying) => Prom
   releases: applyRelease,
   promotions: applyPromotion,
   recalls: applyRecall,
+  advisories: applyAdvisory,
   dispatches: applyDispatch,
   receipts: applyReceipt,
 };

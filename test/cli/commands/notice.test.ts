@@ -8,6 +8,7 @@ import { type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { makeAuthority, type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 import { advisoryOf, recallOf } from '../../support/small-notice.ts';
+import { smallScanner } from '../../support/small-scanner.ts';
 
 // The whole way, at a site that runs no services: bundle out, receipt home, promotion, increment and notice out, receipt home.
 
@@ -24,7 +25,7 @@ const run = (...args: readonly string[]): Promise<Ran> => {
   clock += 60_000;
   const now = (): Date => new Date(clock);
   const env = { STOWAGE_FLEET: join(root, 'works'), STOWAGE_SITE: join(root, 'site') };
-  return runProgram(args, root, { env, now });
+  return runProgram(args, root, { env: { ...env, PATH: process.env['PATH'] ?? '' }, now });
 };
 
 async function passes(...args: readonly string[]): Promise<string> {
@@ -154,6 +155,24 @@ describe('when a fleet tells its sites something', () => {
     expect(await code('import', 'media/notice-works-1')).toBe('release-rollback');
   });
 
+  it('tells the site what a scan found in what it runs', async () => {
+    const scanner = smallScanner(join(root, 'bin'), { 'example/tiny': 'High' });
+    const scanned = await run('fleet', 'scan', '--scanner', scanner, '--db', 'db', ...KEY);
+    expect([scanned.status, scanned.stderr]).toEqual([5, 'scan: chat 1.1.0\n']);
+    expect(scanned.stdout).toMatch(/^chat 1\.1\.0: 1 vulnerability, 1 open\n/);
+    await passes('fleet', 'next', 'vault', '--write', 'scan', ...KEY);
+    expect(await passes('inspect', 'scan/notice-works-3')).toMatch(
+      /advisory of 2026-[^ ]* for chat 1\.1\.0: 1 vulnerability, 1 open: CVE-2026-12 \(in triage\)/,
+    );
+    await passes('import', 'scan/notice-works-3');
+    expect(await passes('status')).toMatch(
+      /advisory of 2026-[^ ]* for chat 1\.1\.0: 1 vulnerability, 1 open: CVE-2026-12/,
+    );
+    expect(await passes('fleet', 'status')).toContain('notice 3 (1 advisory)');
+    await receiptHome();
+    expect(await passes('fleet', 'show', 'vault')).toMatch(/notice 3 \(1 advisory\) +imported, /);
+  });
+
   it('shows advisories with their dates, and refuses what no notice carries', async () => {
     writeFileSync(join(root, 'chat.vex.json'), advisoryOf().bytes);
     const made = ['--issuer', 'watch', '--serial', '1', '--output', 'watch', ...KEY];
@@ -164,7 +183,9 @@ describe('when a fleet tells its sites something', () => {
     await passes('import', 'watch');
     expect(await passes('status')).toContain('advisory of 2026-11-19T08:00:00Z for chat 1.0.0');
     const { advisories } = JSON.parse(await passes('status', '--json')) as { advisories: object[] };
-    expect(advisories).toMatchObject([{ at: '2026-11-19T08:00:00Z', issuer: 'watch' }]);
+    expect(advisories).toContainEqual(
+      expect.objectContaining({ at: '2026-11-19T08:00:00Z', issuer: 'watch' }),
+    );
     expect(await code('notice', 'root.pem', ...made)).toBe('document-invalid');
     writeFileSync(join(root, 'recall.json'), recallOf().bytes);
     expect(await code('notice', 'recall.json', ...made)).toBe('output-exists');

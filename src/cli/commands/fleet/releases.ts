@@ -51,7 +51,12 @@ export async function listReleases(
     const releases = catalog.releases.map((each) => {
       const recall = recallOf(each, catalog);
       const sites = counts.get(each.bundle) ?? 0;
-      return { ...each, sites, ...(recall === undefined ? {} : { recalled: recall.reason }) };
+      const advisory = catalog.advisories.get(each.bundle);
+      return {
+        ...{ ...each, sites },
+        ...(recall === undefined ? {} : { recalled: recall.reason }),
+        ...(advisory === undefined ? {} : { advisory }),
+      };
     });
     const informed = informedSites(database, found);
     const recalls = catalog.recalls.map((each) => ({
@@ -59,12 +64,21 @@ export async function listReleases(
       informed: informed.get(each.path) ?? [],
     }));
     const rows = releases.map(
-      ({ name, version, bundle, bytes, sites, channels, recalled = '' }) => [
+      ({ name, version, bundle, bytes, sites, channels, recalled = '', advisory }) => [
         ...[`${name} ${version}`, bundle.slice(0, 16), formatBytes(bytes), String(sites)],
         ...[Object.keys(channels).toSorted().join(', '), recalled],
+        advisory === undefined ? '' : `${advisory.open} of ${advisory.total} open, ${advisory.at}`,
       ],
     );
-    const headers = ['RELEASE', 'BUNDLE', 'SIZE', 'SITES', 'CHANNELS', 'RECALLED'];
+    const headers = [
+      'RELEASE',
+      'BUNDLE',
+      'SIZE',
+      'SITES',
+      'CHANNELS',
+      'RECALLED',
+      'VULNERABILITIES',
+    ];
     const lines = [
       ...(rows.length === 0 ? ['no releases'] : tableLines(headers, rows)),
       ...recalls.flatMap(({ recall, running, holding, silent, confirmed, informed: told }) => [

@@ -1,0 +1,123 @@
+import { fieldsOf, type Json, listOf, parseJson, textOf } from '../../core/json.ts';
+import { nameUuid } from '../../core/name-uuid.ts';
+import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import type { ScanFinding } from '../../format/scan-findings.ts';
+import type { Verdict } from '../../format/verdicts.ts';
+
+export interface AdvisoryInput {
+  readonly release: { readonly name: string; readonly version: string; readonly bundle: string };
+  /** The SBOM of the release, CycloneDX. */
+  readonly bill: Buffer;
+  readonly findings: readonly ScanFinding[];
+  readonly verdicts: readonly Verdict[];
+  readonly scanner: string;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+/**
+ * The findings of a scanner and the verdicts of people as a CycloneDX 1.6 VEX document. Without a verdict, a finding is
+ * `in_triage`. The same input gives the same value.
+ */
+export function makeAdvisory(input: AdvisoryInput): Json {
+  const { release, bill, findings, verdicts, scanner, at } = input;
+  const { name, version, bundle } = release;
+  const { serialNumber, components } = fieldsOf(parseJson(bill));
+  const refs = refsIn(components);
+  const link = (purl: string): string =>
+    `${(textOf(serialNumber) ?? '').replace('urn:uuid:', 'urn:cdx:')}/1#${encodeURIComponent(refs.get(purl) ?? purl)}`;
+  const vulnerabilities = [...Map.groupBy(findings, ({ id }) => id)].flatMap(([id, all]) =>
+    // One entry for each verdict: packages of one vulnerability may be judged otherwise.
+    [...Map.groupBy(all, (each) => verdictOn(each, release.name, verdicts))].map(
+      ([verdict, same]) => ({
+        id,
+        ratings: [{ severity: same[0]?.severity ?? 'unknown' }],
+        affects: same.map((each) => ({
+          ref: each.purl === undefined ? `${each.package}@${each.version}` : link(each.purl),
+          versions: [{ version: each.version, status: statusOf(verdict) }],
+        })),
+        ...recommendation(same),
+        analysis: analysisOf(verdict),
+        properties: same.map((each) => ({
+          name: `${PRODUCT}:package`,
+          value: `${each.package} ${each.version}`,
+        })),
+      }),
+    ),
+  );
+  return {
+    bomFormat: 'CycloneDX',
+    specVersion: '1.6',
+    serialNumber: `urn:uuid:${nameUuid(`${bundle} ${at}`)}`,
+    version: 1,
+    metadata: {
+      timestamp: at,
+      tools: {
+        components: [
+          { type: 'application', name: PRODUCT, version: PRODUCT_VERSION },
+          { type: 'application', name: scanner },
+        ],
+      },
+      component: {
+        type: 'application',
+        'bom-ref': `release:${name}@${version}`,
+        ...{ name, version },
+        hashes: [{ alg: 'SHA-512', content: bundle }],
+      },
+    },
+    vulnerabilities,
+  };
+}
+
+function verdictOn(
+  { id, package: name }: ScanFinding,
+  release: string,
+  verdicts: readonly Verdict[],
+): Verdict | undefined {
+  // The last one counts: a person adds to the end of the file.
+  return verdicts.findLast(
+    (each) =>
+      each.id === id &&
+      (each.release === undefined || each.release === release) &&
+      (each.package === undefined || each.package === name),
+  );
+}
+
+function analysisOf(verdict: Verdict | undefined): Json {
+  if (verdict === undefined) return { state: 'in_triage' };
+  const { state, because, detail, by } = verdict;
+  return {
+    state,
+    ...(because === undefined ? {} : { justification: because }),
+    detail: `${detail} (${by})`,
+  };
+}
+
+function statusOf(verdict: Verdict | undefined): 'affected' | 'unaffected' | 'unknown' {
+  if (verdict === undefined || verdict.state === 'in_triage') return 'unknown';
+  return verdict.state === 'exploitable' ? 'affected' : 'unaffected';
+}
+
+function recommendation(found: readonly ScanFinding[]): { recommendation?: string } {
+  const fixed = [
+    ...new Set(
+      found.flatMap((each) =>
+        each.fixedIn.length === 0 ? [] : [`${each.package} ${each.fixedIn.join(' or ')}`],
+      ),
+    ),
+  ];
+  return fixed.length === 0 ? {} : { recommendation: `fixed in ${fixed.slice(0, 20).join(', ')}` };
+}
+
+/** The references of all components of an SBOM, by their package URLs. */
+function refsIn(components: unknown): ReadonlyMap<string, string> {
+  const refs = new Map<string, string>();
+  for (const each of listOf(components)) {
+    const purl = textOf(each['purl']);
+    const ref = textOf(each['bom-ref']);
+    if (purl !== undefined && ref !== undefined && !refs.has(purl)) refs.set(purl, ref);
+    for (const [inner, own] of refsIn(each['components']))
+      if (!refs.has(inner)) refs.set(inner, own);
+  }
+  return refs;
+}

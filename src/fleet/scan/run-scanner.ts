@@ -1,0 +1,149 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import type { Context, Environment } from '../../core/context.ts';
+import { StowageError } from '../../core/error.ts';
+import { MIB } from '../../core/limits.ts';
+import { oneLine } from '../../core/text.ts';
+import {
+  readFindings,
+  type ScanFinding,
+  type ScannerName,
+  scannerNames,
+} from '../../format/scan-findings.ts';
+import { remove } from '../../io/file.ts';
+import { runConfined } from '../../source/confined-program.ts';
+
+/** A vulnerability scanner on this machine. */
+export interface Scanner {
+  /** A name in PATH, or a path. Its name says how it is called. */
+  readonly program: string;
+  /** The folder of its database; what its own variables say without it. */
+  readonly database?: string;
+  readonly env: Environment;
+  /** Whether this process runs as root. */
+  readonly root: boolean;
+}
+
+const LIMITS = {
+  timeoutMs: 15 * 60_000,
+  maxOutputBytes: 256 * MIB,
+  maxMemoryBytes: 8192 * MIB,
+} as const;
+
+/** What keeps a scanner from asking the network. The database is the user's, whatever its age. */
+const offline: Readonly<Record<ScannerName, Environment>> = {
+  grype: {
+    GRYPE_DB_AUTO_UPDATE: 'false',
+    GRYPE_DB_VALIDATE_AGE: 'false',
+    GRYPE_CHECK_FOR_APP_UPDATE: 'false',
+  },
+  trivy: {
+    TRIVY_OFFLINE_SCAN: 'true',
+    TRIVY_SKIP_DB_UPDATE: 'true',
+    TRIVY_SKIP_JAVA_DB_UPDATE: 'true',
+    TRIVY_SKIP_VERSION_CHECK: 'true',
+    TRIVY_DISABLE_TELEMETRY: 'true',
+  },
+};
+
+const folders: Readonly<Record<ScannerName, readonly [variable: string, standard: string]>> = {
+  grype: ['GRYPE_DB_CACHE_DIR', 'grype/db'],
+  trivy: ['TRIVY_CACHE_DIR', 'trivy'],
+};
+
+const args: Readonly<Record<ScannerName, (file: string) => readonly string[]>> = {
+  grype: (file) => [`sbom:${file}`, '--output', 'json', '--quiet'],
+  trivy: (file) => ['sbom', '--format', 'json', '--quiet', file],
+};
+
+/** @throws StowageError `usage-invalid` for a program with another name */
+export function scannerName(program: string): ScannerName {
+  const found = scannerNames.find((each) => basename(program).startsWith(each));
+  if (found !== undefined) return found;
+  throw new StowageError('usage-invalid', 'this scanner is not known', {
+    expected: `a program whose name begins with ${scannerNames.join(' or ')}`,
+    found: basename(program),
+    hint: 'give the path of grype or trivy with --scanner',
+  });
+}
+
+/**
+ * What a scanner finds in an SBOM. It runs in a network namespace of its own where the system allows one, and gets no other
+ * folder than its database and a new one.
+ * @throws StowageError `usage-invalid`, `scan-failed`, `interrupted`
+ */
+export async function scanBill(
+  bill: Buffer,
+  scanner: Scanner,
+  context: Context,
+): Promise<ScanFinding[]> {
+  const name = scannerName(scanner.program);
+  const folder = await mkdtemp(join(tmpdir(), 'stowage-scan-'));
+  try {
+    const file = join(folder, 'sbom.cdx.json');
+    await writeFile(file, bill, { mode: 0o600 });
+    const confinement = {
+      ...{ folder, env: scanner.env, signal: context.signal, ...LIMITS },
+      variables: variablesOf(name, scanner),
+    };
+    const isolation = await isolationOf(scanner, confinement);
+    if (isolation === undefined)
+      context.emit({
+        type: 'warning',
+        message: 'this machine cannot run the scanner without a network',
+        hint: 'the scanner was told to stay offline; run stowage as root to take the network away from it',
+      });
+    const [program = '', ...rest] = [...(isolation ?? []), scanner.program, ...args[name](file)];
+    const { status, output, said } = await running(name, () =>
+      runConfined(program, rest, confinement),
+    );
+    if (status !== 0) throw failed(name, `exit status ${status}: ${oneLine(said.trim(), 500)}`);
+    return readFindings(name, Buffer.from(output, 'utf8'));
+  } finally {
+    await remove(folder);
+  }
+}
+
+function variablesOf(name: ScannerName, { env, database }: Scanner): Environment {
+  const own = Object.fromEntries(
+    Object.entries(env).filter(([key]) => key.startsWith(`${name.toUpperCase()}_`)),
+  );
+  const [variable, standard] = folders[name];
+  const cache = env['XDG_CACHE_HOME'] || join(env['HOME'] ?? '/', '.cache');
+  const place = database ?? env[variable] ?? join(cache, standard);
+  return { ...own, ...offline[name], [variable]: place };
+}
+
+/** What a command begins with that shall have no network; undefined where the system does not allow it. */
+async function isolationOf(
+  { root }: Scanner,
+  confinement: Parameters<typeof runConfined>[2],
+): Promise<readonly string[] | undefined> {
+  const before = ['unshare', ...(root ? [] : ['--map-root-user']), '--net', '--'];
+  const [program = '', ...rest] = [...before, 'true'];
+  try {
+    return (await runConfined(program, rest, confinement)).status === 0 ? before : undefined;
+  } catch (error) {
+    if (error instanceof StowageError && error.code === 'interrupted') throw error;
+    return undefined;
+  }
+}
+
+async function running<T>(name: ScannerName, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code === 'interrupted') throw error;
+    throw failed(name, error.found ?? error.message, error);
+  }
+}
+
+function failed(name: ScannerName, found: string, cause?: unknown): StowageError {
+  return new StowageError('scan-failed', `${name} did not scan the SBOM`, {
+    expected: `exit status 0, and its findings as JSON`,
+    found,
+    hint: `install ${name}, or name it with --scanner; give the folder of its database with --db, since it is not updated here`,
+    cause,
+  });
+}

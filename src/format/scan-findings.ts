@@ -1,0 +1,145 @@
+import * as z from 'zod';
+import { StowageError } from '../core/error.ts';
+import { parseJson } from '../core/json.ts';
+import { counted, oneLine } from '../core/text.ts';
+
+export const severities = ['critical', 'high', 'medium', 'low', 'none', 'unknown'] as const;
+export type Severity = (typeof severities)[number];
+
+/** What a scanner says of one package. */
+export interface ScanFinding {
+  /** Such as `CVE-2026-1`. */
+  readonly id: string;
+  readonly severity: Severity;
+  readonly package: string;
+  readonly version: string;
+  /** The package URL, as the SBOM has it. */
+  readonly purl?: string;
+  /** The versions that are not affected. */
+  readonly fixedIn: readonly string[];
+}
+
+const MAX_FINDINGS = 20_000;
+
+// The output of a scanner is foreign: members that are not read here may be anything.
+const text = z.string().max(2000);
+const grype = z.object({
+  matches: z
+    .array(
+      z.object({
+        vulnerability: z.object({
+          id: text,
+          severity: text.nullish(),
+          fix: z.object({ versions: z.array(text).max(100).nullish() }).nullish(),
+        }),
+        artifact: z.object({ name: text, version: text.nullish(), purl: text.nullish() }),
+      }),
+    )
+    .max(MAX_FINDINGS),
+});
+const trivy = z.object({
+  Results: z
+    .array(
+      z.object({
+        Vulnerabilities: z
+          .array(
+            z.object({
+              VulnerabilityID: text,
+              Severity: text.nullish(),
+              PkgName: text,
+              InstalledVersion: text.nullish(),
+              FixedVersion: text.nullish(),
+              PkgIdentifier: z.object({ PURL: text.nullish() }).nullish(),
+            }),
+          )
+          .max(MAX_FINDINGS)
+          .nullish(),
+      }),
+    )
+    .max(MAX_FINDINGS)
+    .nullish(),
+});
+
+/** The scanners whose output is understood: `grype -o json` and `trivy sbom --format json`. */
+export const scannerNames = ['grype', 'trivy'] as const;
+export type ScannerName = (typeof scannerNames)[number];
+
+/**
+ * Reads the output of a scanner, each finding once, sorted.
+ * @throws StowageError `scan-failed` for anything else
+ */
+export function readFindings(scanner: ScannerName, output: Uint8Array): ScanFinding[] {
+  const found = scanner === 'grype' ? ofGrype(output) : ofTrivy(output);
+  const findings = new Map(
+    found.map((each) => [`${each.id}\n${each.purl ?? each.package}\n${each.version}`, each]),
+  );
+  if (findings.size > MAX_FINDINGS)
+    throw unreadable(scanner, counted(findings.size, 'vulnerability', 'vulnerabilities'));
+  return [...findings].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+}
+
+function ofGrype(output: Uint8Array): ScanFinding[] {
+  return parsed('grype', grype, output).matches.map(({ vulnerability, artifact }) =>
+    finding({
+      ...{ id: vulnerability.id, severity: vulnerability.severity },
+      ...{ name: artifact.name, version: artifact.version, purl: artifact.purl },
+      fixedIn: vulnerability.fix?.versions ?? [],
+    }),
+  );
+}
+
+function ofTrivy(output: Uint8Array): ScanFinding[] {
+  const { Results: results } = parsed('trivy', trivy, output);
+  return (results ?? []).flatMap(({ Vulnerabilities: list }) =>
+    (list ?? []).map((each) =>
+      finding({
+        ...{ id: each.VulnerabilityID, severity: each.Severity, name: each.PkgName },
+        ...{ version: each.InstalledVersion, purl: each.PkgIdentifier?.PURL },
+        fixedIn: each.FixedVersion?.split(/, */).filter((one) => one !== '') ?? [],
+      }),
+    ),
+  );
+}
+
+function finding(found: {
+  readonly id: string;
+  readonly severity: string | null | undefined;
+  readonly name: string;
+  readonly version: string | null | undefined;
+  readonly purl: string | null | undefined;
+  readonly fixedIn: readonly string[];
+}): ScanFinding {
+  const { severity, purl } = found;
+  const level = severity?.toLowerCase() === 'negligible' ? 'low' : severity?.toLowerCase();
+  return {
+    id: oneLine(found.id, 100),
+    severity: severities.find((each) => each === level) ?? 'unknown',
+    package: oneLine(found.name, 200),
+    version: oneLine(found.version ?? '', 200),
+    ...(purl === null || purl === undefined || purl === '' ? {} : { purl: oneLine(purl, 500) }),
+    fixedIn: found.fixedIn.map((each) => oneLine(each, 100)).slice(0, 20),
+  };
+}
+
+function parsed<T>(scanner: ScannerName, schema: z.ZodType<T>, output: Uint8Array): T {
+  let value: unknown;
+  try {
+    value = parseJson(output);
+  } catch (cause) {
+    if (!(cause instanceof StowageError)) throw cause;
+    throw unreadable(scanner, cause.found ?? 'something else', cause);
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw unreadable(scanner, `${issue?.path.join('.')}: ${issue?.message}`);
+}
+
+function unreadable(scanner: ScannerName, found: string, cause?: unknown): StowageError {
+  return new StowageError('scan-failed', `the output of ${scanner} is not understood`, {
+    expected: `the JSON of ${scanner}, with at most ${MAX_FINDINGS} vulnerabilities`,
+    found: oneLine(found, 300),
+    hint: `run ${scanner} by hand and look at its output; grype 0.121 and trivy 0.74 are known to work`,
+    cause,
+  });
+}

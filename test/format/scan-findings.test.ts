@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+import { readFindings } from '../../src/format/scan-findings.ts';
+import { verdictsKind } from '../../src/format/verdicts.ts';
+import { readYaml } from '../../src/format/yaml-document.ts';
+import { expectCode } from '../support/error.ts';
+
+const bytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+const match = (values: object = {}): object => ({
+  vulnerability: {
+    id: 'CVE-2026-1',
+    severity: 'High',
+    fix: { versions: ['3.0.2'], state: 'fixed' },
+  },
+  artifact: { name: 'openssl', version: '3.0.1', purl: 'pkg:deb/debian/openssl@3.0.1' },
+  ...values,
+});
+
+describe('when the output of a scanner is read', () => {
+  const expected = {
+    ...{ id: 'CVE-2026-1', severity: 'high', package: 'openssl', version: '3.0.1' },
+    ...{ purl: 'pkg:deb/debian/openssl@3.0.1', fixedIn: ['3.0.2'] },
+  };
+
+  it('is the same from grype and from trivy, each finding once', () => {
+    expect(readFindings('grype', bytes({ matches: [match(), match()], source: 1 }))).toEqual([
+      expected,
+    ]);
+    const trivy = {
+      VulnerabilityID: 'CVE-2026-1',
+      ...{ Severity: 'HIGH', PkgName: 'openssl', InstalledVersion: '3.0.1' },
+      ...{ FixedVersion: '3.0.2', PkgIdentifier: { PURL: 'pkg:deb/debian/openssl@3.0.1' } },
+    };
+    const results = [{ Class: 'os-pkgs' }, { Vulnerabilities: [trivy] }];
+    expect(readFindings('trivy', bytes({ Results: results }))).toEqual([expected]);
+    expect(readFindings('trivy', bytes({ SchemaVersion: 2 }))).toEqual([]);
+  });
+
+  it.each([
+    ['Negligible', 'low'],
+    ['Critical', 'critical'],
+    ['Bad', 'unknown'],
+    [null, 'unknown'],
+  ])('has severity %s as %s', (severity, level) => {
+    const vulnerability = { id: 'CVE-2026-1', severity };
+    const [found] = readFindings('grype', bytes({ matches: [match({ vulnerability })] }));
+    expect(found?.severity).toBe(level);
+  });
+
+  it('shows no control characters of it', () => {
+    const vulnerability = { id: 'CVE-2026-1\u001b[2J\u202e' };
+    const [found] = readFindings('grype', bytes({ matches: [match({ vulnerability })] }));
+    expect(found?.id).not.toMatch(/[\u001b\u202e]/);
+  });
+
+  it.each([
+    ['nothing', Buffer.alloc(0)],
+    ['text', Buffer.from('no database')],
+    ['a list', bytes([])],
+    ['no matches', bytes({})],
+    ['a match without a package', bytes({ matches: [{ vulnerability: { id: 'x' } }] })],
+    ['a name without end', bytes({ matches: [match({ artifact: { name: 'x'.repeat(3000) } })] })],
+    ['matches without end', bytes({ matches: Array.from({ length: 20_001 }, () => match()) })],
+  ])('is refused: %s', async (_, output) => {
+    await expectCode(() => readFindings('grype', output), 'scan-failed');
+  });
+});
+
+describe('when people write verdicts', () => {
+  const text = (values: string): Buffer =>
+    Buffer.from(`apiVersion: stowage/v1\nverdicts:\n  - { id: CVE-2026-1, ${values} }\n`);
+
+  it('need a reason for not_affected alone, and a name', async () => {
+    const good = 'state: not_affected, because: code_not_reachable, detail: off, by: J. Officer';
+    expect(readYaml(verdictsKind, text(good)).verdicts).toHaveLength(1);
+    for (const bad of [
+      'state: not_affected, detail: off, by: J. Officer',
+      'state: exploitable, because: code_not_reachable, detail: off, by: J. Officer',
+      'state: not_affected, because: luck, detail: off, by: J. Officer',
+      'state: exploitable, detail: bad',
+      'state: fine, detail: off, by: J. Officer',
+    ])
+      await expectCode(() => readYaml(verdictsKind, text(bad)), 'document-invalid');
+  });
+});

@@ -1,0 +1,35 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * A program in the place of grype, called as grype is: it reads the SBOM, and finds a vulnerability in each component that has one of
+ * these names. It fails where it has a network, and says so.
+ * @param names of components, with the severity of what it finds in them
+ * @returns its path
+ */
+export function smallScanner(folder: string, names: Readonly<Record<string, string>>): string {
+  mkdirSync(folder, { recursive: true });
+  const program = join(folder, 'grype');
+  const text = `#!${process.execPath}
+const { readFileSync } = require('node:fs');
+const devices = readFileSync('/proc/net/dev', 'utf8').split('\\n').filter((line) => line.includes(':') && !/^ *lo:/.test(line));
+if (devices.length > 0 && process.getuid() === 0) { console.error('there is a network'); process.exit(3); }
+if (process.env.GRYPE_DB_AUTO_UPDATE !== 'false' || !process.env.GRYPE_DB_CACHE_DIR) process.exit(4);
+const [source, , kind] = process.argv.slice(2);
+if (!source.startsWith('sbom:') || kind !== 'json') process.exit(5);
+const names = ${JSON.stringify(names)};
+const matches = [];
+const visit = (list = []) => { for (const each of list) {
+  if (Object.hasOwn(names, each.name)) matches.push({
+    vulnerability: { id: 'CVE-2026-' + each.name.length, severity: names[each.name], fix: { versions: ['9.9.9'], state: 'fixed' } },
+    artifact: { name: each.name, version: each.version ?? '', purl: each.purl ?? '' },
+  });
+  visit(each.components);
+} };
+visit(JSON.parse(readFileSync(source.slice(5), 'utf8')).components);
+console.log(JSON.stringify({ matches, descriptor: { name: 'grype', version: '0' } }));
+`;
+  writeFileSync(program, text);
+  chmodSync(program, 0o755);
+  return program;
+}
