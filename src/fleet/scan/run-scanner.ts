@@ -92,7 +92,7 @@ export async function scanBill(
       context.emit({
         type: 'warning',
         message: 'this machine cannot run the scanner without a network',
-        hint: 'the scanner was told to stay offline; run stowage as root to take the network away from it',
+        hint: 'the scanner was told to stay offline; run this command as root to take the network away from it',
       });
     const [program = '', ...rest] = [...(isolation ?? []), scanner.program, ...args[name](file)];
     const { status, output, said } = await running(name, () =>
