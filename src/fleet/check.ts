@@ -1,11 +1,12 @@
+import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { relative } from 'node:path';
 import type { Context } from '../core/context.ts';
+import { StowageError } from '../core/error.ts';
 import { ioError } from '../io/file.ts';
 import type { FleetFolder } from './fleet-folder.ts';
 import { readRecorded } from './index/applying.ts';
+import type { Database } from './index/database.ts';
 import { withIndex } from './index/fleet-index.ts';
-import { signatureOf } from './site-document.ts';
 
 /** A document of a fleet that does not hold. */
 export interface FleetDefect {
@@ -42,12 +43,10 @@ export async function checkFleet(folder: FleetFolder, context: Context): Promise
   // A fleet whose settings cannot be read must not look sound.
   await folder.settings();
   return withIndex(folder, { ...context, rebuild: true }, async ({ database }) => {
-    const recorded = database.all<{ path: string; sha512: string }>(
-      'SELECT path, sha512 FROM file ORDER BY path',
-    );
     const defects: FleetDefect[] = database.all<FleetDefect>('SELECT path, text FROM defect');
     const known = new Set(defects.map(({ path }) => path));
-    for (const each of recorded) {
+    for (const each of recordedDocuments(database)) {
+      // The index has read these already.
       if (isOfSite(each.path) || known.has(each.path)) continue;
       const text = await readRecorded(each, folder).then(
         () => undefined,
@@ -55,41 +54,68 @@ export async function checkFleet(folder: FleetFolder, context: Context): Promise
       );
       if (text !== undefined) defects.push({ path: each.path, text });
     }
-    const expected = new Set([
-      ...recorded.flatMap(({ path }) => (isOfSite(path) ? [path, signatureOf(path)] : [path])),
-      ...database
-        .all<{ digest: string }>('SELECT digest FROM entry')
-        .map(({ digest }) => `ledger/${digest}.json`),
-    ]);
-    for (const path of await filesOf(folder))
-      if (!expected.has(path)) defects.push({ path, text: 'no command recorded this file' });
+    for (const place of PLACES)
+      for await (const path of filesIn(folder, place))
+        if (!isExpected(path, database))
+          defects.push({ path, text: 'no command recorded this file' });
+    const recorded = database.first<{ count: number }>('SELECT count(*) AS count FROM file');
     const entries = database.first<{ count: number }>('SELECT count(*) AS count FROM entry');
     return {
       entries: entries?.count ?? 0,
-      documents: recorded.length,
+      documents: recorded?.count ?? 0,
       defects: defects.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
     };
   });
 }
 
-/** The index has read these already. */
 function isOfSite(path: string): boolean {
   return path.startsWith('receipts/') || path.startsWith('handovers/');
 }
 
-async function filesOf(folder: FleetFolder): Promise<string[]> {
-  const found: string[] = [];
-  for (const place of PLACES) {
-    try {
-      const entries = await readdir(folder.path(place), { recursive: true, withFileTypes: true });
-      for (const each of entries)
-        if (!each.isDirectory())
-          found.push(relative(folder.root, `${each.parentPath}/${each.name}`));
-    } catch (error) {
-      const failure = ioError(error, folder.path(place));
-      if (!(failure instanceof Error && 'code' in failure && failure.code === 'file-missing'))
-        throw failure;
-    }
+/** Documents that are read from the index at once. */
+const PAGE = 1000;
+
+/** All recorded documents, a page at a time: a large fleet has a million. */
+function* recordedDocuments(
+  database: Database,
+): Generator<{ readonly path: string; readonly sha512: string }> {
+  for (let after = ''; ; ) {
+    const page = database.all<{ path: string; sha512: string }>(
+      'SELECT path, sha512 FROM file WHERE path > ? ORDER BY path LIMIT ?',
+      ...[after, PAGE],
+    );
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined) return;
+    after = last.path;
   }
-  return found;
+}
+
+const HAS_FILE = 'SELECT 1 FROM file WHERE path = ?';
+
+/** Whether a file is recorded, or is the signature of a document of a site, or an entry of the ledger. */
+function isExpected(path: string, database: Database): boolean {
+  const entry = /^ledger\/([0-9a-f]+)\.json$/.exec(path)?.[1];
+  if (entry !== undefined)
+    return database.first('SELECT 1 FROM entry WHERE digest = ?', entry) !== undefined;
+  if (database.first(HAS_FILE, path) !== undefined) return true;
+  if (!isOfSite(path) || !path.endsWith('.p7s')) return false;
+  return database.first(HAS_FILE, path.replace(/\.p7s$/, '.json')) !== undefined;
+}
+
+/** The files in a folder of a fleet and in those inside it, relative to the fleet. Each folder is listed by itself. */
+async function* filesIn(folder: FleetFolder, place: string): AsyncGenerator<string> {
+  let entries: Dirent[];
+  try {
+    entries = await readdir(folder.path(place), { withFileTypes: true });
+  } catch (error) {
+    const failure = ioError(error, folder.path(place));
+    if (failure instanceof StowageError && failure.code === 'file-missing') return;
+    throw failure;
+  }
+  for (const each of entries) {
+    const path = `${place}/${each.name}`;
+    if (each.isDirectory()) yield* filesIn(folder, path);
+    else yield path;
+  }
 }

@@ -127,7 +127,7 @@ export async function applyAdvisory(recorded: Recorded, applying: Applying): Pro
 }
 
 /** The order in which documents are applied: sites before what their keys signed, releases before their promotions. */
-const kinds = [
+export const applyingOrder = [
   'sites',
   'handovers',
   'releases',
@@ -137,18 +137,11 @@ const kinds = [
   'dispatches',
   'receipts',
 ] as const;
-type Kind = (typeof kinds)[number];
+type Kind = (typeof applyingOrder)[number];
 
-/** The documents of an index in the order in which they must be applied; those that it does not read are left out. */
-export function inApplyingOrder(documents: readonly Recorded[]): Recorded[] {
-  const rank = ({ path }: Recorded): number => kinds.indexOf(folderOf(path) as Kind);
-  return documents
-    .filter((each) => rank(each) >= 0 && isApplied(each.path))
-    .toSorted((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
-}
-
-/** Signatures and the SBOMs of releases are read with what they belong to. */
-function isApplied(path: string): boolean {
+/** Whether a document is applied by itself: signatures and the SBOMs of releases are read with what they belong to. */
+export function isApplied(path: string): boolean {
+  if (!applyingOrder.some((each) => each === folderOf(path))) return false;
   return path.startsWith('releases/') ? path.endsWith('/bundle.json') : path.endsWith('.json');
 }
 

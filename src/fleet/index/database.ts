@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 
 /** Raised when the tables change: an index of another version is built again. */
-const VERSION = 4;
+const VERSION = 5;
 
 /** How long a command waits while another writes the index. */
 const BUSY_MS = 60_000;
@@ -10,6 +10,7 @@ const TABLES = `
 CREATE TABLE entry (digest TEXT PRIMARY KEY, at TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, uid INTEGER NOT NULL, sudo_user TEXT) WITHOUT ROWID;
 CREATE TABLE parent (digest TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE file (path TEXT PRIMARY KEY, sha512 TEXT NOT NULL, entry TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE todo (path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE defect (path TEXT PRIMARY KEY, code TEXT NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE site_document (site TEXT NOT NULL, number INTEGER NOT NULL, path TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (site, number)) WITHOUT ROWID;
 CREATE TABLE old_key (site TEXT NOT NULL, fingerprint TEXT NOT NULL, until TEXT NOT NULL, path TEXT NOT NULL, PRIMARY KEY (site, path)) WITHOUT ROWID;

@@ -10,7 +10,7 @@ import { damagedFleet, type FleetFolder, OWN_FOLDER } from '../fleet-folder.ts';
 import { alarmsOf, type HistoryPoint, newestOf, type OldKey } from '../history.ts';
 import { entryPath } from '../record.ts';
 import { certificateIn, type SiteDocument } from '../site-document.ts';
-import { applyDocument, inApplyingOrder } from './apply-document.ts';
+import { applyDocument, applyingOrder, isApplied } from './apply-document.ts';
 import type { Applying, Recorded } from './applying.ts';
 import { Database } from './database.ts';
 
@@ -158,32 +158,33 @@ async function applyEntries(
   const { folder, database } = fleet;
   const { emit, signal, now, verified = new Map() } = options;
   const { added } = changesOf(database, present);
-  const entries: (FleetEntry & { readonly digest: string })[] = [];
-  for (const digest of added)
-    entries.push({ digest, ...(await readEntry(digest, present, folder)) });
-  // Other trust may judge otherwise what the index has.
-  if (added.length < present.size && entries.some(({ action }) => action === 'trust')) {
-    database.reset();
-    return applyEntries(present, fleet, options);
+  // One entry at a time: those of a large fleet name a million documents.
+  for (const digest of added) {
+    const entry = await readEntry(digest, present, folder);
+    // Other trust may judge otherwise what the index has.
+    if (added.length < present.size && entry.action === 'trust') {
+      database.reset();
+      return applyEntries(present, fleet, options);
+    }
+    insertEntry(digest, entry, database);
   }
-  for (const entry of entries) insertEntry(entry.digest, entry, database);
-  const documents = entries.flatMap(({ files, digest: entry, at }) =>
-    files.map((each): Recorded => ({ ...each, entry, at })),
-  );
   // What did not hold may hold now: its site, or a signature, may have come.
-  const all = new Map([...defective(database), ...documents].map((each) => [each.path, each]));
-  const ordered = inApplyingOrder([...all.values()]);
+  database.run('INSERT OR IGNORE INTO todo SELECT path FROM defect');
   const applying: Applying = {
     ...{ folder, database, verified, trust: await folder.trust(now()) },
     now: now(),
     touched: new Set<string>(),
   };
-  if (ordered.length >= MANY)
-    emit({ type: 'step', step: 'index', subject: counted(ordered.length, 'document') });
-  for (const recorded of ordered) {
-    if (signal.aborted) throw interrupted(signal);
-    await applyDocument(recorded, applying);
-  }
+  const { count } = database.first<{ count: number }>('SELECT count(*) AS count FROM todo') ?? {
+    count: 0,
+  };
+  if (count >= MANY) emit({ type: 'step', step: 'index', subject: counted(count, 'document') });
+  for (const folderName of applyingOrder)
+    for (const recorded of documentsToApply(database, folderName)) {
+      if (signal.aborted) throw interrupted(signal);
+      await applyDocument(recorded, applying);
+    }
+  database.run('DELETE FROM todo');
   for (const site of applying.touched) renewSite(database, site);
 }
 
@@ -217,14 +218,28 @@ function insertEntry(digest: string, entry: FleetEntry, database: Database): voi
   const sudo = by.sudoUser ?? null;
   database.put('entry', { digest, at, action, subject, uid: by.uid, sudo_user: sudo });
   for (const each of previous) database.put('parent', { digest: each });
-  for (const { path, sha512 } of files) database.put('file', { path, sha512, entry: digest });
+  for (const { path, sha512 } of files) {
+    database.put('file', { path, sha512, entry: digest });
+    if (isApplied(path)) database.put('todo', { path });
+  }
 }
 
-/** The recorded documents that did not hold. */
-function defective(database: Database): Recorded[] {
-  return database.all<Recorded>(
-    'SELECT file.path, file.sha512, file.entry, entry.at FROM file JOIN entry ON entry.digest = file.entry WHERE path IN (SELECT path FROM defect)',
-  );
+/** Documents that are read from the database at once. */
+const PAGE = 1000;
+
+/** The documents of one folder that must be applied, by their paths, a page at a time. */
+function* documentsToApply(database: Database, folder: string): Generator<Recorded> {
+  let after = `${folder}/`;
+  for (;;) {
+    const page = database.all<Recorded>(
+      'SELECT file.path, file.sha512, file.entry, entry.at FROM todo JOIN file ON file.path = todo.path JOIN entry ON entry.digest = file.entry WHERE todo.path > ? AND todo.path < ? ORDER BY todo.path LIMIT ?',
+      ...[after, `${folder}0`, PAGE],
+    );
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined) return;
+    after = last.path;
+  }
 }
 
 /** What follows from all documents of a site together. */

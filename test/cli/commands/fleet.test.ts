@@ -181,7 +181,7 @@ describe('when a fleet is created and used', () => {
   it('is found whole by a check', async () => {
     expect(await fleet('check')).toMatchObject({
       status: 0,
-      stdout: '19 documents and 8 ledger entries verified; the index is up to date\n',
+      stdout: '20 documents and 8 ledger entries verified; the index is up to date\n',
     });
     writeFileSync(join(root, 'works', 'sites', site.name, '9.json'), '{}');
     const { error } = await fleet('check');
