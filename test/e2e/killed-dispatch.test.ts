@@ -118,5 +118,5 @@ describe('when fleet next --write is killed', () => {
       rmSync(root, { recursive: true });
     }
     expect(recorded).toBe(1);
-  }, 1_200_000);
+  }, 3_000_000);
 });

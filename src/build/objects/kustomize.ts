@@ -6,9 +6,9 @@ import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../../core/json.
 import { MIB } from '../../core/limits.ts';
 import { cutTo, printable, quoted } from '../../core/text.ts';
 import { readYamlObject, type StreamedObject } from '../../format/object-stream.ts';
+import { runConfined } from '../../io/confined-program.ts';
 import { readBounded, readIfThere, writeNew } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
-import { runConfined } from '../../source/confined-program.ts';
 import { localTree } from '../../source/local.ts';
 import { RENDER_LIMITS, type RenderPlace, streamed } from './render-chart.ts';
 

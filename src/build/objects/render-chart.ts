@@ -5,8 +5,8 @@ import { GIB, MIB } from '../../core/limits.ts';
 import { cutTo, printable } from '../../core/text.ts';
 import { readObjectStream, type StreamedObject } from '../../format/object-stream.ts';
 import { MAX_OBJECTS } from '../../format/rendered-objects.ts';
+import { type Confinement, runConfined } from '../../io/confined-program.ts';
 import { writeNew } from '../../io/file.ts';
-import { type Confinement, runConfined } from '../../source/confined-program.ts';
 import { type ChartFiles, writeChart } from './chart-files.ts';
 
 /** The limits of one rendering: the largest published charts render 5 MiB in two seconds. */

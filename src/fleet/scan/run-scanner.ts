@@ -11,8 +11,8 @@ import {
   type ScannerName,
   scannerNames,
 } from '../../format/scan-findings.ts';
+import { runConfined } from '../../io/confined-program.ts';
 import { remove } from '../../io/file.ts';
-import { runConfined } from '../../source/confined-program.ts';
 
 /** A vulnerability scanner on this machine. */
 export interface Scanner {

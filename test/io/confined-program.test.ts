@@ -2,7 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MIB } from '../../src/core/limits.ts';
-import { type Rendering, runConfined } from '../../src/source/confined-program.ts';
+import { type Rendering, runConfined } from '../../src/io/confined-program.ts';
 import { expectCode } from '../support/error.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
