@@ -12,6 +12,7 @@ const NEVER_ONE =
 
 /** Names in front of a noun, and numbers that their sentence already tells apart. */
 const NO_NUMBERS = new Set([
+  '${engine} images',
   '${lost} questions',
   '${formatNumber(layers.length)} layers',
   '${name} signatures',
