@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MIB } from '../../src/core/limits.ts';
 import { writeLargeModel } from '../../test/lab/large-model.ts';
@@ -9,7 +9,7 @@ import { importArguments, makeAuthority } from './media/authority.ts';
 
 export const name = 'increment';
 export const about =
-  'a release with one of 100 files changed, for a site that has the one before: what travels, packing and importing it, beside a whole bundle, and Zarf if ZARF names its program';
+  'a release with one of 100 files changed, for a site that has the one before: what travels, packing and importing it, beside a whole bundle';
 
 const DEFAULT_BYTES: number = 2 * 1024 ** 3;
 const FILES = 100;
@@ -22,11 +22,6 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
     writeLargeModel(join(model, `weights-${file}.safetensors`), Math.floor(size / FILES), { seed });
   say('making a model');
   for (let file = 1; file <= FILES; file++) write(file, file);
-  const theirs = process.env['ZARF'];
-  if (theirs !== undefined) {
-    say('zarf package create');
-    await zarfPackage(theirs, folder, '1.0.0');
-  }
   const store = ['--store', at('store')];
   const release = async (version: string): Promise<void> => {
     const models = [{ name: 'large', source: './model', license: { id: 'apache-2.0' } }];
@@ -82,7 +77,7 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
   const beside = (what: string, figure: number, peer: string, of: number): Row => ({
     ...{ what, figure, unit: 's', limit: { what: peer, figure: of }, ratio: figure / of },
   });
-  const rows: Row[] = [
+  return [
     {
       ...{ what: 'travels', figure: travels / MIB, unit: 'MiB', goal: 'under 0.013' },
       limit: { what: 'the whole bundle', figure: whole / MIB },
@@ -93,56 +88,10 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
     beside('import', imported.seconds, 'cp, sync, and sha512sum of the store', limit.seconds),
     { what: 'import, resident', figure: imported.peakMib, unit: 'MiB', goal: 'under 256' },
   ];
-  if (theirs === undefined) return rows;
-  say('zarf package create --differential');
-  const { bytes, measured } = await zarfPackage(theirs, folder, '1.1.0', '1.0.0');
-  return [
-    ...rows,
-    {
-      ...{ what: 'travels', figure: travels / MIB, unit: 'MiB', ratio: travels / bytes },
-      limit: { what: 'zarf package create --differential', figure: bytes / MIB },
-    },
-    beside('pack --for', packed.seconds, 'zarf package create --differential', measured.seconds),
-  ];
 }
 
 function bytesIn(folder: string): number {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((each) => each.isFile())
     .reduce((sum, { parentPath, name: file }) => sum + statSync(join(parentPath, file)).size, 0);
-}
-
-/** A package of the same files. @param since the version of the package that the site has */
-async function zarfPackage(
-  program: string,
-  folder: string,
-  version: string,
-  since?: string,
-): Promise<{ readonly bytes: number; readonly measured: Measured }> {
-  const place = join(folder, `zarf-${version}`);
-  mkdirSync(place);
-  const files = readdirSync(join(folder, 'model'), { withFileTypes: true })
-    .filter((each) => each.isFile())
-    .map(({ name: file }) => ({ source: join('../model', file), target: `/srv/model/${file}` }));
-  const text = {
-    ...{ kind: 'ZarfPackageConfig', metadata: { name: 'bench', version, architecture: 'amd64' } },
-    components: [{ name: 'model', required: true, files }],
-  };
-  writeFileSync(join(place, 'zarf.yaml'), JSON.stringify(text));
-  const previous = (): string => {
-    const other = join(folder, `zarf-${since}`);
-    return join(other, readdirSync(other).find((each) => each.endsWith('.tar.zst')) ?? '');
-  };
-  const measured = await measure(
-    program,
-    [
-      ...['package', 'create', place, '--output', place, '--confirm', '--skip-sbom'],
-      ...['--no-progress', '--tmpdir', place, '--zarf-cache', join(folder, 'zarf-cache')],
-      ...(since === undefined ? [] : ['--differential', previous()]),
-    ],
-    { HOME: place },
-  );
-  const made = readdirSync(place).filter((each) => each.startsWith('zarf-package-'));
-  const bytes = made.reduce((sum, each) => sum + statSync(join(place, each)).size, 0);
-  return { bytes, measured };
 }
