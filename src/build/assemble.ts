@@ -31,6 +31,7 @@ import { writeParity } from '../io/write-parity.ts';
 import { controlDocuments, indexOf } from './bundle-documents.ts';
 import { hopEvidence } from './hop-evidence.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
+import { leftBehind } from './left-out-parts.ts';
 import { evenColumns, recoveryBytes } from './parity.ts';
 import { copyParts, makePartFolder, type OmittedParts, syncSmallParts } from './parts.ts';
 import { readFacts } from './sbom/image-packages.ts';
@@ -56,6 +57,8 @@ export interface AssembleOptions extends Context {
   readonly installers?: readonly BuiltInstaller[];
   /** What the receiving sites have in common, to leave out; absent for a complete bundle. */
   readonly receivers?: Common;
+  /** Names of optional parts to leave out. */
+  readonly without?: readonly string[];
 }
 
 export interface Assembled {
@@ -112,7 +115,9 @@ async function write(
   const facts = await readFacts(lock, store, options);
   await makePartFolder(folder);
   const installers = await copyInstallers(options.installers ?? [], folder, options);
-  const copied = await copyBlobs(blobs, folder, { ...options, lock });
+  const leaves = leftBehind(lock, options);
+  const leaving = leaves === undefined ? options : { ...options, receivers: leaves };
+  const copied = await copyBlobs(blobs, folder, { ...leaving, lock });
   const control = new Map([
     ...controlDocuments(lock, { described, installers, facts }),
     ...(options.trust ?? []),
@@ -125,7 +130,7 @@ async function write(
     indexOf(lock, { described, facts, blobs: copied, control, partSize }),
     installers,
   );
-  const parity = await addParity(bare, folder, options);
+  const parity = await addParity(bare, folder, leaving);
   const bundle = parity === undefined ? bare : { ...bare, parity };
   const index = writeCanonical(bundleKind, bundle);
   await writeNew(join(folder, 'bundle.json'), index);
@@ -135,10 +140,7 @@ async function write(
   ]);
   await writeNew(join(folder, 'SHA512SUMS'), checksums);
   for (const each of ['blobs/sha256', 'blobs', ...folders]) await syncFolder(join(folder, each));
-  const omitted =
-    options.receivers === undefined
-      ? new Set<string>()
-      : incrementOf(bundle, options.receivers).omitted;
+  const omitted = leaves === undefined ? new Set<string>() : incrementOf(bundle, leaves).omitted;
   for (const path of omitted) await remove(join(folder, path));
   return { bundle, id: sriHex(sriOf(checksums)), omitted };
 }

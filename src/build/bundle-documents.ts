@@ -11,6 +11,7 @@ import type { Lock } from '../format/lock.ts';
 import type { LockedAttachment } from '../format/locked-content.ts';
 import { verifyText } from '../format/verify-text.ts';
 import { operatorText } from './operator-text.ts';
+import { optionalContent } from './optional-content.ts';
 import { readmeText } from './readme-text.ts';
 import { componentDescriptors } from './sbom/installer-entry.ts';
 import { sbom } from './sbom/sbom.ts';
@@ -135,8 +136,12 @@ export function indexOf(lock: Lock, made: Made): Bundle {
     if (found === undefined) throw new Error(`${name} was not described`);
     return found.manifest.digest;
   };
+  const optional = optionalContent(lock, described);
   const contents = sections<'bundled'>((kind) =>
-    itemsIn<'locked'>(lock, kind).map((item) => kind.bundled(item, manifestOf(item.name), facts)),
+    itemsIn<'locked'>(lock, kind).map((item) => ({
+      ...kind.bundled(item, manifestOf(item.name), facts),
+      ...optional(kind, item),
+    })),
   );
   return {
     schema: bundleSchema({ ...manifest, ...derived }),

@@ -18,6 +18,7 @@ import {
   positiveInteger,
   type Run,
   rehash,
+  repeatable,
   root,
   wholeNumber,
   withKey,
@@ -59,6 +60,11 @@ export function addSiteCommands(program: Command, run: Run): void {
     command(
       'import <bundle...>',
       'import and verify a bundle or some of its discs (- for stdin; oci:// or https:// address)',
+    ).addOption(
+      repeatable(
+        '--only <part>',
+        'import this optional part in place of those that site.yaml chooses, or all (repeatable)',
+      ),
     ),
   ).action((places: string[], options: InstallOptions) =>
     run(async (context) =>

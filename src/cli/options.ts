@@ -130,6 +130,12 @@ export function withReceivers(command: Command, place: Option = store()): Comman
   return command
     .addOption(
       repeatable(
+        '--without <part>',
+        'leave out this optional part of the release, for sites that do without it (repeatable)',
+      ),
+    )
+    .addOption(
+      repeatable(
         '--for <receipt>',
         'leave out what this site stores, according to its receipt (repeatable: what all of them store)',
       ),

@@ -2,6 +2,7 @@ import type { Digest } from '../core/digest.ts';
 import type { Json } from '../core/json.ts';
 import type { BundleModel } from '../format/bundled-content.ts';
 import type { LockedAttachment, LockedBlob } from '../format/locked-content.ts';
+import type { Optional } from '../format/optional.ts';
 import type {
   ModelSignatureRequirement,
   SignatureRequirement,
@@ -24,7 +25,7 @@ export interface Item {
 }
 
 /** An item in the manifest. */
-export interface WantedItem {
+export interface WantedItem extends Optional {
   readonly name: string;
   /** The required signature of its publisher. */
   readonly signature?: SignatureRequirement | ModelSignatureRequirement;

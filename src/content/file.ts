@@ -95,7 +95,7 @@ export const fileKind: ContentKind<FileForms> = {
   reportSheet: sheet,
 
   comparedFromLock: (item) => item,
-  comparedFromBundle: ({ manifest: _, ...compared }) => compared,
+  comparedFromBundle: ({ manifest: _, optional: __, blobs: ___, ...compared }) => compared,
   summary: (compared) => compared,
   change: (from, to) => changesOf(to.name, from, to),
   summaryLine: ({ name, path, size }) => `${name}  ${path}, ${formatBytes(size)}`,

@@ -90,6 +90,18 @@ export function withBundle(receiver: Receiver, bundle: Bundle): Receiver {
 }
 
 /**
+ * What need not travel if these blobs are left out too.
+ * @param common of the receiving sites; absent for any site, which may need every installer
+ */
+export function leavingOut(blobs: ReadonlySet<Digest>, common?: Common): Common {
+  return {
+    hasBlob: (digest) => blobs.has(digest) || common?.hasBlob(digest) === true,
+    hasPart: (sha512) => common?.hasPart(sha512) === true,
+    needsInstaller: (installer) => common?.needsInstaller(installer) ?? true,
+  };
+}
+
+/**
  * What of a bundle need not travel to sites that have this in common: the parts of blobs that all of them store, the parts of models
  * that all of them have in another file, the
  * installers that none of them needs, and the recovery parts that no part that travels could need. Pure.

@@ -257,6 +257,10 @@ export const failures = {
     cause: 'the site has no such release, or the release is not running',
     remedy: 'stowage status lists the releases; stowage import adds a bundle',
   },
+  'part-unknown': {
+    cause: 'the release has no optional part with this name',
+    remedy: 'stowage inspect lists the optional parts of a bundle',
+  },
   'release-in-use': {
     cause: 'the release is installed, so what it stores cannot be removed',
     remedy: 'stowage uninstall stops and removes it; stowage forget then removes what is stored',

@@ -1,4 +1,5 @@
 import { satisfies } from 'semver';
+import { storedOf } from '../bundle/increment/receiver.ts';
 import { counted } from '../core/text.ts';
 import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { readCanonical } from '../format/document.ts';
@@ -91,8 +92,8 @@ async function forSite(
   const releases: NextRelease[] = [];
   const obstacles: string[] = [];
   const held = new Set<string>();
-  for (const { bundle } of receipt.holds?.bundles ?? [])
-    for (const digest of (await blobs.of(bundle))?.keys() ?? []) held.add(digest);
+  for (const { bundle, parts } of receipt.holds?.bundles ?? [])
+    for (const digest of (await blobs.of(bundle, parts))?.keys() ?? []) held.add(digest);
   let needed = 0;
   for (const running of receipt.releases) {
     const newer = newerThan(running, channels, catalog);
@@ -164,10 +165,17 @@ class BundleBlobs {
     this.#known = new Set(releases.map(({ bundle }) => bundle));
   }
 
-  /** The size of each blob of a bundle; undefined for one that the fleet does not know. */
-  async of(id: string): Promise<ReadonlyMap<string, number> | undefined> {
+  /**
+   * The size of each blob of a bundle; undefined for one that the fleet does not know.
+   * @param parts the optional parts that count; all if absent
+   */
+  async of(
+    id: string,
+    parts?: readonly string[],
+  ): Promise<ReadonlyMap<string, number> | undefined> {
     const bundle = await this.#bundle(id);
-    return bundle && new Map(bundle.blobs.map(({ digest, size }) => [digest, size]));
+    if (bundle === undefined) return undefined;
+    return new Map(storedOf(bundle, parts).blobs.map(({ digest, size }) => [digest, size]));
   }
 
   /** What a bundle requires of other releases and does not find, now or after what else travels. */

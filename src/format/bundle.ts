@@ -22,6 +22,7 @@ import { type Installer, installer, isToolkit } from './installer.ts';
 import { usesIsolation } from './isolation.ts';
 import { knownEgress } from './known-egress.ts';
 import { takeLongLists } from './long-lists.ts';
+import { type OptionalContent, usesOptional } from './optional.ts';
 import { type Parity, type Part, parity, parityDefects, part, partPath } from './part.ts';
 import { scalingVersion } from './placement.ts';
 import { checkReferences } from './references.ts';
@@ -48,7 +49,8 @@ export interface ControlFile {
 export interface Bundle extends Deployment, BundleCluster {
   /**
    * Version 2 if a service has one of the fields of `scaling.ts`; version 3 with one of `isolation.ts`, with charts, objects or
-   * `cluster`, with an API key, with derived settings, with an acceptance test that ranks documents, with evaluations, with known egress, and with a toolkit.
+   * `cluster`, with an API key, with derived settings, with an acceptance test that ranks documents, with evaluations, with known
+   * egress, with optional parts, and with a toolkit.
    */
   readonly schema: BundleSchema;
   readonly name: string;
@@ -160,6 +162,7 @@ export function bundleSchema(
     usesRankings(acceptance) ||
     usesIsolation(services) ||
     usesApiKey(services) ||
+    usesOptional(document) ||
     installers.some(isToolkit) ||
     document.derived !== undefined ||
     document.evaluations !== undefined ||
@@ -188,6 +191,7 @@ function* defectsOf(bundle: Bundle): Iterable<string> {
     else if (need.size !== undefined && need.size !== size)
       yield `blob ${need.digest} has two sizes`;
   }
+  yield* optionalDefects(bundle, sizes);
   if (bundle.parity !== undefined) yield* parityDefects(bundle.parity, dataParts(bundle));
   const collision = pathCollision(comparedPaths(bundle));
   if (collision !== undefined)
@@ -222,7 +226,30 @@ function quick(value: unknown): Bundle | undefined {
   return sound ? bundle : undefined;
 }
 
-function* blobsNeeded(bundle: Bundle): Iterable<{ digest: Digest; size?: number }> {
+/** Blobs of optional parts that are not blobs of the bundle, or that every site needs. */
+function* optionalDefects(bundle: Bundle, sizes: ReadonlyMap<Digest, number>): Iterable<string> {
+  const needed = (each: OptionalContent): boolean => each.optional === undefined;
+  const required = new Set<Digest>();
+  const always = {
+    ...bundle,
+    models: bundle.models.filter(needed),
+    images: bundle.images.filter(needed),
+    files: bundle.files.filter(needed),
+  };
+  for (const { digest } of blobsNeeded(always)) required.add(digest);
+  for (const { name, optional, blobs } of [...bundle.models, ...bundle.images, ...bundle.files]) {
+    if ((optional === undefined) !== (blobs === undefined))
+      yield `${name} must have both optional and blobs, or neither`;
+    for (const digest of blobs ?? []) {
+      if (!sizes.has(digest)) yield `blob ${digest} of ${name} is not listed`;
+      if (required.has(digest)) yield `blob ${digest} of ${name} is not optional: others need it`;
+    }
+  }
+}
+
+function* blobsNeeded(
+  bundle: Pick<Bundle, 'models' | 'images' | 'files' | 'charts' | 'objects'>,
+): Iterable<{ digest: Digest; size?: number }> {
   for (const model of bundle.models) {
     yield { digest: model.manifest };
     yield* model.files;

@@ -11,9 +11,10 @@ import {
   type LockedBlob,
   modelTags,
 } from './locked-content.ts';
+import { type OptionalContent, optionalContent } from './optional.ts';
 import { type SignatureVerdict, verdict } from './upstream.ts';
 
-export interface BundleModel {
+export interface BundleModel extends OptionalContent {
   readonly name: string;
   readonly source: string;
   readonly repository: string;
@@ -34,7 +35,7 @@ export interface BundleModel {
   }[];
 }
 
-export interface BundleImage {
+export interface BundleImage extends OptionalContent {
   readonly name: string;
   readonly source: string;
   readonly repository: string;
@@ -48,7 +49,7 @@ export interface BundleImage {
   readonly attached?: readonly LockedAttachment[];
 }
 
-export interface BundleFile {
+export interface BundleFile extends OptionalContent {
   readonly name: string;
   readonly source: string;
   readonly kind: 'file' | 'tree';
@@ -57,6 +58,11 @@ export interface BundleFile {
   readonly digest: Digest;
   readonly size: number;
 }
+
+const content = {
+  optional: optionalContent.optional.exactOptional(),
+  blobs: optionalContent.blobs.exactOptional(),
+};
 
 export const bundledModel: z.ZodType<BundleModel> = field.exact(
   z.strictObject({
@@ -76,6 +82,7 @@ export const bundledModel: z.ZodType<BundleModel> = field.exact(
         gitOid: field.hex(40).exactOptional(),
       }),
     ),
+    ...content,
   }),
 );
 
@@ -89,6 +96,7 @@ export const bundledImage: z.ZodType<BundleImage> = field.exact(
     signature: verdict.exactOptional(),
     packages: z.strictObject({ found: field.bytes, unread: field.bytes }).exactOptional(),
     attached: z.array(attachment).min(1).max(1000).exactOptional(),
+    ...content,
   }),
 );
 
@@ -101,5 +109,6 @@ export const bundledFile: z.ZodType<BundleFile> = field.exact(
     manifest: field.digest,
     digest: field.digest,
     size: field.bytes,
+    ...content,
   }),
 );

@@ -20,6 +20,7 @@ import {
   model,
 } from './locked-content.ts';
 import { hasNewerSources, lockedManifest, type Manifest } from './manifest.ts';
+import { usesOptional } from './optional.ts';
 import { type LockedCluster, lockedCluster } from './rendered-content.ts';
 
 /** A lock as version 0.1 wrote it: without a digest of itself. */
@@ -53,8 +54,8 @@ const schemas = ['stowage/lock/v2', 'stowage/lock/v3'] as const;
 export interface Lock extends LockedCluster {
   /**
    * Version 3 if a model is not of a Hub or has a license in the manifest, if an image is not in a registry, if an acceptance test
-   * ranks documents, if a service has one of the fields of `isolation.ts`, or if there are charts, objects, `cluster`,
-   * `evaluations`, `knownEgress` or `derived`.
+   * ranks documents, if a service has one of the fields of `isolation.ts`, if something is optional, or if there are charts,
+   * objects, `cluster`, `evaluations`, `knownEgress` or `derived`.
    */
   readonly schema: (typeof schemas)[number];
   /** SHA-256 of the canonical JSON of the other fields: a lock that was edited does not match it. */
@@ -86,6 +87,7 @@ function schemaOf(fields: Omit<Lock, 'schema' | 'digest'>): Lock['schema'] {
     usesRankings(manifest.acceptance) ||
     usesIsolation(manifest.services) ||
     usesApiKey(manifest.services) ||
+    usesOptional(manifest) ||
     manifest.evaluations !== undefined ||
     manifest.knownEgress !== undefined ||
     fields.derived !== undefined;

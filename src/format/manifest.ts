@@ -9,6 +9,7 @@ import { evaluations } from './evaluation.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
 import { knownEgress } from './known-egress.ts';
+import { type Optional, optional } from './optional.ts';
 import { checkHostPorts, checkReferences } from './references.ts';
 import {
   bundleSourceOf,
@@ -27,7 +28,7 @@ import {
   type SignatureRequirement,
 } from './upstream.ts';
 
-export interface ModelSource {
+export interface ModelSource extends Optional {
   readonly name: string;
   /** `hf://organisation/name@revision`, or the path of a folder relative to the manifest. */
   readonly source: string;
@@ -54,7 +55,7 @@ export interface ModelSource {
   readonly allow?: readonly Allowance[];
 }
 
-export interface ImageSource {
+export interface ImageSource extends Optional {
   readonly name: string;
   /**
    * An ordinary reference: `registry/repository:tag`, `@sha256:...`, or both; or a local image in the syntax of skopeo, such as
@@ -72,7 +73,7 @@ export interface ImageSource {
 }
 
 /** A file or a folder that is neither a model nor an image. */
-export interface FileSource {
+export interface FileSource extends Optional {
   readonly name: string;
   /**
    * A path relative to the manifest (a folder becomes a tree), an `https://` URL with its digest, or
@@ -127,6 +128,7 @@ const modelFields = z.strictObject({
   licenses: z.array(field.line(128)).min(1).max(64).exactOptional(),
   signature: modelSignature.exactOptional(),
   allow: z.array(allowance).min(1).max(256).exactOptional(),
+  optional: optional.exactOptional(),
 });
 
 const model: z.ZodType<ModelSource> = field.exact(
@@ -177,6 +179,7 @@ const image: z.ZodType<ImageSource> = field.exact(
       outside: z.literal(true).exactOptional(),
       foreignLayers: z.boolean().exactOptional(),
       signature: imageSignature.exactOptional(),
+      optional: optional.exactOptional(),
     })
     .refine((each) => each.outside === undefined || sourcesOf(each).some(hasPath), {
       ...always,
@@ -200,6 +203,7 @@ const file: z.ZodType<FileSource> = field.exact(
       submodules: z.boolean().exactOptional(),
       lfs: z.boolean().exactOptional(),
       allow: z.array(allowance).min(1).max(256).exactOptional(),
+      optional: optional.exactOptional(),
     })
     .refine((value) => !isRemote(value, 'https://') || value.digest !== undefined, {
       ...always,

@@ -7,6 +7,7 @@ import { type AcceptanceTest, deploymentShape, usesRankings } from './deployment
 import { type DocumentKind, newerHints, olderVersion, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import { usesIsolation } from './isolation.ts';
+import { partName } from './optional.ts';
 import { type Intent, intents, type Override, override } from './override.ts';
 import { type GenerationV1, generationV1Schema, type PlanV1, planV1Schema } from './v1/plan.ts';
 
@@ -39,6 +40,8 @@ export interface DeployedRelease {
   readonly seq: number;
   /** SHA-512 of the bundle's `SHA512SUMS`, 128 hex digits. */
   readonly bundle: string;
+  /** The optional parts of the bundle that it has, such as `model/large`, sorted; absent for a bundle without any. */
+  readonly with?: readonly string[];
   readonly secrets: readonly KeptSecret[];
   readonly texts: readonly RenderedText[];
   readonly workload: Workload;
@@ -50,7 +53,10 @@ export type GenerationSchema = (typeof generationSchemas)[number];
 
 /** One applied state of the site. */
 export interface Generation {
-  /** Version 3 if a workload has `sets`, `podSecurity`, `ulimits`, `ipc` or `egress`, or an API key, or an acceptance test ranks documents. */
+  /**
+   * Version 3 if a workload has `sets`, `podSecurity`, `ulimits`, `ipc` or `egress`, or an API key, or an acceptance test ranks
+   * documents, or a bundle has optional parts.
+   */
   readonly schema: GenerationSchema;
   /** 0 for the site before the first change. */
   readonly number: number;
@@ -82,6 +88,7 @@ const release: z.ZodType<DeployedRelease> = field.exact(
     version: field.version,
     seq: field.sequence,
     bundle: field.hex(128),
+    with: z.array(partName).max(1000).exactOptional(),
     secrets: z.array(z.strictObject({ name: secretName, secret: field.name })).max(256),
     texts: z.array(z.strictObject({ sha256: field.hex(64), text: z.string() })).max(256),
     workload,
@@ -149,7 +156,8 @@ export function generationSummary(value: Json): GenerationSummary | undefined {
 /** The first version that has every field of these releases. */
 export function generationSchema(releases: Generation['releases']): GenerationSchema {
   const later = releases.some(
-    ({ workload: each, acceptance }) =>
+    ({ workload: each, acceptance, with: parts }) =>
+      parts !== undefined ||
       'sets' in each ||
       'podSecurity' in each ||
       usesIsolation(each['services']) ||
@@ -218,6 +226,9 @@ export interface Step {
 
 /** The rule of what a target ignores of a manifest. Always satisfied, and always shown. */
 export const IGNORED = 'ignored';
+
+/** The rule of what of a release a site does without. Always satisfied, and always shown. */
+export const LEFT_OUT = 'left-out';
 
 /** The rule of what charts may do beyond their namespace, separated by semicolons. Always satisfied, and always shown. */
 export const POWERS = 'powers';

@@ -12,6 +12,7 @@ import { type DocumentKind, olderVersion, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import { installerPath } from './installer.ts';
 import { type LedgerHead, ledgerHead, type TakenNotice } from './ledger.ts';
+import { partName } from './optional.ts';
 import {
   type Intent,
   intents,
@@ -32,6 +33,8 @@ export interface HeldBundle {
   readonly bundle: string;
   /** `running` in the current generation, `kept` for a rollback, or `imported` only. */
   readonly use: 'running' | 'kept' | 'imported';
+  /** The optional parts that it stores, if it does not store all. The others count as not stored. */
+  readonly parts?: readonly string[];
 }
 
 /** What a site stores, as far as it decides what must travel to it. The blobs follow from the bundles. */
@@ -57,6 +60,7 @@ export const holdings: z.ZodType<Holdings> = field.exact(
           seq: field.sequence,
           bundle: field.hex(128),
           use: z.enum(['running', 'kept', 'imported']),
+          parts: z.array(partName).max(1000).exactOptional(),
         }),
       )
       .max(MAX_RECEIPT_BUNDLES),

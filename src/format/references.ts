@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../core/json.ts';
 import { type Cause, follows } from './defect.ts';
 import { apiDefect } from './deployment.ts';
+import { checkOptional } from './optional-references.ts';
 import { programTexts } from './placement.ts';
 import { inOrder } from './service.ts';
 
@@ -49,6 +50,7 @@ export function checkReferences(release: object, context: Context): void {
     checkAsked(each, ['acceptance', index], asked, report);
   });
   checkEvaluations(document, { ...asked, files: known.files }, report);
+  checkOptional(document, report);
 }
 
 interface Askable {

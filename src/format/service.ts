@@ -6,6 +6,7 @@ import { apiKeyDefect } from './api-key.ts';
 import { always, type Cause, follows } from './defect.ts';
 import * as field from './field.ts';
 import { isolationShape, type ServiceIsolation, serviceEgress } from './isolation.ts';
+import { type Optional, optional } from './optional.ts';
 import {
   nodesDefects,
   type ProgramShape,
@@ -82,7 +83,7 @@ export interface Adapter {
 }
 
 /** A service is typed, not a script: the same document renders to any target. */
-export interface Service extends Scaling, ServiceIsolation {
+export interface Service extends Scaling, ServiceIsolation, Optional {
   readonly name: string;
   readonly image: string;
   readonly entrypoint?: string;
@@ -262,6 +263,7 @@ export const service: z.ZodType<Service> = field.exact(
       ulimits: isolation.ulimits.exactOptional(),
       ipc: isolation.ipc.exactOptional(),
       egress: serviceEgress.exactOptional(),
+      optional: optional.exactOptional(),
     })
     .superRefine(checkService, always),
 );

@@ -4,6 +4,7 @@ import { MAX_CONTROL_FILE_BYTES, MIB } from '../core/limits.ts';
 import { type DocumentKind, newerHints, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import { exact } from './field.ts';
+import { partName } from './optional.ts';
 
 /** One line of an apply journal: a step that was started or finished. */
 export interface JournalEntry {
@@ -141,6 +142,30 @@ export const siteFormatKind: DocumentKind<SiteFormat> = {
   schema: formatSchema,
   maxBytes: 4096,
   hint: 'restore format.json of the site folder from its backup',
+  newerHint: newerHints.site,
+};
+
+/** Which optional parts of a release a site has, or is to have. */
+export interface ChosenPartsRecord {
+  readonly schema: 'stowage/chosen-parts/v1';
+  /** Such as `model/large`, sorted. */
+  readonly parts: readonly string[];
+}
+
+const chosenPartsSchema: z.ZodType<ChosenPartsRecord> = field.exact(
+  z.strictObject({
+    schema: z.literal('stowage/chosen-parts/v1'),
+    parts: z.array(partName).max(1000),
+  }),
+);
+
+export const chosenPartsKind: DocumentKind<ChosenPartsRecord> = {
+  name: 'list of chosen parts',
+  versionIn: schemaMember('chosen-parts'),
+  code: 'state-damaged',
+  schema: chosenPartsSchema,
+  maxBytes: MIB,
+  hint: 'import the bundle of the release again',
   newerHint: newerHints.site,
 };
 

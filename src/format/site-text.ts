@@ -1,4 +1,5 @@
 import type { Bundle } from './bundle.ts';
+import { optionalNames } from './optional.ts';
 
 /** What a site can or must set for a release. */
 export type Settable = Pick<Bundle, 'name' | 'channel' | 'parameters' | 'secrets'>;
@@ -12,7 +13,9 @@ const MARGIN = '        #';
  * secret with a path for its value. It is valid as it is, and keeps every default.
  * @param folder of the site, in which the values of secrets are placed
  */
-export function siteText({ name, channel, parameters, secrets }: Settable, folder: string): string {
+export function siteText(release: Settable, folder: string): string {
+  const { name, channel, parameters, secrets } = release;
+  const optional = optionalNames(release);
   const values = sorted(parameters).flatMap(([key, { type, default: value, description }]) => [
     ...comment(
       `${type}, ${value === undefined ? 'REQUIRED: set a value' : `default ${literal(value)}`}. ${description}`,
@@ -28,6 +31,15 @@ export function siteText({ name, channel, parameters, secrets }: Settable, folde
     '# name: the name of this host, unless set here',
     '# target: podman, unless set here: docker, kubernetes, or depot (only serves)',
     `channels: [${channel}]`,
+    ...(optional.length === 0
+      ? []
+      : [
+          '# Optional parts that this site has: remove the "# " before each of them.',
+          'with:',
+          `  ${name}: [`,
+          ...optional.map((each) => `        # ${each},`),
+          '  ]',
+        ]),
     ...(values.length === 0
       ? []
       : [

@@ -13,6 +13,7 @@ import {
   type SecretReference,
   secretReference,
 } from './kubernetes-site.ts';
+import { partName } from './optional.ts';
 import { type TargetName, targetNames } from './target-name.ts';
 
 export type ParameterValue = string | number | boolean;
@@ -68,6 +69,8 @@ export interface Site {
   readonly parameters: Readonly<Record<string, Readonly<Record<string, ParameterValue>>>>;
   /** The locations of the secrets of each release. */
   readonly secrets: Readonly<Record<string, Readonly<Record<string, SecretReference>>>>;
+  /** The optional parts of each release that the site has; a release without an entry has none of its optional parts here. */
+  readonly with?: Readonly<Record<string, 'all' | readonly string[]>>;
   /** Evaluations that the site adds to each release, with questions that never travelled. */
   readonly evaluations?: Readonly<Record<string, readonly Evaluation[]>>;
   /** For each release and service: where it may open connections to, besides what the manifest names. */
@@ -111,6 +114,8 @@ const address: z.ZodType<string> = z.string(NO_ADDRESS).superRefine((value, cont
   if (message !== undefined) context.addIssue({ code: 'custom', message, input: value });
 });
 
+const WITH = 'expected a list of optional parts such as [small], or all';
+
 const schema: z.ZodType<Site> = field.exact(
   z
     .strictObject({
@@ -141,6 +146,9 @@ const schema: z.ZodType<Site> = field.exact(
         .record(field.name, z.record(z.string(), z.union([field.text(4096), z.int(), z.boolean()])))
         .default({}),
       secrets: z.record(field.name, z.record(field.name, secretReference)).default({}),
+      with: z
+        .record(field.name, z.union([z.literal('all'), z.array(partName).max(1000)], WITH))
+        .exactOptional(),
       evaluations: z.record(field.name, siteEvaluations).exactOptional(),
       egress: z.record(field.name, z.record(field.name, siteEgress)).exactOptional(),
     })

@@ -63,9 +63,9 @@ the certificate. If signers have different roots, name all of them, separated by
 `;
 }
 
-const DISCS = `To check a single disc (a folder named disc-K-of-N), or an increment (a folder without the files that the receiving site
-stores), follow steps 1 to 3 in that folder. Instead of steps 4 and 5, type these three lines. They check that every file
-in this folder is on the list. They say nothing about the other files of the list, which are on other discs or at the site.
+const DISCS = `To check a single disc (a folder named disc-K-of-N), or an increment (a folder without files that the receiving site
+stores or does without), follow steps 1 to 3 in that folder. Instead of steps 4 and 5, type these three lines. They check that every file
+in this folder is on the list. They say nothing about the other files of the list, which are on other discs, at the site, or left out.
 
   LC_ALL=C sha512sum --check --strict --quiet --ignore-missing SHA512SUMS && echo ok || { echo 'WRONG: see the lines above'; false; }
   ! LC_ALL=C comm -13 <(cut -c131- SHA512SUMS | LC_ALL=C sort) <(find . -type f ! -path './signatures/[!.]*.p7s' ! -path ./SHA512SUMS | cut -c3- | LC_ALL=C sort) | cat -v | grep . && echo ok || { echo 'WRONG: these files are not on the list'; false; }

@@ -12,6 +12,7 @@ import { noticeKind } from '../format/notice.ts';
 import { generationKind, planKind } from '../format/plan.ts';
 import { receiptKind } from '../format/receipt.ts';
 import {
+  chosenPartsKind,
   journalKind,
   type SiteFormat,
   siteFormatKind,
@@ -25,6 +26,7 @@ import { readStateIfThere, type SiteFolder } from './site-folder.ts';
 
 /** Every kind of document in a site's folder. */
 const kept: Readonly<Record<string, Versions & Pick<DocumentKind<unknown>, 'name'>>> = {
+  'chosen-parts': chosenPartsKind,
   generation: generationKind,
   'journal-entry': journalKind,
   'ledger-entry': ledgerEntryKind,

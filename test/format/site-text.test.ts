@@ -53,6 +53,26 @@ describe('when a release has values and secrets', () => {
   });
 });
 
+describe('when a release has optional parts', () => {
+  const sized = {
+    ...release,
+    models: [{ name: 'tiny' }, { name: 'large', optional: true }],
+    services: [{ name: 'api', optional: true }],
+  };
+  const text = siteText(sized, '/srv');
+
+  it('lists each, and chooses none', () => {
+    expect(read(text).with).toEqual({ chat: [] });
+    expect(text).not.toContain('tiny');
+  });
+
+  it('chooses those whose line is in effect', () => {
+    expect(read(text.replaceAll('        # model/', '        model/')).with).toEqual({
+      chat: ['model/large'],
+    });
+  });
+});
+
 describe('when a release has neither', () => {
   it('is a valid site.yaml without such lists', () => {
     const text = siteText({ ...release, parameters: {}, secrets: {} }, '/srv');

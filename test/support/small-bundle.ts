@@ -76,6 +76,11 @@ export interface SmallBundleOptions {
   readonly requires?: object;
   /** What a release needs of a cluster. */
   readonly cluster?: object;
+  /**
+   * The bytes of optional models, by their names. Each has an optional service of its name and an optional image `server-NAME`,
+   * which shares a layer with that of every site.
+   */
+  readonly sizes?: Readonly<Record<string, number>>;
 }
 
 export interface SmallBundle extends Authority {
@@ -98,6 +103,13 @@ export const SMALL_SERVICE: object = {
     { files: 'settings', path: '/etc/settings.json' },
   ],
 };
+
+function optionalService(name: string): object {
+  return {
+    ...{ name, image: `server-${name}`, optional: true },
+    mounts: [{ model: name, path: '/models/sized' }],
+  };
+}
 
 export function makeAuthority(organization = 'Example Agency'): Authority {
   const { root, release } = throwawayAuthority(organization, new Date('2026-01-01T00:00:00Z'), [
@@ -162,6 +174,7 @@ async function plainInstallersOf(
 async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise<Lock> {
   const { name = 'chat', version = '1.0.0', channel = 'stable', notice = false } = options;
   const images = (options.images ?? true) && !notice;
+  const sizes = Object.keys(options.sizes ?? {});
   const platform = options.platform ?? hostPlatform();
   const put = async (bytes: Buffer, mediaType: string): Promise<LockedBlob> => ({
     digest: await store.put(bytes),
@@ -180,8 +193,20 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     version,
     channel,
     platforms: [platform],
-    models: images ? [{ name: 'tiny', source: 'hf://example/tiny@main' }] : [],
-    images: images ? [{ name: 'server', source: 'registry.example/server:1' }] : [],
+    models: images
+      ? [
+          { name: 'tiny', source: 'hf://example/tiny@main' },
+          ...sizes.map((size) => ({ name: size, source: `hf://example/${size}`, optional: true })),
+        ]
+      : [],
+    images: images
+      ? [
+          { name: 'server', source: 'registry.example/server:1' },
+          ...sizes.map((size) => ({
+            ...{ name: `server-${size}`, source: `registry.example/${size}:1`, optional: true },
+          })),
+        ]
+      : [],
     files: notice
       ? []
       : [
@@ -191,7 +216,10 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
             : [{ name: 'questions', source: './questions.jsonl' }]),
         ],
     ...(options.recalls === undefined ? {} : { recalls: options.recalls }),
-    services: options.services ?? (images ? [SMALL_SERVICE] : []),
+    services: [
+      ...(options.services ?? (images ? [SMALL_SERVICE] : [])),
+      ...sizes.map((size) => optionalService(size)),
+    ],
     acceptance: options.acceptance ?? [],
     ...(options.evaluations === undefined ? {} : { evaluations: options.evaluations }),
     ...(options.knownEgress === undefined ? {} : { knownEgress: options.knownEgress }),
@@ -232,18 +260,33 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
       ],
     };
   };
-  const image = async (): Promise<Lock['images'][number]> => {
+  const optionalModel = async (size: string): Promise<Lock['models'][number]> => {
+    const { files, ...rest } = await model();
+    const bytes = pattern(options.sizes?.[size] ?? 0, `${options.weightsOf ?? version} ${size}`);
+    const weights = await put(bytes, 'x/y');
+    return {
+      ...{ ...rest, name: size, repository: `example/${size}`, source: `hf://example/${size}` },
+      files: [
+        { path: 'model.gguf', size: weights.size, digest: weights.digest },
+        ...files.filter(({ path }) => path === 'config.json'),
+      ],
+    };
+  };
+  const image = async (own?: string): Promise<Lock['images'][number]> => {
     const oci = 'application/vnd.oci.image';
     const layer = await put(
       tarOf({ path: 'layer', data: `layer of ${name} ${version}` }),
       `${oci}.layer.v1.tar`,
     );
+    const added =
+      own === undefined ? [] : [await put(tarOf({ path: own, data: own }), `${oci}.layer.v1.tar`)];
+    const layers = [layer, ...added];
     const [os, architecture] = platform.split('/');
     const config = await put(
       canonicalBytes({
         os: os ?? '',
         architecture: architecture ?? '',
-        rootfs: { type: 'layers', diff_ids: [layer.digest] },
+        rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) },
       }),
       `${oci}.config.v1+json`,
     );
@@ -252,17 +295,18 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
         schemaVersion: 2,
         mediaType: `${oci}.manifest.v1+json`,
         config: { ...config },
-        layers: [{ ...layer }],
+        layers: layers.map((each) => ({ ...each })),
       }),
       `${oci}.manifest.v1+json`,
     );
+    const path = own ?? 'server';
     return {
-      name: 'server',
-      source: 'registry.example/server:1',
-      repository: 'registry.example/server',
+      name: own === undefined ? 'server' : `server-${own}`,
+      source: `registry.example/${path}:1`,
+      repository: `registry.example/${path}`,
       target,
       platforms: [{ platform, manifest: target.digest, config: config.digest }],
-      blobs: [target, config, layer],
+      blobs: [target, config, ...layers],
     };
   };
   const realImage = async ({
@@ -294,9 +338,12 @@ async function smallLock(options: SmallBundleOptions, store: BlobStore): Promise
     seq: options.seq ?? 1,
     resolvedAt: '2026-11-20T00:00:00Z',
     manifest,
-    models: images ? [await model()] : [],
+    models: images ? [await model(), ...(await Promise.all(sizes.map(optionalModel)))] : [],
     images: images
-      ? [await (options.image === undefined ? image() : realImage(options.image))]
+      ? [
+          await (options.image === undefined ? image() : realImage(options.image)),
+          ...(await Promise.all(sizes.map(image))),
+        ]
       : [],
     files: notice
       ? []

@@ -20,6 +20,7 @@ import {
 } from '../../format/rendered-objects.ts';
 import { readBounded } from '../../io/file.ts';
 import type { ChartFiles } from './chart-files.ts';
+import { requireAtEverySite } from './optional-names.ts';
 import { nameImages, placeImages, referencesOf, type UncarriedReference } from './place-images.ts';
 import { type PlainObjects, plainObjects } from './plain-objects.ts';
 import { named, renderForSites } from './render.ts';
@@ -92,6 +93,8 @@ export async function renderRelease(
   const own = new Set(manifest.images.map(({ name }) => name));
   const [finishedCharts, finishedObjects] = [rawCharts.map(finish), rawObjects.map(finish)];
   requireSmall([...finishedCharts, ...finishedObjects]);
+  for (const { name, document } of [...finishedCharts, ...finishedObjects])
+    requireAtEverySite(name, document.toString('utf8'), manifest);
   return {
     charts: finishedCharts,
     objects: finishedObjects,

@@ -1,6 +1,7 @@
 import { holdingsOf, type Receiver } from '../../content/increment.ts';
+import { withParts } from '../../content/optional.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import type { Receipt } from '../../format/receipt.ts';
+import type { HeldBundle, Receipt } from '../../format/receipt.ts';
 import type { FindBundle } from './known-bundles.ts';
 
 /**
@@ -13,10 +14,11 @@ export async function receiverOf(
 ): Promise<Receiver> {
   const bundles: Bundle[] = [];
   const unknown: string[] = [];
-  for (const { bundle: id, name, version } of holds?.bundles ?? releases) {
+  const stored: readonly Omit<HeldBundle, 'use'>[] = holds?.bundles ?? releases;
+  for (const { bundle: id, name, version, parts } of stored) {
     const bundle = await find(id);
     if (bundle === undefined) unknown.push(`${name} ${version}`);
-    else bundles.push(bundle);
+    else bundles.push(storedOf(bundle, parts));
   }
   return {
     ...{ site, platform: host.platform, ...holdingsOf(bundles), unknown },
@@ -24,4 +26,12 @@ export async function receiverOf(
       ? {}
       : { free: holds.free, installers: new Set(holds.installers.map(({ sha512 }) => sha512)) }),
   };
+}
+
+/**
+ * What a site stores of a bundle.
+ * @param parts the optional parts that it stores, as its receipt lists them; all if absent
+ */
+export function storedOf(bundle: Bundle, parts?: readonly string[]): Bundle {
+  return parts === undefined ? bundle : withParts(bundle, new Set(parts));
 }

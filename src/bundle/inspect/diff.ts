@@ -15,6 +15,7 @@ import type { Digest } from '../../core/digest.ts';
 import type { AcceptanceTest, Deployment } from '../../format/deployment.ts';
 import type { Finding } from '../../format/finding.ts';
 import type { Installer } from '../../format/installer.ts';
+import { optionalNames } from '../../format/optional.ts';
 import type { Service } from '../../format/service.ts';
 import type { Comparable, ComparedRelease, NamedSigner } from './comparable.ts';
 
@@ -42,7 +43,7 @@ export interface Difference extends ContentDifference {
   readonly configuration: {
     readonly services: Named<Service, NamedChange>;
     readonly acceptance: Named<AcceptanceTest, never>;
-    /** Changes of parameters, secrets, requirements, recalls and `upgradeFrom`. */
+    /** Changes of what is optional, parameters, secrets, requirements, recalls and `upgradeFrom`. */
     readonly other: readonly Change[];
   };
   /** Absent if the findings of one side cannot be read. */
@@ -193,8 +194,10 @@ function diffConfiguration(from: Deployment, to: Deployment): Difference['config
   const other = (side: Deployment): object => {
     const { evaluations, knownEgress, parameters, secrets, requires } = side;
     const { recalls, upgradeFrom, cluster } = side;
+    const names = optionalNames(side);
+    const optional = names.length === 0 ? undefined : names;
     return {
-      ...{ evaluations, knownEgress, parameters, secrets, requires },
+      ...{ evaluations, knownEgress, optional, parameters, secrets, requires },
       ...{ recalls, upgradeFrom, cluster },
     };
   };

@@ -10,6 +10,7 @@ import { egressInWords } from '../../format/egress.ts';
 import type { Evaluation } from '../../format/evaluation.ts';
 import { ulimitValues } from '../../format/isolation.ts';
 import type { Mount, Service } from '../../format/service.ts';
+import { optionalBranches } from './optional-lines.ts';
 
 /** The contents of a bundle by kind, without empty kinds. */
 export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
@@ -25,6 +26,7 @@ export function bundleTree(bundle: Bundle, seen: Seen): Branch[] {
       'services',
       services.map((each) => serviceBranch(each, bundle.derived)),
     ),
+    group('optional (a site has what it chooses)', optionalBranches(bundle)),
     group('acceptance', acceptance.map(testBranch)),
     group('evaluations', (bundle.evaluations ?? []).map(evaluationBranch)),
     group(

@@ -1,7 +1,7 @@
 import { findBundles } from '../../bundle/increment/known-bundles.ts';
 import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { exportBundle } from '../../site/exporting/export-bundle.ts';
-import { findRelease, listReleases } from '../../site/release/release.ts';
+import { findRelease, listReleases, signedBundle } from '../../site/release/release.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { parseDiscSize } from './disc-size.ts';
 import { type IncrementOptions, incrementLines, leftOut, readReceivers } from './increment.ts';
@@ -13,7 +13,7 @@ export interface ExportCommandOptions extends Omit<IncrementOptions, 'store'> {
   readonly root?: string;
 }
 
-/** Writes an imported bundle again for another network, whole or without what the sites there store. */
+/** Writes an imported bundle again for another network, whole or without what the sites there store or do without. */
 export async function exportCommand(
   text: string,
   options: ExportCommandOptions,
@@ -28,20 +28,23 @@ export async function exportCommand(
     find: async (places) => {
       const { releases } = await listReleases(site);
       const given = await findBundles(places, used);
-      return async (id) => releases.find((each) => each.id === id)?.bundle ?? (await given(id));
+      return async (id) => {
+        const known = releases.find((each) => each.id === id);
+        return known === undefined ? given(id) : signedBundle(known);
+      };
     },
   });
-  const increment = leftOut(release.bundle, sites, context);
+  const increment = leftOut(signedBundle(release), options, sites, context);
   const output = context.path(options.to);
   const exported = await exportBundle(release, {
     ...{ ...context, site, output },
     ...(discSize === undefined ? {} : { discSize }),
-    ...(increment === undefined || sites === undefined
+    ...(increment === undefined
       ? {}
       : {
           leftOut: {
             omitted: increment.omitted,
-            sites: sites.receivers.map((each) => each.site),
+            ...(sites === undefined ? {} : { sites: sites.receivers.map((each) => each.site) }),
           },
         }),
   });

@@ -130,6 +130,8 @@ lists those that the site still lacks.
                        were compared with the release
   parameters           RELEASE: { NAME: VALUE }
   secrets              RELEASE: { NAME: { file: PATH } } or { env: VARIABLE }
+  with                 RELEASE: [PART, ...] or RELEASE: all, the optional
+                       parts of it that the site has; default none
   evaluations          RELEASE: a list of name, service, model, questions,
                        thresholds and more: questions of the site
   egress               RELEASE: { SERVICE: a list of to (address or network),

@@ -20,6 +20,8 @@ export interface InstallOptions extends AccessOptions {
   readonly acceptAge?: string;
   readonly rehash?: boolean;
   readonly dryRun?: boolean;
+  /** Optional parts, for `import`. */
+  readonly only?: readonly string[];
   readonly root?: string;
 }
 
@@ -39,14 +41,18 @@ export async function requireBundle(
 /** What an import needs, with the trust document of the site or the one that the user gave and confirmed. @throws as `anchorTrust` */
 export async function importOptions(
   opened: SiteContext,
-  { trust: file, fingerprint, acceptAge }: InstallOptions,
+  { trust: file, fingerprint, acceptAge, only = [] }: InstallOptions,
   context: CommandContext,
 ): Promise<ImportOptions> {
   const given = file === undefined ? undefined : await readTrustFile(file, context);
   const trust = await anchorTrust(await opened.site.trust(), given, (each) =>
     confirmFingerprint(each, fingerprint, context),
   );
-  return { ...opened, trust, ...(acceptAge === undefined ? {} : { acceptAge }) };
+  return {
+    ...{ ...opened, trust },
+    ...(acceptAge === undefined ? {} : { acceptAge }),
+    ...(only.length === 0 ? {} : { only: only.includes('all') ? 'all' : only }),
+  };
 }
 
 /** Bytes that were piped to the program. */

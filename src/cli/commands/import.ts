@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { beginStream } from '../../bundle/stream/notice-stream.ts';
 import { isNotice } from '../../content/items.ts';
+import { withParts } from '../../content/optional.ts';
 import type { StowageError } from '../../core/error.ts';
 import { counted, printableLines } from '../../core/text.ts';
 import { noticeName } from '../../format/notice.ts';
@@ -15,7 +16,8 @@ import {
 } from '../../site/importing/import-notice.ts';
 import { holdersOfMissing } from '../../site/importing/partial-import.ts';
 import { checkValues } from '../../site/planning/release-values.ts';
-import { releaseFolder } from '../../site/release/release.ts';
+import { chosenBySite } from '../../site/release/chosen-parts.ts';
+import { releaseFolder, signedBundle } from '../../site/release/release.ts';
 import type { SiteContext, SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import {
@@ -26,6 +28,7 @@ import {
   requireBundle,
 } from './import-options.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
+import { leftOutJson, leftOutLines } from './left-out-lines.ts';
 import { advisoryLine } from './notice-lines.ts';
 import { remoteOf } from './remote.ts';
 import { openNewSite, withWithdrawn } from './site.ts';
@@ -120,9 +123,12 @@ export async function importCommand(
 
 /** What `site.yaml` lacks for an imported release; undefined if nothing. */
 async function missingFor(
-  { bundle, partial }: Imported,
+  imported: Imported,
   opened: SiteContext,
 ): Promise<StowageError | undefined> {
+  const { partial } = imported;
+  const chosen = await chosenBySite(opened.site, signedBundle(imported));
+  const bundle = withParts(imported.bundle, chosen);
   const runs = opened.target.runsServices && bundle.services.length > 0;
   if (partial !== undefined || !runs) return undefined;
   return (await checkValues(bundle, await opened.site.site(), opened)).error;
@@ -165,6 +171,7 @@ function importResult(
     const lines = [
       `${bundle.name} ${bundle.version}: imported and verified; running services are unchanged`,
       ...made,
+      ...leftOutLines(imported),
       ...(missing === undefined ? [] : settingLines(missing, imported, site)),
       ...(isNotice(bundle)
         ? ['  nothing to install: what it announces is recorded']
@@ -174,8 +181,9 @@ function importResult(
     ];
     return {
       json: {
-        ...{ complete: true, ...common, siteYaml: siteText(bundle, site.root) },
+        ...{ complete: true, ...common, siteYaml: siteText(signedBundle(imported), site.root) },
         missing: missing?.defects ?? [],
+        ...leftOutJson(imported),
       },
       text: printableLines(`${lines.join('\n')}\n`),
     };
@@ -184,6 +192,7 @@ function importResult(
     `${bundle.name} ${bundle.version}: imported these media; the release is incomplete`,
     ...made,
     ...incomingLines(partial),
+    ...leftOutLines(imported),
     ...(holders.length === 0
       ? []
       : [
@@ -192,7 +201,10 @@ function importResult(
     '  next: stowage import DISC for each remaining disc; if one is lost or damaged, stowage repair-list',
   ];
   return {
-    json: { complete: false, ...common, ...incomingJson(partial), alsoIn: holders },
+    json: {
+      ...{ complete: false, ...common, ...incomingJson(partial), alsoIn: holders },
+      ...leftOutJson(imported),
+    },
     text: `${lines.join('\n')}\n`,
     exitStatus: 1,
   };

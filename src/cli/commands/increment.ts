@@ -8,14 +8,18 @@ import {
   commonTo,
   type Increment,
   incrementOf,
+  leavingOut,
   type Receiver,
 } from '../../content/increment.ts';
+import { blobsOfParts, partsWithout, requireKnownParts } from '../../content/optional.ts';
 import { exactBytes, formatBytes, normalizeFingerprint } from '../../core/text.ts';
 import { type Bundle, totalSize } from '../../format/bundle.ts';
 import { type CommandContext, storeFolder, usage } from '../command.ts';
 
 /** Which sites a bundle is for, and why their receipts are believed. */
 export interface IncrementOptions {
+  /** Names of optional parts that are left out. */
+  readonly without: readonly string[];
   /** Receipts of the sites. */
   readonly for: readonly string[];
   readonly fingerprint: readonly string[];
@@ -103,15 +107,30 @@ function warnOfUnknown({ site, unknown }: Receiver, { emit }: CommandContext): v
   });
 }
 
-/** What of a bundle travels; undefined for all of it. Warns of sites without enough space. */
+/** What of a bundle travels. */
+export interface LeftOut extends Increment {
+  /** The optional parts that do not. */
+  readonly parts: readonly string[];
+}
+
+/**
+ * What of a bundle travels; undefined for all of it. Warns of sites without enough space.
+ * @throws StowageError `part-unknown`
+ */
 export function leftOut(
   bundle: Bundle,
+  { without }: Pick<IncrementOptions, 'without'>,
   sites: Receivers | undefined,
   { emit }: CommandContext,
-): Increment | undefined {
-  if (sites === undefined) return undefined;
-  for (const { site, free, blobs } of sites.receivers) {
-    const needed = totalSize(bundle.blobs.filter(({ digest }) => !blobs.has(digest)));
+): LeftOut | undefined {
+  if (sites === undefined && without.length === 0) return undefined;
+  const left = partsWithout(bundle, without);
+  requireKnownParts(bundle, left);
+  const unneeded = blobsOfParts(bundle, left.parts);
+  for (const { site, free, blobs } of sites?.receivers ?? []) {
+    const needed = totalSize(
+      bundle.blobs.filter(({ digest }) => !blobs.has(digest) && !unneeded.has(digest)),
+    );
     if (free === undefined || free >= needed) continue;
     emit({
       type: 'warning',
@@ -119,29 +138,38 @@ export function leftOut(
       hint: 'have old releases removed there with stowage gc',
     });
   }
-  return incrementOf(bundle, sites.common);
+  const common = leavingOut(unneeded, sites?.common);
+  return { ...incrementOf(bundle, common), parts: [...left.parts].toSorted() };
 }
 
 export function incrementJson(
-  increment: Increment | undefined,
+  increment: LeftOut | undefined,
   sites: Receivers | undefined,
 ): { readonly increment?: object } {
-  if (increment === undefined || sites === undefined) return {};
-  const { bytes, total, omitted } = increment;
-  const names = sites.receivers.map(({ site }) => site);
-  return { increment: { bytes, total, omitted: omitted.size, sites: names } };
+  if (increment === undefined) return {};
+  const { bytes, total, omitted, parts } = increment;
+  const names = sites?.receivers.map(({ site }) => site) ?? [];
+  const without = parts.length === 0 ? {} : { without: parts };
+  return { increment: { bytes, total, omitted: omitted.size, sites: names, ...without } };
 }
 
 /** How much of the bundle travels, and for whom that is enough; no line for a complete bundle. */
 export function incrementLines(
-  increment: Increment | undefined,
+  increment: LeftOut | undefined,
   sites: Receivers | undefined,
 ): string[] {
-  if (increment === undefined || sites === undefined) return [];
-  const { bytes, total } = increment;
+  if (increment === undefined) return [];
+  const { bytes, total, parts } = increment;
+  const left = parts.length === 0 ? [] : [`  without ${parts.join(', ')}`];
+  if (sites === undefined)
+    return [
+      ...left,
+      `  ${formatBytes(bytes)} of ${formatBytes(total)}; enough for sites that do without these optional parts`,
+    ];
   const names = sites.receivers.map(({ site }) => site).join(', ');
   const one = sites.receivers.length === 1;
   return [
+    ...left,
     `  increment: ${formatBytes(bytes)} of ${formatBytes(total)}; enough for site${one ? '' : 's'} ${names}, with what ${one ? 'it stores' : 'they store'}`,
   ];
 }

@@ -80,6 +80,7 @@ export async function pack(
     ...discOptions(options),
     store: new BlobStore(store),
     ...(sites === undefined ? {} : { receivers: sites.common }),
+    without: options.without,
     sources: await openSources(options, context),
   };
   if (list !== undefined) {
@@ -98,7 +99,7 @@ export async function pack(
   const { bundle, id, discs } = await packBundle(lock, { ...packing, output });
   await keepIndex(id, discs[0] ?? output, knownFolder(store));
   await sites?.recordUsed();
-  const increment = leftOut(bundle, sites, context);
+  const increment = leftOut(bundle, options, sites, context);
   const { files, bytes } = bundleSize(bundle);
   return {
     json: {
@@ -187,6 +188,8 @@ function checkOptions(options: PackOptions): void {
     throw usage('conflicting options', '--parity or --parity-discs', 'both');
   if (only !== undefined && options.for.length > 0)
     throw usage('conflicting options', '--only or --for', 'both');
+  if (only !== undefined && options.without.length > 0)
+    throw usage('conflicting options', '--only or --without', 'both');
   if (from !== undefined && only === undefined)
     throw usage('--from needs --only', '--only LIST', 'none');
   const rows = parityDiscs ?? parity ?? 1;

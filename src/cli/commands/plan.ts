@@ -1,13 +1,21 @@
 import { findDiscs } from '../../bundle/discs.ts';
 import { readId } from '../../bundle/read-index.ts';
 import { placeBeside, signBeside } from '../../bundle/signing/sign-beside.ts';
+import { withParts } from '../../content/optional.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { exitStatus, StowageError } from '../../core/error.ts';
 import { counted, digitsDefect, formatBytes, printableLines } from '../../core/text.ts';
 import type { Bundle, BundleBlob } from '../../format/bundle.ts';
 import { writeCanonical } from '../../format/document.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
-import { type Constraint, IGNORED, type Plan, POWERS, planKind } from '../../format/plan.ts';
+import {
+  type Constraint,
+  IGNORED,
+  LEFT_OUT,
+  type Plan,
+  POWERS,
+  planKind,
+} from '../../format/plan.ts';
 import { exists, writeNew } from '../../io/file.ts';
 import { isRemoteAddress } from '../../remote/address.ts';
 import { generationBefore } from '../../site/applying/change-release.ts';
@@ -20,6 +28,7 @@ import { returnsOf } from '../../site/planning/constraints/upgrade-path.ts';
 import { readPlan } from '../../site/planning/plan-approval.ts';
 import { planDigest } from '../../site/planning/plan-identity.ts';
 import { type ChangeRequest, propose } from '../../site/planning/propose.ts';
+import { chosenBySite } from '../../site/release/chosen-parts.ts';
 import { releaseFolder } from '../../site/release/release.ts';
 import type { SiteContext, SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -63,12 +72,13 @@ function shortened(subject: string): string {
 
 /** The checks of a plan: the failed and overridden ones, or all. What the target ignores, and what charts may do, is always shown. */
 export function constraintTable({ constraints }: Plan, all: boolean): string {
-  const isNote = ({ rule }: Constraint): boolean => rule === IGNORED || rule === POWERS;
+  const isNote = ({ rule }: Constraint): boolean => [IGNORED, POWERS, LEFT_OUT].includes(rule);
   const shown = constraints.filter((each) => all || !each.satisfied || isNote(each));
   const lines = shown.map((each) => {
     if (each.rule === POWERS)
       return [`  note        ${each.needs}:`, ...each.found.split('; ')].join('\n                ');
-    if (each.rule === IGNORED) return `  note        ${each.needs}: ${each.found}`;
+    if (each.rule === IGNORED || each.rule === LEFT_OUT)
+      return `  note        ${each.needs}: ${each.found}`;
     const mark = each.satisfied ? 'passed' : each.override === undefined ? 'FAILED' : 'OVERRIDDEN';
     const by =
       each.override === undefined
@@ -173,7 +183,8 @@ export async function planBundle(
   const preview = { ...opened, site: new PreviewSite(site.root, admitted) };
   const request = { intent: 'install', subject: id } as const;
   const made = await propose(request, state, context.now(), preview);
-  const coming = await missingBlobs(admitted.bundle, site);
+  const chosen = await chosenBySite(site, admitted.bundle);
+  const coming = await missingBlobs(withParts(admitted.bundle, chosen), site);
   const bytes = coming.reduce((sum, { size }) => sum + size, 0);
   const verdict = planVerdict(made);
   const copied = `${counted(coming.length, 'file')}, ${formatBytes(bytes)}, to ${site.root}`;

@@ -82,12 +82,18 @@ function holdingLines(holds: Holdings | undefined): string[] {
   return [
     `  complete bundles: ${bundles.length + (unlisted ?? 0)}${unlisted === undefined ? '' : `, of which ${unlisted} are not listed`}; ${formatBytes(free)} free`,
     ...bundles.map(
-      ({ name, version, seq, bundle, use }) =>
-        `    ${name} ${version}, sequence ${seq}, ${use}: ${bundle.slice(0, 16)}`,
+      ({ name, version, seq, bundle, use, parts }) =>
+        `    ${name} ${version}, sequence ${seq}, ${use}: ${bundle.slice(0, 16)}${partsInWords(parts)}`,
     ),
     ...(platforms === '' ? [] : [`  installers: ${platforms}`]),
     ...(heldUntil === undefined ? [] : [`  stowage gc keeps these bundles until ${heldUntil}`]),
   ];
+}
+
+/** Of a bundle without some of its optional parts. */
+function partsInWords(parts: readonly string[] | undefined): string {
+  if (parts === undefined) return '';
+  return `; of its optional parts ${parts.length === 0 ? 'none' : `only ${parts.join(', ')}`}`;
 }
 
 function describeEvaluation(each: EvaluationRecord): string {

@@ -129,7 +129,7 @@ async function packed(
     {
       ...(store === undefined ? {} : { store }),
       ...{ output, partSize: 'none', installer: false, insecureRegistry: [] },
-      ...{ for: [], fingerprint: [], base: [], receiptAge: 0 },
+      ...{ without: [], for: [], fingerprint: [], base: [], receiptAge: 0 },
     },
     context,
   );

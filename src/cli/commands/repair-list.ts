@@ -4,6 +4,7 @@ import { writeCanonical } from '../../format/document.ts';
 import { repairListKind } from '../../format/repair-list.ts';
 import { writeNew } from '../../io/file.ts';
 import { partialImports, repairListOf } from '../../site/importing/partial-import.ts';
+import { lackingParts } from '../../site/importing/parts-to-import.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { openFolder } from './site.ts';
 
@@ -12,14 +13,14 @@ export interface RepairListOptions {
   readonly root?: string;
 }
 
-/** Writes a list of the missing parts of an incomplete import, to take back to the connected side. */
+/** Writes a list of the missing parts of an incomplete import, or of optional parts that site.yaml chooses, to take back to the connected side. */
 export async function repairList(
   release: string | undefined,
   options: RepairListOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   const site = await openFolder(options.root, context);
-  const all = await partialImports(site);
+  const all = [...(await partialImports(site)), ...(await lackingParts(site))];
   const wanted = all.filter(
     ({ bundle }) =>
       release === undefined ||

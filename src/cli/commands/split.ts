@@ -16,7 +16,7 @@ import {
 import { openBundle } from './open-bundle.ts';
 
 export interface SplitOptions extends IncrementOptions {
-  /** Absent with `--for`: one folder. */
+  /** Absent with `--for` or `--without`: one folder. */
   readonly discSize?: string;
   readonly output?: string;
 }
@@ -30,8 +30,12 @@ export async function split(
   options: SplitOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
-  if (options.discSize === undefined && options.for.length === 0)
-    throw usage('nothing to split by', '--disc-size SIZE, --for RECEIPT, or both', 'neither');
+  if (options.discSize === undefined && options.for.length + options.without.length === 0)
+    throw usage(
+      'nothing to split by',
+      '--disc-size SIZE, --for RECEIPT or --without PART, or several of these',
+      'none',
+    );
   const discSize = options.discSize === undefined ? undefined : parseDiscSize(options.discSize);
   const place = context.path(folder);
   const kind = discSize === undefined ? 'increment' : 'discs';
@@ -39,7 +43,7 @@ export async function split(
   await requireAbsent(output);
   const sites = await readReceivers(options, context);
   const { id, bundle, files, sums } = await openBundle(place);
-  const increment = leftOut(bundle, sites, context);
+  const increment = leftOut(bundle, options, sites, context);
   const omitted = increment?.omitted ?? new Set<string>();
   const source = { bundle, files, sums, move: false, omitted };
   const control = await controlSizes(source);

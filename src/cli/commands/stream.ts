@@ -40,7 +40,7 @@ export async function stream(
   if (await isNoticeFolder(folder)) return streamNotice(folder, place, options, context);
   const sites = await readReceivers(options, context);
   const opened = await openBundle(context.path(place));
-  const increment = leftOut(opened.bundle, sites, context);
+  const increment = leftOut(opened.bundle, options, sites, context);
   const source = increment === undefined ? opened : { ...opened, omitted: increment.omitted };
   if (![...source.files.keys()].some((path) => path.startsWith('signatures/')))
     context.emit(unsigned('bundle', place));

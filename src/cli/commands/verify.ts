@@ -5,6 +5,7 @@ import { verifyFolders } from '../../bundle/report/verification-record.ts';
 import { counted, formatBytes } from '../../core/text.ts';
 import { bundleSize, totalSize } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import { absentPartLines, absentParts } from './optional-lines.ts';
 import { signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
 import type { Reported, ReportOptions } from './verify-report.ts';
@@ -65,6 +66,7 @@ function partOf(
       ...{ verified: true, complete: false, name: bundle.name, version: bundle.version, id },
       ...{ discs, parts: seen, bytes, signers, trust: given.fingerprint },
       absent: verdict.absent.map(({ path }) => path),
+      optionalAbsent: absentParts(bundle, verdict.absent).parts,
       absentBytes,
       ...(reports.length === 0 ? {} : { reports }),
     },
@@ -72,6 +74,7 @@ function partOf(
       `verified: ${discs.join(', ')} of ${bundle.name} ${bundle.version}`,
       `  ${counted(seen, 'part')}, ${formatBytes(bytes)}, each compared with its SHA-512`,
       `  not checked, ${where}: ${counted(absent, 'part')}, ${formatBytes(absentBytes)}`,
+      ...absentPartLines(bundle, verdict.absent),
       ...endLines(given, { admitted, verdict, reports }),
     ].join('\n'),
   };

@@ -20,6 +20,7 @@ import {
   loadRelease,
   type RefusedRelease,
   refusedRelease,
+  signedBundle,
   uniqueBlobs,
 } from '../release/release.ts';
 import { storedFiles } from '../release/stored-files.ts';
@@ -136,7 +137,8 @@ function filesOf(
     const release = releases.find((each) => each.id === id);
     const listed = known.get(id) ?? (release && (await storedFiles(site, release)).files);
     if (release !== undefined && listed !== undefined)
-      if (dataParts(release.bundle).every(({ path }) => listed.has(path))) known.set(id, listed);
+      if (dataParts(signedBundle(release)).every(({ path }) => listed.has(path)))
+        known.set(id, listed);
     return listed ?? new Map();
   };
 }

@@ -6,6 +6,7 @@ import type { Evaluation } from '../../format/evaluation.ts';
 import type { DeployedRelease } from '../../format/plan.ts';
 import { type NumberedQuestion, readQuestions } from '../../format/question.ts';
 import { readNamed } from '../../io/file.ts';
+import { bundleAsDeployed } from '../release/chosen-parts.ts';
 import { loadRelease } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 
@@ -29,10 +30,10 @@ export interface QuestionFile {
  */
 export async function suitesOf(
   site: SiteFolder,
-  release: Pick<DeployedRelease, 'name' | 'bundle'>,
+  release: Pick<DeployedRelease, 'name' | 'bundle' | 'with'>,
 ): Promise<readonly Suite[]> {
   const { bundle } = await loadRelease(site, release.bundle);
-  const signed = bundle.evaluations ?? [];
+  const signed = bundleAsDeployed(release, bundle).evaluations ?? [];
   const added = (await site.site()).evaluations?.[release.name] ?? [];
   const names = new Set<string>();
   for (const { name } of [...signed, ...added]) {

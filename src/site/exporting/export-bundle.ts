@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { requireSum } from '../../bundle/bundle-files.ts';
 import { hopsBeside, readHops, sumOf, writeHops } from '../../bundle/hops.ts';
+import { optionalParts, partsNotIn } from '../../content/optional.ts';
 import { type Context, Tally } from '../../core/context.ts';
 import { type Sri, sriFromHex, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -32,7 +33,7 @@ import { writeParity } from '../../io/write-parity.ts';
 import { signDetached } from '../../trust/cms-sign.ts';
 import { siteSigner } from '../receipts/site-key.ts';
 import { makeExecutable } from '../release/layout.ts';
-import { type Release, releaseFolder } from '../release/release.ts';
+import { type Release, releaseFolder, signedBundle } from '../release/release.ts';
 import { storedFiles } from '../release/stored-files.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { hopsFolder } from './kept-hops.ts';
@@ -41,8 +42,8 @@ export interface ExportOptions extends Context {
   readonly site: SiteFolder;
   /** The folder that is written; it must not exist. */
   readonly output: string;
-  /** Paths of files that need not travel, and to which sites; absent for all. */
-  readonly leftOut?: { readonly omitted: ReadonlySet<string>; readonly sites: readonly string[] };
+  /** Paths of files that need not travel, and to which sites, if these are known; absent for all. */
+  readonly leftOut?: { readonly omitted: ReadonlySet<string>; readonly sites?: readonly string[] };
   /** The capacity of the discs to write, in bytes; absent for one folder. */
   readonly discSize?: number;
 }
@@ -106,20 +107,22 @@ async function place(
     if (kind !== 'folder') files.set(path, join(folder, path));
   const omitted = new Set([...(leftOut?.omitted ?? []), ...absent]);
   const sums = await sumsOf(site, release);
-  const source = { bundle: release.bundle, files, sums, move: true, omitted };
+  const bundle = signedBundle(release);
+  const source = { bundle, files, sums, move: true, omitted };
   const disc = { discSize, control: await controlSizes(source) };
-  const discs = await writeDiscs(source, discRuns(release.bundle, disc, omitted), output, context);
+  const discs = await writeDiscs(source, discRuns(bundle, disc, omitted), output, context);
   await remove(folder);
   return discs;
 }
 
 /** @throws StowageError `disc-too-small`, before anything is written */
 function requireDiscsFit(
-  { bundle }: Release,
+  release: Release,
   files: ReadonlyMap<string, StoredFile>,
   { discSize, leftOut }: ExportOptions,
 ): void {
   if (discSize === undefined) return;
+  const bundle = signedBundle(release);
   const omitted = leftOut?.omitted ?? new Set<string>();
   const parts = new Set(allParts(bundle).map(({ path }) => path));
   const control = [...files].flatMap(([path, { size }]) =>
@@ -130,7 +133,8 @@ function requireDiscsFit(
 
 async function write(release: Release, folder: string, options: ExportOptions): Promise<Written> {
   const { site, leftOut, emit, signal } = options;
-  const { id, bundle } = release;
+  const { id } = release;
+  const bundle = signedBundle(release);
   const { files, absent } = await storedFiles(site, release);
   requireDiscsFit(release, files, options);
   const sums = await sumsOf(site, release);
@@ -208,7 +212,7 @@ async function copy({ size, source }: StoredFile, target: Copy): Promise<void> {
 
 /** Calculates the recovery parts from the store. They must be those that were signed. */
 async function addRecovery(
-  { bundle }: Release,
+  release: Release,
   {
     folder,
     site,
@@ -216,6 +220,7 @@ async function addRecovery(
     omitted,
   }: { folder: string; site: SiteFolder; pool: HashPool; omitted: ReadonlySet<string> },
 ): Promise<void> {
+  const bundle = signedBundle(release);
   const { parity } = bundle;
   if (parity === undefined) return;
   const elsewhere = new Map(
@@ -234,10 +239,13 @@ async function addRecovery(
 }
 
 async function writeHop(
-  { id, bundle: { name, version, seq, ...bundle } }: Release,
+  release: Release,
   { files, bytes }: Written,
   { site, leftOut, hops, now }: ExportOptions & { readonly hops: string },
 ): Promise<Hop> {
+  const { id } = release;
+  const signed = signedBundle(release);
+  const { name, version, seq } = signed;
   const earlier = (await readHops(hopsFolder(site, id), id)).hops;
   const last = earlier.at(-1);
   const { name: siteName } = await site.site();
@@ -248,8 +256,8 @@ async function writeHop(
     at: momentOf(at),
     tool: `${PRODUCT} ${PRODUCT_VERSION}`,
     bundle: { name, version, seq, id },
-    ...{ files, bytes, omitted: bundleFiles({ name, version, seq, ...bundle }).length - files },
-    ...(leftOut === undefined ? {} : { for: leftOut.sites }),
+    ...{ files, bytes, omitted: bundleFiles(signed).length - files },
+    ...(leftOut?.sites === undefined ? {} : { for: leftOut.sites }),
     ...(last === undefined ? {} : { previous: sumOf(last) }),
   };
   const document = writeCanonical(hopKind, hop);
@@ -266,14 +274,18 @@ function taken(path: string): StowageError {
   });
 }
 
-function incomplete(
-  { bundle: { name, version } }: Release,
-  missing: readonly string[],
-): StowageError {
+function incomplete(release: Release, missing: readonly string[]): StowageError {
+  const { name, version } = release.bundle;
+  const held = new Set(optionalParts(release.bundle).map((each) => each.name));
+  const left = partsNotIn(signedBundle(release), held);
+  const options = left.map((each) => `--without ${each}`).join(' ');
   return new StowageError('bundle-incomplete', `${name} ${version} is not complete at this site`, {
     expected: 'every part of the release in the store',
     found: `${counted(missing.length, 'file')} missing`,
-    hint: 'run stowage store verify --repair MEDIUM with the media of the release, then the same command again',
+    hint:
+      left.length === 0
+        ? 'run stowage store verify --repair MEDIUM with the media of the release, then the same command again'
+        : `this site does without ${left.join(', ')}: export the rest with ${options}, or import the bundle with --only all first`,
     defects: missing.slice(0, 20).map((path) => `missing: ${path}`),
   });
 }

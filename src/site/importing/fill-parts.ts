@@ -46,9 +46,10 @@ export async function fillParts(
   pool: HashPool,
   isWanted: (part: Part) => boolean,
 ): Promise<ReadonlySet<Part>> {
+  const missing = new Set(staging.missing());
   const wanted = [...partsOfWeights(admitted.bundle)]
     .map(([part]) => part)
-    .filter((part) => part.size > 0 && !staging.has(part) && isWanted(part));
+    .filter((part) => part.size > 0 && missing.has(part) && isWanted(part));
   const filled = new Set<Part>();
   const places = await placesOf(wanted, site);
   const found = wanted.filter(({ sha512 }) => places.has(sha512));

@@ -11,12 +11,13 @@ import { keepHops } from '../exporting/kept-hops.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { keepTrust } from '../ledger/site-ledger.ts';
 import { laterOf, type SiteState, stateOf } from '../ledger/site-state.ts';
-import type { Release } from '../release/release.ts';
+import { asHeld, type Release } from '../release/release.ts';
 import type { SiteContext } from '../site-folder.ts';
 import { DiscMedium } from './disc-medium.ts';
 import type { ImportMedium } from './import-medium.ts';
 import { mediumLost } from './lost-disc.ts';
 import { missingInWords, type PartialImport, partialImportOf } from './partial-import.ts';
+import { partsToImport } from './parts-to-import.ts';
 import { PipeMedium } from './pipe-medium.ts';
 import { RemoteMedium } from './remote-medium.ts';
 import { discardStaging, type StagingResult, stageMedium } from './stage.ts';
@@ -26,6 +27,8 @@ export interface ImportOptions extends SiteContext {
   readonly trust: Trust;
   /** The reason for accepting a bundle that fails only the age check; recorded in the ledger. */
   readonly acceptAge?: string;
+  /** The optional parts to import, in place of those that `site.yaml` chooses: names, or all. */
+  readonly only?: readonly string[] | 'all';
 }
 
 /** The result of an import from the media that were given. */
@@ -80,22 +83,24 @@ async function importFrom(
   const { site } = options;
   const state = stateOf(ledger.entries);
   const admitted = await admitAtSite(medium, state, options);
-  const staged = await stageMedium(medium, admitted, site, options);
-  const { id, bundle } = admitted;
+  const parts = await partsToImport(site, admitted, options.only);
+  const staged = await stageMedium(medium, admitted, site, { ...options, parts });
+  const { id } = admitted;
+  const release = asHeld(id, admitted.bundle, parts);
   const { damaged } = staged;
   const rebuilt = staged.rebuilt.length;
   if (staged.missing.length > 0) {
     // The trust document is settled, so the next disc needs no fingerprint; acceptance is not.
     await keepTrust(site, ledger, admitted.trust, options.now());
-    const partial = await partialImportOf(site, id, bundle);
+    const partial = await partialImportOf(site, id, admitted.bundle);
     requireNoFaults(staged, partial);
-    return { id, bundle, partial, rebuilt, damaged };
+    return { ...release, partial, rebuilt, damaged };
   }
   await keepTrust(site, ledger, admitted.trust, options.now());
   if (medium instanceof DiscMedium) await keepHops(site, id, medium.folders, options.emit);
   await recordAcceptance(admitted, state, ledger, options);
   await discardStaging(site, id);
-  return { id, bundle, rebuilt, damaged };
+  return { ...release, rebuilt, damaged };
 }
 
 async function admitAtSite(
@@ -151,9 +156,14 @@ export async function importBundle(
   options: ImportOptions,
 ): Promise<Release> {
   const folders = typeof places === 'string' ? [places] : places;
-  const { id, bundle, partial } = await importMedia(folders, ledger, options);
+  const {
+    partial,
+    rebuilt: _,
+    damaged: __,
+    ...release
+  } = await importMedia(folders, ledger, options);
   if (partial !== undefined) throw incomplete(partial);
-  return { id, bundle };
+  return release;
 }
 
 /** The refusal to install an import that lacks parts. */

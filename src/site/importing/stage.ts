@@ -2,17 +2,25 @@ import { basename, dirname, join } from 'node:path';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { checkManifests } from '../../bundle/check-manifests.ts';
 import type { PartFault } from '../../bundle/part-check.ts';
+import { chooseParts, type PartNames, withParts } from '../../content/optional.ts';
 import { type Context, type Emit, Tally } from '../../core/context.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { counted, exactBytes } from '../../core/text.ts';
-import { bundleBytes } from '../../format/bundle.ts';
+import { type Bundle, bundleBytes } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
 import { exists, remove, renameIntoPlace, syncFolder } from '../../io/file.ts';
 import { freeBytes, makeFolder, requireSpace } from '../../io/folder.ts';
 import { HashPool } from '../../io/hashing.ts';
+import { recordChosen } from '../release/chosen-parts.ts';
 import { makeExecutable, replaceChanged } from '../release/layout.ts';
-import { listReleases, releaseFolder } from '../release/release.ts';
+import {
+  asHeld,
+  listReleases,
+  loadRelease,
+  type Release,
+  releaseFolder,
+} from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { DiscMedium } from './disc-medium.ts';
 import { fillInstallers } from './fill-installers.ts';
@@ -40,6 +48,8 @@ export interface StagingResult {
 export interface StageOptions extends Context {
   /** Whether to hash stored blobs whose files have not changed since they were last hashed, too. */
   readonly rehash?: boolean;
+  /** The optional parts that the site is to have; all if absent. */
+  readonly parts?: PartNames;
 }
 
 interface StageContext extends Context {
@@ -47,6 +57,8 @@ interface StageContext extends Context {
   readonly medium: ImportMedium;
   readonly site: SiteFolder;
   readonly staging: Staging;
+  /** The optional parts that the site is to have. */
+  readonly parts: PartNames;
 }
 
 /**
@@ -82,11 +94,12 @@ export async function stageMedium(
   site: SiteFolder,
   context: StageOptions,
 ): Promise<StagingResult> {
-  const staging = await Staging.open(site, admitted.id, admitted.bundle);
+  const parts = context.parts ?? chooseParts(admitted.bundle, 'all').parts;
+  const staging = await Staging.open(site, admitted.id, admitted.bundle, parts);
   if (medium.countsAtEnd) staging.deferNaming();
   await makeFolder(staging.folder);
   const { signal, emit } = context;
-  const all = { signal, emit, now: context.now, admitted, medium, site, staging };
+  const all = { signal, emit, now: context.now, admitted, medium, site, staging, parts };
   const pool = new HashPool(signal);
   try {
     const lacks = (part: Part): boolean => medium.lacks(part, admitted);
@@ -121,21 +134,22 @@ export async function stageMedium(
   }
 }
 
-async function prepare({ admitted, staging }: StageContext, pool: HashPool): Promise<void> {
+async function prepare({ admitted, staging, parts }: StageContext, pool: HashPool): Promise<void> {
   await requireSpace(staging.folder, bytesOf(staging.missing()));
   const control = controlFolder(staging);
   if (!(await exists(control))) await writeControlFiles(admitted, { place: control, pool });
+  await recordChosen(staging.folder, admitted.bundle, parts);
   await recordDiscs(staging.folder, admitted);
 }
 
 async function copyMissing(
-  { admitted, medium, staging, emit }: StageContext,
+  { admitted, medium, staging, parts: chosen, emit }: StageContext,
   pool: HashPool,
 ): Promise<CopyFailures> {
   const missing = staging.missing();
   const parts = medium.available(missing, admitted);
   emit({ type: 'step', step: 'stage', subject: counted(parts.length, 'part') });
-  const kept = bundleBytes(admitted.bundle) - bytesOf(missing);
+  const kept = bundleBytes(withParts(admitted.bundle, chosen)) - bytesOf(missing);
   const tally = new Tally(emit, 'stage', kept + bytesOf(parts), kept);
   return medium.copyParts({ parts, admitted, staging, pool, tally });
 }
@@ -205,21 +219,34 @@ export async function discardStaging(site: SiteFolder, id: string): Promise<void
 }
 
 async function finish(
-  { admitted, site, staging, emit }: StageContext,
+  { admitted, site, staging, parts, emit }: StageContext,
   pool: HashPool,
 ): Promise<void> {
+  const { id } = admitted;
+  const release = asHeld(id, admitted.bundle, parts);
+  const before = await heldBefore(site, release);
   try {
     // Again, because admission may not have seen every part.
-    await checkManifests(admitted.bundle, (digest, maxBytes) => site.store.read(digest, maxBytes));
+    await checkManifests(release.bundle, (digest, maxBytes) => site.store.read(digest, maxBytes));
   } catch (error) {
-    await discardStaging(site, admitted.id);
+    await discardStaging(site, id);
     throw error;
   }
   await writeControlFiles(admitted, {
-    ...{ place: releaseFolder(site, admitted.id), pool, copies: controlFolder(staging) },
+    ...{ place: releaseFolder(site, id), pool, copies: controlFolder(staging), parts },
     installers: await staging.installers(),
   });
-  await replacePlaced(site, admitted, staging.named, emit);
+  await replacePlaced(site, release, { named: staging.named, emit, before });
+}
+
+/** What the site had of a bundle before; undefined if nothing, or if its index cannot be read. */
+async function heldBefore(site: SiteFolder, { id }: Release): Promise<Bundle | undefined> {
+  try {
+    return (await loadRelease(site, id)).bundle;
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code === 'io-failed') throw error;
+    return undefined;
+  }
 }
 
 /** The control files of a bundle that is not complete yet. */
@@ -230,13 +257,13 @@ function controlFolder({ folder }: Staging): string {
 /** Blobs that replaced damaged ones are new files: layouts still link to the old ones. */
 async function replacePlaced(
   site: SiteFolder,
-  { id, bundle }: AdmittedBundle,
-  named: ReadonlySet<Digest>,
-  emit: Emit,
+  imported: Release,
+  { named, emit, before }: { named: ReadonlySet<Digest>; emit: Emit; before: Bundle | undefined },
 ): Promise<void> {
-  for (const release of (await listReleases(site, { id, bundle })).releases) {
-    if (!release.bundle.blobs.some(({ digest }) => named.has(digest))) continue;
-    await replaceChanged(site, release, emit);
+  for (const release of (await listReleases(site, imported)).releases) {
+    const grows = release.id === imported.id && before !== undefined;
+    if (!grows && !release.bundle.blobs.some(({ digest }) => named.has(digest))) continue;
+    await replaceChanged(site, release, emit, grows ? before : release.bundle);
   }
 }
 
@@ -247,12 +274,14 @@ interface ControlFilesPlace {
   readonly copies?: string;
   /** Moved beside them. */
   readonly installers?: readonly string[];
+  /** The optional parts that the site has; not recorded if absent. */
+  readonly parts?: PartNames;
 }
 
 /** Writes what was signed and what describes it, so that the release can be planned without the media. */
 async function writeControlFiles(
   admitted: AdmittedBundle,
-  { place, pool, copies, installers = [] }: ControlFilesPlace,
+  { place, pool, copies, installers = [], parts }: ControlFilesPlace,
 ): Promise<void> {
   const temporary = `${place}.partial`;
   await remove(temporary);
@@ -264,6 +293,7 @@ async function writeControlFiles(
     await makeExecutable(installer);
     await renameIntoPlace(installer, join(temporary, basename(installer)));
   }
+  if (parts !== undefined) await recordChosen(temporary, admitted.bundle, parts);
   await syncFolder(temporary);
   await remove(place);
   await renameIntoPlace(temporary, place);

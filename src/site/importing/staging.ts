@@ -1,21 +1,23 @@
 import { basename, dirname, join } from 'node:path';
 import { installerFor, installerParts } from '../../bundle/installers.ts';
 import { contentOf } from '../../bundle/part-check.ts';
+import { type PartNames, withParts } from '../../content/optional.ts';
 import { type Emit, Tally } from '../../core/context.ts';
 import { type Digest, digestHex } from '../../core/digest.ts';
 import { KIB } from '../../core/limits.ts';
 import { type Bundle, type BundleBlob, dataParts } from '../../format/bundle.ts';
 import type { Part } from '../../format/part.ts';
-import { allocate, exists, ioError } from '../../io/file.ts';
+import { allocate, exists } from '../../io/file.ts';
 import { makeFolder, syncFiles } from '../../io/folder.ts';
 import type { PartDestination } from '../../io/hash-task.ts';
 import type { HashPool } from '../../io/hashing.ts';
-import { PassError } from '../../io/positioned.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { type VerifyBlobOptions, verifyBlob } from '../../io/verify-blob.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import { readChosen } from '../release/chosen-parts.ts';
 import { listedBlob, sumsOf } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { copyGoodParts, unreadable } from './good-parts.ts';
 import { StagingJournal } from './staging-journal.ts';
 
 /** Parts up to this size are synced in batches: one fsync each would take longer than everything else. */
@@ -46,6 +48,8 @@ export class Staging {
   readonly #site: SiteFolder;
   readonly #journal: StagingJournal;
   readonly #blobOf = new Map<Part, BundleBlob>();
+  /** The blobs that the site is to have: all but those of optional parts that it does without. */
+  readonly #wanted: ReadonlySet<Digest>;
   /** Blobs that are in the store. */
   readonly #stored = new Set<BundleBlob>();
   /** Blobs in the store whose files have another size. */
@@ -54,32 +58,52 @@ export class Staging {
   readonly #named = new Set<Digest>();
   #deferred = false;
 
-  private constructor(site: SiteFolder, folder: string, bundle: Bundle, journal: StagingJournal) {
+  private constructor(
+    site: SiteFolder,
+    folder: string,
+    { bundle, parts }: { readonly bundle: Bundle; readonly parts: PartNames },
+    journal: StagingJournal,
+  ) {
     this.#site = site;
+    this.#wanted = new Set(withParts(bundle, parts).blobs.map(({ digest }) => digest));
     this.folder = folder;
     this.bundle = bundle;
     this.#journal = journal;
     for (const blob of bundle.blobs) for (const part of blob.parts) this.#blobOf.set(part, blob);
   }
 
-  /** Reads how far an earlier run got, and ignores a journal that the files on disk contradict. Writes nothing. */
-  static async open(site: SiteFolder, id: string, bundle: Bundle): Promise<Staging> {
+  /**
+   * Reads how far an earlier run got, and ignores a journal that the files on disk contradict. Writes nothing.
+   * @param chosen the optional parts that the site is to have; those that the earlier run chose if absent
+   */
+  static async open(
+    site: SiteFolder,
+    id: string,
+    bundle: Bundle,
+    chosen?: PartNames,
+  ): Promise<Staging> {
     const folder = stagingFolder(site, id);
+    const parts = chosen ?? (await readChosen(folder, bundle));
     const journal = await StagingJournal.open(join(folder, 'journal'));
-    const staging = new Staging(site, folder, bundle, journal);
+    const staging = new Staging(site, folder, { bundle, parts }, journal);
     await forEachBounded(bundle.blobs, BLOB_LOOKUPS_AT_ONCE, async (blob) => {
       const size = await site.store.size(blob.digest);
       if (size === blob.size) staging.#stored.add(blob);
-      else if (size !== undefined) staging.#misfits.push(blob);
+      else if (size !== undefined && staging.#isWanted(blob)) staging.#misfits.push(blob);
     });
     await staging.#forgetLost();
     return staging;
   }
 
-  /** Installers and parts of blobs that are not at the site; installers first, then the bundle's order. */
+  /** Installers and parts of wanted blobs that are not at the site; installers first, then the bundle's order. */
   missing(): Part[] {
-    const parts = [...installerParts(this.bundle), ...dataParts(this.bundle)];
+    const blobs = this.bundle.blobs.filter((blob) => this.#isWanted(blob));
+    const parts = [...installerParts(this.bundle), ...dataParts({ blobs })];
     return parts.filter((part) => !this.has(part));
+  }
+
+  #isWanted({ digest }: BundleBlob): boolean {
+    return this.#wanted.has(digest);
   }
 
   has(part: Part): boolean {
@@ -167,13 +191,14 @@ export class Staging {
     for (const [part, blob] of [...this.#blobOf, ...this.#others()])
       if (this.#journal.has(part) && !this.#isStored(blob))
         if (!this.isOptional(part) || (await exists(this.place(part).path))) resumed.push(part);
-    const sizes = [...this.#stored, ...resumed].map(({ size }) => size);
+    const stored = [...this.#stored].filter((blob) => this.#isWanted(blob));
+    const sizes = [...stored, ...resumed].map(({ size }) => size);
     if (sizes.length === 0) return;
     const total = sizes.reduce((sum, size) => sum + size, 0);
     const tally = new Tally(emit, 'verify stored files', total);
     const options = { pool, rehash, onBytes: tally.add };
     const trusted: BundleBlob[] = [];
-    await forEachBounded([...this.#stored], pool.width, async (blob) => {
+    await forEachBounded(stored, pool.width, async (blob) => {
       const alone = this.#isAlone(blob, lacks);
       if (await this.#isStoredIntact(blob, { ...options, rehash: rehash || alone })) {
         if (alone) trusted.push(blob);
@@ -202,7 +227,7 @@ export class Staging {
    * @throws StowageError `io-failed`, `space-insufficient`, `interrupted`
    */
   async verifyAlone(check: Required<Omit<StagingCheck, 'rehash'>>): Promise<void> {
-    if ([...this.#stored].some((blob) => this.#isAlone(blob, check.lacks)))
+    if ([...this.#stored].some((blob) => this.#isWanted(blob) && this.#isAlone(blob, check.lacks)))
       await this.verify(check);
   }
 
@@ -262,31 +287,14 @@ export class Staging {
   /** Moves a damaged blob out of the store. Its file may be mounted, so its good parts are copied, not the file moved. */
   async #demote(blob: BundleBlob, pool: HashPool): Promise<void> {
     const { store } = this.#site;
-    const good = blob.parts.length === 1 ? [] : await this.#copyGood(blob, pool);
+    const good =
+      blob.parts.length === 1
+        ? []
+        : await copyGoodParts(blob, store.path(blob.digest), this.#unfinished(blob), pool);
     this.#stored.delete(blob);
     await this.#journal.drop(blob.parts);
     await store.forget(blob.digest);
     await this.keep(...good);
-  }
-
-  async #copyGood(blob: BundleBlob, pool: HashPool): Promise<Part[]> {
-    const [first] = blob.parts;
-    if (first === undefined) return [];
-    const path = this.#unfinished(blob);
-    await makeFolder(dirname(path));
-    await allocate(path, blob.size);
-    const good: Part[] = [];
-    for (const part of blob.parts) {
-      const { offset, size: length } = part;
-      const task = {
-        ...{ path: this.#site.store.path(blob.digest), size: blob.size, offset },
-        pieces: [{ length, destination: { path, offset, create: false } }],
-        hashes: ['sha512'],
-      } as const;
-      const found = await pool.run(task).catch((error: unknown) => unreadable(error, path));
-      if (found?.pieces[0]?.sha512 === part.sha512) good.push(part);
-    }
-    return good;
   }
 
   async #isIntact(part: Part, { pool, onBytes }: VerifyBlobOptions): Promise<boolean> {
@@ -338,10 +346,4 @@ export class Staging {
       return;
     }
   }
-}
-
-/** Treats what a disk cannot read as damage. @param written the path whose errors are not damage */
-function unreadable(error: unknown, written: string): undefined {
-  if (!(error instanceof PassError)) throw error;
-  if (error.path === written) throw ioError(error, error.path);
 }

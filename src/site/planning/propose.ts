@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isNotice } from '../../content/items.ts';
+import { optionalParts } from '../../content/optional.ts';
 import { StowageError } from '../../core/error.ts';
 import { oneLine } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
@@ -18,8 +19,9 @@ import { hostPlatform } from '../../target/host/platform.ts';
 import { carDigests } from '../catalog/car-entry.ts';
 import { currentGeneration, installedRelease, loadGeneration, nextNumber } from '../generations.ts';
 import type { SiteState } from '../ledger/site-state.ts';
+import { bundleAsDeployed, chosenBySite } from '../release/chosen-parts.ts';
 import { layoutFolder } from '../release/layout.ts';
-import { loadRelease, type Release } from '../release/release.ts';
+import { loadRelease, type Release, signedBundle } from '../release/release.ts';
 import type { SiteContext } from '../site-folder.ts';
 import { findService, stoppedServices } from '../stopped.ts';
 import { hasObjects } from './constraints/admissible.ts';
@@ -144,10 +146,11 @@ async function bundlesOf(
 ): Promise<ReadonlyMap<string, Bundle>> {
   const bundles = new Map<string, Bundle>();
   const before = new Set(from.releases.map(({ bundle }) => bundle));
-  for (const { name, bundle: id } of [...to.releases, ...from.releases]) {
+  for (const release of [...to.releases, ...from.releases]) {
+    const { name, bundle: id } = release;
     if (bundles.has(id)) continue;
     try {
-      bundles.set(id, (await loadRelease(site, id)).bundle);
+      bundles.set(id, bundleAsDeployed(release, (await loadRelease(site, id)).bundle));
     } catch (error) {
       if (!(error instanceof StowageError) || !before.has(id)) throw error;
       const { message, hint } = error;
@@ -161,7 +164,22 @@ async function bundlesOf(
   return bundles;
 }
 
+/** A release with the optional parts that `site.yaml` chooses, as far as they are at the site. */
 async function render(
+  release: Release,
+  settings: Site,
+  context: SiteContext,
+): Promise<DeployedRelease> {
+  const { site } = context;
+  const signed = signedBundle(release);
+  if (optionalParts(signed).length === 0) return renderWhole(release, settings, context);
+  const chosen = { with: [...(await chosenBySite(site, signed))].toSorted() };
+  const { id, bundle } = release;
+  const own = { id, bundle: bundleAsDeployed(chosen, bundle) };
+  return { ...(await renderWhole(own, settings, context)), ...chosen };
+}
+
+async function renderWhole(
   release: Release,
   settings: Site,
   context: SiteContext,

@@ -12,7 +12,7 @@ import { fillTemplate, parameterDefects, parameterValues } from './parameters.ts
 import { type SecretDefect, secretDefects, withOwnSecrets } from './secrets.ts';
 
 /** The fields of `site.yaml` that have a member for each release. */
-const BY_RELEASE = ['parameters', 'secrets', 'confirmed', 'egress'] as const;
+const BY_RELEASE = ['parameters', 'secrets', 'confirmed', 'egress', 'with'] as const;
 
 const PARAMETER = /\$\{parameters\.([a-zA-Z0-9]+)\}/;
 

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import { optionalParts } from '../../content/optional.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
 import { MAX_RECEIPT_BUNDLES, MAX_RECEIPT_NOTICES } from '../../core/limits.ts';
+import type { Bundle } from '../../format/bundle.ts';
 import type { TakenNotice } from '../../format/ledger.ts';
 import type { Generation } from '../../format/plan.ts';
 import type { HeldBundle, Holdings, Receipt, ServiceHealth } from '../../format/receipt.ts';
@@ -33,8 +35,8 @@ export interface HoldingsInput {
 const RANK: Readonly<Record<HeldBundle['use'], number>> = { running: 0, kept: 1, imported: 2 };
 
 /**
- * The bundles of which a site stores every blob, and its installers. A bundle is left out if one of its blobs is missing, or
- * was damaged when the store was last verified.
+ * The bundles of which a site stores every blob, but for those of optional parts that it does without, and its installers. A
+ * bundle is left out if one of its blobs is missing, or was damaged when the store was last verified.
  * @throws StowageError `state-damaged`, `io-failed`
  */
 export async function holdingsOf(
@@ -57,9 +59,12 @@ export async function holdingsOf(
   };
   const whole = releases
     .filter(isWhole)
-    .map(({ id, bundle: { name, version, seq } }) => ({
-      ...{ name, version, seq, bundle: id, use: useOf(id) },
-    }))
+    .map((release) => {
+      const { id, bundle } = release;
+      const { name, version, seq } = bundle;
+      const held = { name, version, seq, bundle: id, use: useOf(id) };
+      return release.signed === undefined ? held : { ...held, parts: partsOf(bundle) };
+    })
     .toSorted((a, b) => RANK[a.use] - RANK[b.use] || b.seq - a.seq);
   const unlisted = whole.length - MAX_RECEIPT_BUNDLES;
   return {
@@ -69,6 +74,12 @@ export async function holdingsOf(
     free: await freeBytes(site.root),
     ...(heldUntil === undefined ? {} : { heldUntil }),
   };
+}
+
+function partsOf(bundle: Bundle): string[] {
+  return optionalParts(bundle)
+    .map(({ name }) => name)
+    .toSorted();
 }
 
 /** The installers that the releases of a site have in its folder, each once. */

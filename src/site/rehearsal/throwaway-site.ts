@@ -97,6 +97,8 @@ export async function makeThrowawaySite(
     name: SITE_NAME,
     target: 'podman',
     channels: [bundle.channel],
+    // A rehearsal shows what every service tries.
+    with: { [bundle.name]: 'all' },
     parameters: { [bundle.name]: parameters },
     secrets: { [bundle.name]: secrets },
   });

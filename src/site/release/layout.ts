@@ -104,11 +104,15 @@ export async function changedPlaces(
   return changed;
 }
 
-/** Replaces what {@link changedPlaces} names, one rename each, with a warning. A service that runs keeps what it opened. */
+/**
+ * Replaces what {@link changedPlaces} names, one rename each, with a warning. A service that runs keeps what it opened.
+ * @param before what the site had of the bundle before an import: what is added to it is placed without a warning
+ */
 export async function replaceChanged(
   site: SiteFolder,
   release: Release,
   emit: Emit,
+  before: Bundle = release.bundle,
 ): Promise<void> {
   const { id, bundle } = release;
   const folder = layoutFolder(site, id);
@@ -126,8 +130,11 @@ export async function replaceChanged(
       await renameIntoPlace(temporary, path);
     }
   });
-  const [first] = changed;
-  const which = changed.size === 1 ? `${first} was` : `${first} and ${changed.size - 1} more were`;
+  const had = new Set(laidOut(before).map(({ path }) => join(folder, path)));
+  const wrong = new Set([...changed].filter((path) => had.has(path)));
+  const [first] = wrong;
+  if (first === undefined) return;
+  const which = wrong.size === 1 ? `${first} was` : `${first} and ${wrong.size - 1} more were`;
   emit({
     type: 'warning',
     message: `placed files of release ${bundle.name} ${bundle.version} were damaged or changed: ${which} replaced`,

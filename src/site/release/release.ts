@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { readStoredBundle } from '../../bundle/read-index.ts';
+import { type PartNames, withParts } from '../../content/optional.ts';
 import type { StowageEvent } from '../../core/context.ts';
 import { type Digest, sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -9,12 +10,21 @@ import { namesIn, readBounded } from '../../io/file.ts';
 import type { BlobSums } from '../../io/hash-task.ts';
 import type { ListedBlob } from '../../io/verify-blob.ts';
 import type { SiteFolder } from '../site-folder.ts';
+import { readChosen } from './chosen-parts.ts';
 
 /** An imported bundle. */
 export interface Release {
   /** SHA-512 of its `SHA512SUMS`, 128 hex digits. */
   readonly id: string;
+  /** What the site has of it: without the optional parts that were not imported. */
   readonly bundle: Bundle;
+  /** The bundle as it was signed, if the site does not have all of its optional parts. */
+  readonly signed?: Bundle;
+}
+
+/** The bundle of a release as it was signed, also what of it is not at the site. */
+export function signedBundle({ bundle, signed }: Release): Bundle {
+  return signed ?? bundle;
 }
 
 /** The folder of a release's control files. */
@@ -29,12 +39,18 @@ export function releaseFolder(site: SiteFolder, id: string): string {
 export async function loadRelease(site: SiteFolder, id: string): Promise<Release> {
   const folder = releaseFolder(site, id);
   const bundle = await readStoredBundle(folder, id);
-  if (bundle !== undefined) return { id, bundle };
+  if (bundle !== undefined) return asHeld(id, bundle, await readChosen(folder, bundle));
   throw new StowageError('release-unknown', `the release ${id.slice(0, 16)} is not at this site`, {
     expected: folder,
     found: 'nothing',
     hint: 'import the bundle of that release again',
   });
+}
+
+/** A release of which a site has these optional parts. */
+export function asHeld(id: string, bundle: Bundle, parts: PartNames): Release {
+  const held = withParts(bundle, parts);
+  return held === bundle ? { id, bundle } : { id, bundle: held, signed: bundle };
 }
 
 /** The sums of a blob that the signed index lists. */

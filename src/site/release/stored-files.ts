@@ -4,13 +4,13 @@ import type { StoredFile } from '../../depot/catalog.ts';
 import { type Bundle, bundleFiles } from '../../format/bundle.ts';
 import { namesIn, statusOf } from '../../io/file.ts';
 import type { SiteFolder } from '../site-folder.ts';
-import { type Release, releaseFolder } from './release.ts';
+import { type Release, releaseFolder, signedBundle } from './release.ts';
 
 /** The files of an imported bundle, as it was imported, and where their bytes are at this site. */
 export interface StoredFiles {
   /** By path, in the order of the bundle: `SHA512SUMS`, signatures, `bundle.json`, and the files that it lists. */
   readonly files: ReadonlyMap<string, StoredFile>;
-  /** Listed files that the site does not keep: recovery parts, and installers that never reached it. */
+  /** Listed files that the site does not keep: recovery parts, and installers and optional parts that never reached it. */
   readonly absent: readonly string[];
 }
 
@@ -19,7 +19,9 @@ export interface StoredFiles {
  * Nothing is hashed.
  * @throws StowageError `io-failed`
  */
-export async function storedFiles(site: SiteFolder, { id, bundle }: Release): Promise<StoredFiles> {
+export async function storedFiles(site: SiteFolder, release: Release): Promise<StoredFiles> {
+  const { id } = release;
+  const bundle = signedBundle(release);
   const folder = releaseFolder(site, id);
   const files = new Map<string, StoredFile>();
   const signatures = (await namesIn(join(folder, 'signatures'))).map(

@@ -40,7 +40,7 @@ function renderService(
 ): Omit<RenderedService, 'networks' | 'egress'> {
   const { bundle, settings, siteId, files, fill } = input;
   const { image: imageName, mounts, adapters, secrets, user, ...plain } = withoutScaling(service);
-  const { ports, args, env, entrypoint, name, egress: _, ...rest } = plain;
+  const { ports, args, env, entrypoint, name, egress: _, optional: __, ...rest } = plain;
   const adapted = adapterArguments(service, bundle);
   const image = bundle.images.find((each) => each.name === imageName);
   if (image === undefined)

@@ -5,6 +5,7 @@ import type { Constraint } from '../../../format/plan.ts';
 import { changesBetween, repairedReleases } from '../../../target/change.ts';
 import { appliesObjects, channel, promotion, recalled, signers } from './admissible.ts';
 import type { ConstraintInput, Rule } from './constraint.ts';
+import { chosenParts } from './optional-parts.ts';
 import { overridableRules, withOverrides } from './override.ts';
 import { conflictingReleases, requiredReleases } from './releases.ts';
 import { maintenanceWindows, space, suppressions } from './site.ts';
@@ -18,6 +19,7 @@ const rules: readonly Rule[] = [
   channel,
   promotion,
   appliesObjects,
+  chosenParts,
   requiredReleases,
   conflictingReleases,
   upgradePath,
