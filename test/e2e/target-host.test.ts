@@ -146,6 +146,7 @@ describe('when a host has nothing but systemd, podman and the disc', () => {
     await host.must('test ! -e /run/of-this-boot');
     expect(await untilAnswered()).toBe(answers.v1);
     expect((await site('status')).json).toMatchObject({ services: [{ drift: [] }] });
+    await host.must('nft list tables | grep -q -e --clients');
   });
 });
 

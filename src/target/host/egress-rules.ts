@@ -143,7 +143,7 @@ function rulesIn(chains: Chains): [string, string][] {
   );
 }
 
-/** Loads the rules before any network is up, as a firewall does, and again when nftables.service has replaced all rules. */
+/** Loads the rules before containers start, which wait for the network, and again when nftables.service has replaced all rules. */
 export function unitOf(network: RestrictedNetwork): string {
   const load = `nft '${rulesOf(network)}'`;
   return `# Made by Stowage. What is changed here is overwritten.
@@ -153,8 +153,7 @@ DefaultDependencies=no
 After=nftables.service
 PartOf=nftables.service
 ReloadPropagatedFrom=nftables.service
-Before=network-pre.target shutdown.target
-Wants=network-pre.target
+Before=network.target docker.service shutdown.target
 Conflicts=shutdown.target
 
 [Service]

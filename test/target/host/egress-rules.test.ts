@@ -39,11 +39,11 @@ describe('when rules of a network are written', () => {
       ]);
   });
 
-  it('loads them as a unit before any network, in quotes that no rule has', () => {
+  it('loads them as a unit before containers start, in quotes that no rule has', () => {
     const text = unitOf(network);
     expect(text).toContain(`ExecStart=nft '${rulesOf(network)}'\n`);
     expect(rulesOf(network)).not.toMatch(/['%$\\]/);
-    expect(text).toContain('Before=network-pre.target');
+    expect(text).toContain('Before=network.target docker.service');
   });
 });
 
