@@ -19,7 +19,8 @@ const PART = 4 * MIB;
 const TOKEN = 'a-token-of-the-lab';
 /** What a bundle may grow on the wire: TLS, and the headers of packets. */
 const OVERHEAD = 1.03;
-const MAX_DEPOT_BYTES = 256 * MIB;
+/** Runs were seen with 212 and 239 MiB: twenty TLS connections, and what V8 has not collected yet. */
+const MAX_DEPOT_BYTES = 384 * MIB;
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const scratch = scratchFolder();
 const at = (name: string): string => join(scratch.root, name);
