@@ -25,9 +25,9 @@ export const failures = {
   },
   'rehearsal-failed': {
     cause:
-      'in the rehearsal, a check or an evaluation failed, or a service tried to reach something that the manifest does not list in knownEgress',
+      'a check or an evaluation failed, or a service tried to reach something that is not in knownEgress',
     remedy:
-      'stop each attempt with the setting that the rehearsal names, or list it in knownEgress with the reason why it is harmless, and rehearse again',
+      'stop each attempt with the setting that is named, or list it in knownEgress with a reason, and rehearse again',
   },
   'rehearsal-unsupported': {
     cause: 'a release of this kind, or for this target, cannot be rehearsed',

@@ -46,7 +46,7 @@ export const egress: z.ZodType<Egress> = field.exact(
 
 /** What a site adds, in its own words and numbers. */
 const ofSite: z.ZodType<Egress> = field.exact(z.strictObject({ to: place, ...opened, reason }));
-export const siteEgress: z.ZodType<readonly Egress[]> = z.array(ofSite).min(1).max(64);
+export const siteEgress: z.ZodType<readonly Egress[]> = field.exact(z.array(ofSite).min(1).max(64));
 
 export const renderedEgress: z.ZodType<RenderedEgress> = field.exact(
   z.strictObject({ to: place, protocol, ports: opened.ports }),

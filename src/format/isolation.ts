@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { listOf } from '../core/json.ts';
 import { type Egress, egress } from './egress.ts';
+import * as field from './field.ts';
 
 /** Limits of each process of a service, soft and hard alike. Absent members are the engine's. */
 export interface Ulimits {
@@ -29,7 +30,9 @@ export interface ServiceIsolation extends Isolation {
 export const isolationFields = ['ulimits', 'ipc', 'egress'] as const;
 
 /** The schema of `egress` of a service. */
-export const serviceEgress: z.ZodType<readonly Egress[]> = z.array(egress).min(1).max(64);
+export const serviceEgress: z.ZodType<readonly Egress[]> = field.exact(
+  z.array(egress).min(1).max(64),
+);
 
 /** The schemas of {@link Isolation}. Each field is optional. @param size of an amount of memory */
 export function isolationShape(size: z.ZodType<number>): {

@@ -15,7 +15,7 @@ export interface OptionalContent extends Optional {
   readonly blobs?: readonly Digest[];
 }
 
-export const optional: z.ZodType<true> = z.literal(true);
+export const optional: z.ZodType<true> = field.exact(z.literal(true));
 
 /** The members of {@link OptionalContent}. */
 export const optionalContent: {

@@ -5,7 +5,7 @@ import { readIndexes } from '../../bundle/read-index.ts';
 import type { StowageEvent } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import { parseJson } from '../../core/json.ts';
-import { formatBytes, printableLines } from '../../core/text.ts';
+import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { readCanonical, readValue, writeCanonical } from '../../format/document.ts';
 import { type Rehearsal, type RehearsedService, rehearsalKind } from '../../format/rehearsal.ts';
 import { siteKind } from '../../format/site.ts';
@@ -268,7 +268,7 @@ function describeRehearsal(rehearsal: Rehearsal): string[] {
   const { release, passed, attempts, evaluations, services, peakMemoryBytes, unseen } = rehearsal;
   return [
     `${release.name} ${release.version}: ${passed ? 'passed' : 'did NOT pass'} its rehearsal of ${rehearsal.at}`,
-    `  ${rehearsal.gates.length} checks of the gate, ${rehearsal.gates.filter((each) => each.passed).length} passed`,
+    `  ${counted(rehearsal.gates.length, 'check')} of the gate, ${rehearsal.gates.filter((each) => each.passed).length} passed`,
     ...evaluations.map(
       ({ name, passed: right, questions, missed }) =>
         `  evaluation ${name}: ${right} of ${questions} passed${missed.length === 0 ? '' : `; MISSED: ${missed.join('; ')}`}`,
@@ -298,8 +298,8 @@ function serviceInWords({
     `service ${name}: ${readySeconds === undefined ? 'never ready' : `ready after ${readySeconds.toFixed(1)} s`}`,
     ...(peakMemoryBytes === undefined ? [] : [`at most ${formatBytes(peakMemoryBytes)} of memory`]),
     ...(tokensPerSecond === undefined ? [] : [`${tokensPerSecond.toFixed(1)} tokens a second`]),
-    ...(context === undefined ? [] : [`context of ${context} tokens`]),
+    ...(context === undefined ? [] : [`context of ${counted(context, 'token')}`]),
     ...(written === undefined ? [] : [`${formatBytes(written.bytes)} written outside its mounts`]),
-    `${processes.length} processes seen`,
+    `${counted(processes.length, 'process', 'processes')} seen`,
   ].join(', ');
 }

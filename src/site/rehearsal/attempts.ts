@@ -1,3 +1,4 @@
+import { counted } from '../../core/text.ts';
 import { momentOf } from '../../format/field.ts';
 import { type KnownEgress, knownFor } from '../../format/known-egress.ts';
 import { MAX_ATTEMPTS, type RehearsedAttempt } from '../../format/rehearsal.ts';
@@ -135,6 +136,6 @@ export function attemptInWords(attempt: RehearsedAttempt): string {
       : `tried ${name ?? address ?? 'an unknown address'}${port === undefined ? '' : ` port ${port}`}${protocol === 'tcp' ? '' : `, ${protocol === 'udp' ? 'UDP' : 'neither TCP nor UDP'}`}`;
   const asked = paths.length === 0 ? '' : `, ${paths.slice(0, 3).join(', ')}`;
   const by = processes.length === 0 ? '' : ` (${processes.slice(0, 3).join(', ')})`;
-  const often = count === 1 ? '' : `, ${count} times`;
+  const often = count === 1 ? '' : `, ${counted(count, 'time')}`;
   return `${service ?? 'something'}${by} ${where}${asked}${often}`;
 }
