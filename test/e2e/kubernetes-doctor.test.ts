@@ -29,10 +29,12 @@ beforeAll(async () => {
   const lab = await startLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
-  const upstream = await startUpstream(join(work, 'upstream'));
+  const upstream = await startUpstream(join(work, 'upstream'), { ownServer: true });
   try {
     const side = await connectedSide(work, upstream);
-    const first = await side.release(demoManifest(upstream, 8080), 'one', '--no-installer');
+    // Probes run in the image of a service, and need a program that asks: llama-server's image has none.
+    const manifest = demoManifest(upstream, 8080).replace('llama-server:1.0', 'tiny-llm:1.0');
+    const first = await side.release(manifest, 'one', '--no-installer');
     const folder = join(work, 'plant');
     site = await startClusterSite({ folder, cluster, side, port: 5443, first });
   } finally {
