@@ -72,23 +72,11 @@ function isOfSite(path: string): boolean {
   return path.startsWith('receipts/') || path.startsWith('handovers/');
 }
 
-/** Documents that are read from the index at once. */
-const PAGE = 1000;
-
-/** All recorded documents, a page at a time: a large fleet has a million. */
-function* recordedDocuments(
+/** All recorded documents. */
+function recordedDocuments(
   database: Database,
 ): Generator<{ readonly path: string; readonly sha512: string }> {
-  for (let after = ''; ; ) {
-    const page = database.all<{ path: string; sha512: string }>(
-      'SELECT path, sha512 FROM file WHERE path > ? ORDER BY path LIMIT ?',
-      ...[after, PAGE],
-    );
-    yield* page;
-    const last = page.at(-1);
-    if (last === undefined) return;
-    after = last.path;
-  }
+  return database.byPath('SELECT path, sha512 FROM file WHERE path > ? ORDER BY path LIMIT ?', '');
 }
 
 const HAS_FILE = 'SELECT 1 FROM file WHERE path = ?';

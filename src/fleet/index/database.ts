@@ -5,6 +5,7 @@ const VERSION = 5;
 
 /** How long a command waits while another writes the index. */
 const BUSY_MS = 60_000;
+const PAGE_ROWS = 1000;
 
 const TABLES = `
 CREATE TABLE entry (digest TEXT PRIMARY KEY, at TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, uid INTEGER NOT NULL, sudo_user TEXT) WITHOUT ROWID;
@@ -60,6 +61,22 @@ export class Database {
 
   all<T extends object>(sql: string, ...values: readonly SQLInputValue[]): T[] {
     return this.#prepare(sql).all(...values) as unknown as T[];
+  }
+
+  /**
+   * Rows in the order of their paths, read a page at a time: a large fleet has a million documents.
+   * @param sql takes the path after which they begin, the values, and the number of rows
+   */
+  *byPath<T extends { readonly path: string }>(
+    sql: string,
+    after: string,
+    ...values: readonly SQLInputValue[]
+  ): Generator<T> {
+    for (let last: string | undefined = after; last !== undefined; ) {
+      const page: T[] = this.all<T>(sql, last, ...values, PAGE_ROWS);
+      yield* page;
+      last = page.at(-1)?.path;
+    }
   }
 
   /** The first row; undefined if there is none. */

@@ -224,22 +224,13 @@ function insertEntry(digest: string, entry: FleetEntry, database: Database): voi
   }
 }
 
-/** Documents that are read from the database at once. */
-const PAGE = 1000;
-
-/** The documents of one folder that must be applied, by their paths, a page at a time. */
-function* documentsToApply(database: Database, folder: string): Generator<Recorded> {
-  let after = `${folder}/`;
-  for (;;) {
-    const page = database.all<Recorded>(
-      'SELECT file.path, file.sha512, file.entry, entry.at FROM todo JOIN file ON file.path = todo.path JOIN entry ON entry.digest = file.entry WHERE todo.path > ? AND todo.path < ? ORDER BY todo.path LIMIT ?',
-      ...[after, `${folder}0`, PAGE],
-    );
-    yield* page;
-    const last = page.at(-1);
-    if (last === undefined) return;
-    after = last.path;
-  }
+/** The documents of one folder that must be applied, by their paths. */
+function documentsToApply(database: Database, folder: string): Generator<Recorded> {
+  return database.byPath<Recorded>(
+    'SELECT file.path, file.sha512, file.entry, entry.at FROM todo JOIN file ON file.path = todo.path JOIN entry ON entry.digest = file.entry WHERE todo.path > ? AND todo.path < ? ORDER BY todo.path LIMIT ?',
+    `${folder}/`,
+    `${folder}0`,
+  );
 }
 
 /** What follows from all documents of a site together. */
