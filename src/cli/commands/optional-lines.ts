@@ -24,12 +24,12 @@ export function absentParts(
   const lacking = optionalParts(bundle).filter(({ blobs }) => blobs.some((each) => gone.has(each)));
   const unneeded = new Set(lacking.flatMap(({ blobs }) => blobs));
   const recovery = new Set(bundle.parity?.rows.flat().map(({ path }) => path));
-  const needed = new Map(
+  const optional = new Set(
     bundle.blobs.flatMap(({ digest, parts }) =>
-      unneeded.has(digest) ? parts.map(({ path }) => [path, true] as const) : [],
+      unneeded.has(digest) ? parts.map(({ path }) => path) : [],
     ),
   );
-  const alone = [...paths].every((path) => needed.has(path) || recovery.has(path));
+  const alone = [...paths].every((path) => optional.has(path) || recovery.has(path));
   return { parts: lacking.map(({ name }) => name), alone };
 }
 
