@@ -63,6 +63,11 @@ export function optionalParts(bundle: Parts): OptionalPart[] {
   );
 }
 
+/** The names of all optional parts of a bundle, in the order of its documents. */
+export function partNames(bundle: Parts): PartNames {
+  return new Set(optionalParts(bundle).map(({ name }) => name));
+}
+
 /** What a service uses, and what the evaluations that ask it use. */
 function usedBy(service: Service, { evaluations = [] }: Parts): string[] {
   const own = evaluations.filter((each) => each.service === service.name);
@@ -95,10 +100,9 @@ export interface ChosenParts {
  * @param names as in `site.yaml`: `KIND/NAME`, or `NAME` for all parts with that name; `all` for every part
  */
 export function chooseParts(bundle: Parts, names: readonly string[] | 'all'): ChosenParts {
-  const parts = optionalParts(bundle);
-  if (names === 'all') return { parts: new Set(parts.map(({ name }) => name)), unknown: [] };
+  if (names === 'all') return { parts: partNames(bundle), unknown: [] };
   const named = partsNamed(bundle, names);
-  return { ...named, parts: withUses(parts, named.parts) };
+  return { ...named, parts: withUses(optionalParts(bundle), named.parts) };
 }
 
 /**
@@ -140,7 +144,7 @@ function withUses(parts: readonly OptionalPart[], chosen: PartNames): PartNames 
 }
 
 function partsNamed(bundle: Parts, names: readonly string[]): ChosenParts {
-  const optional = optionalParts(bundle).map(({ name }) => name);
+  const optional = [...partNames(bundle)];
   const all = partSections.flatMap((section) =>
     bundle[section].map((each) => nameOf(section, each.name)),
   );
@@ -169,15 +173,14 @@ export function requireKnownParts(document: Parts, { unknown }: ChosenParts): vo
   });
 }
 
-/** The names of all optional parts of a bundle. */
+/** The names of all optional parts of a bundle, in words. */
 export function optionalInWords(document: Parts): string {
-  const names = optionalParts(document).map(({ name }) => name);
-  return names.join(', ') || 'none: it has no optional parts';
+  return [...partNames(document)].join(', ') || 'none: it has no optional parts';
 }
 
 /** The names of the optional parts of a bundle that are not in a set, in the order of its documents. */
 export function partsNotIn(bundle: Parts, parts: PartNames): string[] {
-  return optionalParts(bundle).flatMap(({ name }) => (parts.has(name) ? [] : [name]));
+  return [...partNames(bundle)].filter((name) => !parts.has(name));
 }
 
 /** The blobs that only optional parts that are not in a set use. */

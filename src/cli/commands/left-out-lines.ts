@@ -1,7 +1,6 @@
-import { optionalParts, partsNotIn } from '../../content/optional.ts';
 import { formatBytes } from '../../core/text.ts';
 import { totalSize } from '../../format/bundle.ts';
-import { type Release, signedBundle } from '../../site/release/release.ts';
+import { partsNotHeld, type Release, signedBundle } from '../../site/release/release.ts';
 
 interface NotImported {
   readonly parts: readonly string[];
@@ -14,10 +13,9 @@ interface NotImported {
 function notImported(release: Release): NotImported | undefined {
   if (release.signed === undefined) return undefined;
   const signed = signedBundle(release);
-  const held = new Set(optionalParts(release.bundle).map(({ name }) => name));
   const total = totalSize(signed.blobs);
   return {
-    parts: partsNotIn(signed, held),
+    parts: partsNotHeld(release),
     bytes: total - totalSize(release.bundle.blobs),
     total,
   };

@@ -1,7 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { requireSum } from '../../bundle/bundle-files.ts';
 import { hopsBeside, readHops, sumOf, writeHops } from '../../bundle/hops.ts';
-import { optionalParts, partsNotIn } from '../../content/optional.ts';
 import { type Context, Tally } from '../../core/context.ts';
 import { type Sri, sriFromHex, sriHex } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -33,7 +32,7 @@ import { writeParity } from '../../io/write-parity.ts';
 import { signDetached } from '../../trust/cms-sign.ts';
 import { siteSigner } from '../receipts/site-key.ts';
 import { makeExecutable } from '../release/layout.ts';
-import { type Release, releaseFolder, signedBundle } from '../release/release.ts';
+import { partsNotHeld, type Release, releaseFolder, signedBundle } from '../release/release.ts';
 import { storedFiles } from '../release/stored-files.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { hopsFolder } from './kept-hops.ts';
@@ -276,8 +275,7 @@ function taken(path: string): StowageError {
 
 function incomplete(release: Release, missing: readonly string[]): StowageError {
   const { name, version } = release.bundle;
-  const held = new Set(optionalParts(release.bundle).map((each) => each.name));
-  const left = partsNotIn(signedBundle(release), held);
+  const left = partsNotHeld(release);
   const options = left.map((each) => `--without ${each}`).join(' ');
   return new StowageError('bundle-incomplete', `${name} ${version} is not complete at this site`, {
     expected: 'every part of the release in the store',

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readStoredBundle } from '../../bundle/read-index.ts';
-import { type PartNames, withParts } from '../../content/optional.ts';
+import { type PartNames, partNames, partsNotIn, withParts } from '../../content/optional.ts';
 import type { StowageEvent } from '../../core/context.ts';
 import { type Digest, sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -25,6 +25,11 @@ export interface Release {
 /** The bundle of a release as it was signed, also what of it is not at the site. */
 export function signedBundle({ bundle, signed }: Release): Bundle {
   return signed ?? bundle;
+}
+
+/** The optional parts of a release that are not at the site. */
+export function partsNotHeld(release: Release): string[] {
+  return partsNotIn(signedBundle(release), partNames(release.bundle));
 }
 
 /** The folder of a release's control files. */

@@ -1,4 +1,4 @@
-import { blobsWithout, optionalParts, withParts } from '../../../content/optional.ts';
+import { blobsWithout, partNames, partsNotIn, withParts } from '../../../content/optional.ts';
 import { formatBytes } from '../../../core/text.ts';
 import { totalSize } from '../../../format/bundle.ts';
 import { type Constraint, type DeployedRelease, LEFT_OUT } from '../../../format/plan.ts';
@@ -25,7 +25,7 @@ function atSite(
 ): Constraint[] {
   if (chosen.length === 0) return [];
   const signed = signedBundle(stored);
-  const held = new Set(optionalParts(stored.bundle).map(({ name }) => name));
+  const held = partNames(stored.bundle);
   const lacking = chosen.filter((name) => !held.has(name));
   const without = blobsWithout(signed, held);
   const wanted = withParts(signed, new Set([...held, ...chosen])).blobs;
@@ -50,9 +50,7 @@ function leftOut(
   chosen: readonly string[],
   stored: Release,
 ): Constraint[] {
-  const names = optionalParts(signedBundle(stored))
-    .map(({ name }) => name)
-    .filter((name) => !chosen.includes(name));
+  const names = partsNotIn(signedBundle(stored), new Set(chosen));
   if (names.length === 0) return [];
   return [
     {
