@@ -1,11 +1,12 @@
 import type { RenderedService } from '../../../format/containers.ts';
 import { egressInWords } from '../../../format/egress.ts';
-import type { Constraint } from '../../../format/plan.ts';
+import { type Constraint, IGNORED } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';
 import { containersOf } from '../workload.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
 
-/** Where services can open connections to, and what keeps them from other places. It only tells: every host satisfies it. */
+/** Where services can open connections to, and what keeps them from other places. It only tells: every host satisfies it, and
+ * a plan always shows what no host enforces. */
 export async function egress({
   change,
   engine,
@@ -18,14 +19,14 @@ export async function egress({
     const reason = restricted.length === 0 ? undefined : await engine.whyUnrestricted(signal);
     for (const [places, names] of byPlaces(restricted))
       constraints.push({
-        ...{ rule: 'egress', satisfied: true },
+        ...{ rule: reason === undefined ? 'egress' : IGNORED, satisfied: true },
         needs: `no connections of ${servicesText(names)} of ${releaseText(release)} but to ${places}`,
         found: reason === undefined ? 'packet rules of this host' : `not restricted: ${reason}`,
       });
     const open = services.filter(({ network }) => network === 'host').map(({ name }) => name);
     if (open.length > 0)
       constraints.push({
-        ...{ rule: 'egress', satisfied: true },
+        ...{ rule: IGNORED, satisfied: true },
         needs: `no connections of ${servicesText(open)} of ${releaseText(release)} but to peers`,
         found: 'not restricted: the network of the host',
       });

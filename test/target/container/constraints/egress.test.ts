@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { IGNORED } from '../../../../src/format/plan.ts';
 import { egress } from '../../../../src/target/container/constraints/egress.ts';
 import { asking, packed } from '../../../support/constraint-input.ts';
 import { service } from '../../../support/deployed.ts';
@@ -18,14 +19,14 @@ describe('when a release has services with networks that lead outside', () => {
   ];
 
   it.each([
-    [undefined, 'packet rules of this host'],
-    ['this host has no nft', 'not restricted: this host has no nft'],
+    [undefined, 'egress', 'packet rules of this host'],
+    ['this host has no nft', IGNORED, 'not restricted: this host has no nft'],
   ])(
     'says where they may connect to, and what keeps them from other places: %s',
-    async (why, found) => {
+    async (why, rule, found) => {
       const input = asking({ to });
       const engine = Object.assign(input.engine, { whyUnrestricted: async () => why });
-      const about = { rule: 'egress', satisfied: true };
+      const about = { rule, satisfied: true };
       expect(await egress({ ...input, engine })).toEqual([
         {
           ...about,
@@ -39,7 +40,7 @@ describe('when a release has services with networks that lead outside', () => {
           found,
         },
         {
-          ...about,
+          ...{ rule: IGNORED, satisfied: true },
           needs: 'no connections of service fabric of release chat 1.0.0 but to peers',
           found: 'not restricted: the network of the host',
         },
