@@ -19,7 +19,8 @@ export async function clusterObjects(
   const within = await kubectl('get', KINDS, '--all-namespaces', '--selector', selector, output);
   const lasting = ['--selector', `${selector},!stowage.dev/probe`, output];
   const wide = await kubectl('get', 'namespaces,persistentvolumes', ...lasting);
-  return (within + wide).trim().split('\n').toSorted().join('\n');
+  const lines = (within + wide).split('\n').map((each) => each.trim());
+  return lines.filter(Boolean).toSorted().join('\n');
 }
 
 /** Waits until the cluster has deleted the empty namespaces of probes: that takes some seconds after a command. */

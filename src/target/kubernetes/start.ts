@@ -2,7 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { interrupted, StowageError } from '../../core/error.ts';
 import { fieldsOf, textOf } from '../../core/json.ts';
 import { oneLine } from '../../core/text.ts';
-import type { KubernetesService, KubernetesWorkload } from '../../format/kubernetes.ts';
+import type {
+  KubernetesObject,
+  KubernetesService,
+  KubernetesWorkload,
+} from '../../format/kubernetes.ts';
 import type { Cluster, Found } from './api/cluster.ts';
 import { deploymentOf } from './deployed.ts';
 import { objectDrift } from './drift.ts';
@@ -10,7 +14,7 @@ import { removeOurs } from './namespace.ts';
 import { type Pod, podsOf } from './pods.ts';
 import { endText, type StartFailure, startFailure } from './start-failure.ts';
 import { placeOf } from './workload.ts';
-import { podCountOf, replicasOf, workloadKindOf } from './workload-kinds.ts';
+import { podCountOf, readyReplicasOf, replicasOf, workloadKindOf } from './workload-kinds.ts';
 
 const POLL_MS = 500;
 /** How long what may pass, such as a node without a free GPU, is waited for. */
@@ -47,7 +51,7 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
   // A server that does not answer holds up no pod.
   const time = (): number => performance.now() - cluster.outages.total();
   const began = time();
-  await cluster.apply(object, signal);
+  const replaced = await applied(deployed, object, signal);
   const wanted = podCountOf(service.deployment);
   const limit = (service.health?.startupLimitSeconds ?? 86_400) * 1000;
   const exits = new Map<string, Ended>();
@@ -56,10 +60,10 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
     const all = await podsOf(cluster, workload, service, signal);
-    const pods = all.filter(({ deleted }) => !deleted);
+    const pods = all.filter(({ deleted, uid }) => !deleted && !replaced.has(uid));
     for (const { uid, ended } of all) if (uid !== undefined && ended) exits.set(uid, ended);
     const waiting = pods.filter(({ runningSince }) => runningSince === undefined);
-    if (pods.length - waiting.length >= wanted) return;
+    if (pods.length - waiting.length >= wanted && (await isUpdated(deployed, signal))) return;
     const failure =
       firstFailure(waiting) ??
       recreated(exits, pods) ??
@@ -84,6 +88,35 @@ export async function startService(deployed: Deployed, signal: AbortSignal): Pro
     }
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
+}
+
+/**
+ * Applies the object of a service.
+ * @returns the pods that its controller replaces for that, because someone had edited what they are made of. They run until it
+ * has seen the change.
+ */
+async function applied(
+  { cluster, workload, service }: Deployed,
+  object: KubernetesObject,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string | undefined>> {
+  const madeOf = ({ spec }: Found): string =>
+    JSON.stringify(workloadKindOf(object).madeOf(fieldsOf(spec)));
+  const before = await cluster.get(placeOf(object), signal);
+  const pods = before === undefined ? [] : await podsOf(cluster, workload, service, signal);
+  const after = await cluster.apply(object, signal);
+  if (before === undefined || madeOf(before) === madeOf(after)) return new Set();
+  return new Set(pods.map(({ uid }) => uid));
+}
+
+/** Whether the pods are those of the present object: also where a run before this one was killed after it applied the object. */
+async function isUpdated(
+  { cluster, service: { deployment } }: Deployed,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const found = await cluster.get(placeOf(deployment), signal);
+  if (found === undefined) return false;
+  return workloadKindOf(deployment).updated(found) >= replicasOf(deployment);
 }
 
 /** Pods that were replaced because their processes ended: a controller recreates them without a back-off. */
@@ -156,7 +189,7 @@ export async function pointService(deployed: Deployed, signal: AbortSignal): Pro
   for (;;) {
     if (signal.aborted) throw interrupted(signal);
     const found = await cluster.get(placeOf(service.deployment), signal);
-    const ready = found === undefined ? 0 : workloadKindOf(service.deployment).ready(found);
+    const ready = found === undefined ? 0 : readyReplicasOf(service.deployment, found);
     const waited = performance.now() - began;
     if (ready >= replicas || (ready > 0 && waited >= ALL_READY_MS)) break;
     if (waited >= READY_MS)

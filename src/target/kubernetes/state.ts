@@ -12,7 +12,7 @@ import { namespaceObject, ownerOf, parentObject } from './namespace.ts';
 import { mainPod, type Pod, podsOf } from './pods.ts';
 import { endText, startFailure } from './start-failure.ts';
 import { placeOf } from './workload.ts';
-import { podCountOf, replicasOf, workloadKindOf } from './workload-kinds.ts';
+import { podCountOf, readyReplicasOf, replicasOf } from './workload-kinds.ts';
 
 /** What a service is doing now, and how its objects differ from what was applied. */
 export async function serviceState(
@@ -37,7 +37,7 @@ export async function serviceState(
   const drift = await driftOf(cluster, { workload, service, found }, signal);
   const wanted = replicasOf(deployment);
   if (wanted > 1) {
-    const ready = workloadKindOf(deployment).ready(found);
+    const ready = readyReplicasOf(deployment, found);
     return { ...severalState(pods, { ready, wanted }), drift };
   }
   return { ...spanningState(pods, podCountOf(deployment)), drift };

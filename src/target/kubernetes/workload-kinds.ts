@@ -48,10 +48,12 @@ export interface WorkloadKind {
   readonly answering: Readonly<Record<string, string>>;
   /** The pods that answer requests come first. */
   readonly templates: (spec: Fields) => readonly [PodTemplate, ...PodTemplate[]];
+  /** What its pods are made of: its controller replaces them when this changes. */
+  readonly madeOf: (spec: Fields) => unknown;
   /** A specification whose pods know these addresses. */
   readonly withAddresses: (object: KubernetesObject, known: KnownAddresses) => Fields;
-  /** How many replicas are of the present template and ready. */
-  readonly ready: (found: Found) => number;
+  /** How many replicas its controller has made of the present template. */
+  readonly updated: (found: Found) => number;
   /** Why its controller makes no pods; undefined if it only takes its time. */
   readonly withoutPods: (
     cluster: Cluster,
@@ -72,7 +74,7 @@ export const deployments: WorkloadKind = {
       service.health?.startupLimitSeconds ?? DAY_SECONDS,
       7 * DAY_SECONDS,
     ),
-    // A Deployment with this name is never updated: a changed pod has another name.
+    // A changed pod has another name, so that only what someone edited is updated: when it is repaired.
     strategy: { type: 'Recreate' },
     selector: { matchLabels: selector },
     template: { metadata: { labels }, spec: pod },
@@ -81,16 +83,17 @@ export const deployments: WorkloadKind = {
   templates: (spec) => [
     { template: fieldsOf(spec['template']), count: Number(spec['replicas'] ?? 1) },
   ],
+  madeOf: ({ template }) => template,
   withAddresses({ spec }, { peers }) {
     const own = fieldsOf(spec);
     return { ...own, template: withHostAliases(fieldsOf(own['template']), peers) };
   },
-  /** Its conditions may be those of an earlier change. */
-  ready({ metadata, status }) {
+  /** Its status may be that of an earlier change. */
+  updated({ metadata, status }) {
     const { generation } = fieldsOf(metadata);
-    const { observedGeneration, updatedReplicas, readyReplicas } = fieldsOf(status);
+    const { observedGeneration, updatedReplicas } = fieldsOf(status);
     if (Number(observedGeneration ?? 0) < Number(generation ?? 0)) return 0;
-    return Math.min(Number(updatedReplicas ?? 0), Number(readyReplicas ?? 0));
+    return Number(updatedReplicas ?? 0);
   },
   async withoutPods(_, { status }) {
     const failed = listOf(fieldsOf(status)['conditions']).find(
@@ -155,6 +158,7 @@ export const leaderWorkerSets: WorkloadKind = {
       { template: fieldsOf(workerTemplate), count: groups * (Number(size ?? 1) - 1) },
     ];
   },
+  madeOf: ({ leaderWorkerTemplate }) => leaderWorkerTemplate,
   withAddresses({ spec, metadata: { name, namespace } }, { peers, leader }) {
     const own = fieldsOf(spec);
     const group = fieldsOf(own['leaderWorkerTemplate']);
@@ -172,11 +176,8 @@ export const leaderWorkerSets: WorkloadKind = {
       },
     };
   },
-  /** A group is ready when all of its pods are. It has no `observedGeneration`, and is never updated. */
-  ready({ status }) {
-    const { updatedReplicas, readyReplicas } = fieldsOf(status);
-    return Math.min(Number(updatedReplicas ?? 0), Number(readyReplicas ?? 0));
-  },
+  /** It has no `observedGeneration`. */
+  updated: ({ status }) => Number(fieldsOf(status)['updatedReplicas'] ?? 0),
   async withoutPods(cluster, found, signal) {
     const name = textOf(fieldsOf(found['metadata'])['name']) ?? '';
     const message = await refusal(cluster, found, signal);
@@ -246,6 +247,12 @@ export function podSpecOf(object: KubernetesObject): Fields {
 /** How many pods an object runs at once. */
 export function podCountOf(object: KubernetesObject): number {
   return podTemplatesOf(object).reduce((sum, { count }) => sum + count, 0);
+}
+
+/** How many replicas are of the present template and ready. A group is ready when all of its pods are. */
+export function readyReplicasOf(of: { readonly kind: string }, found: Found): number {
+  const ready = Number(fieldsOf(found['status'])['readyReplicas'] ?? 0);
+  return Math.min(workloadKindOf(of).updated(found), ready);
 }
 
 /** How many times an object runs its service. */

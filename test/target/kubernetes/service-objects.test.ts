@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fieldsOf, listOf } from '../../../src/core/json.ts';
 import { objectDrift } from '../../../src/target/kubernetes/drift.ts';
-import { workloadKindOf } from '../../../src/target/kubernetes/workload-kinds.ts';
+import { readyReplicasOf } from '../../../src/target/kubernetes/workload-kinds.ts';
 import { bundleFrom, clusterSite, twoServices, workload } from './rendered.ts';
 
 const back = '    mounts: [{ model: tiny, path: /models/tiny }]\n';
@@ -119,8 +119,8 @@ describe('when replicas are counted', () => {
       1,
     ],
   ])('judges %s by generation and counts', (_, generation, status, ready) => {
-    const { ready: count } = workloadKindOf({ kind: 'Deployment' });
-    expect(count({ metadata: { generation }, status })).toBe(ready);
+    const found = { metadata: { generation }, status };
+    expect(readyReplicasOf({ kind: 'Deployment' }, found)).toBe(ready);
   });
 });
 

@@ -5,7 +5,11 @@ import { demandOf } from '../../../src/target/kubernetes/capacity.ts';
 import { deploymentOf } from '../../../src/target/kubernetes/deployed.ts';
 import { objectDrift } from '../../../src/target/kubernetes/drift.ts';
 import { parentObject } from '../../../src/target/kubernetes/namespace.ts';
-import { podTemplatesOf, workloadKindOf } from '../../../src/target/kubernetes/workload-kinds.ts';
+import {
+  podTemplatesOf,
+  readyReplicasOf,
+  workloadKindOf,
+} from '../../../src/target/kubernetes/workload-kinds.ts';
 import { bundleFrom, clusterSite, twoServices, workload } from './rendered.ts';
 
 const { signal } = new AbortController();
@@ -203,7 +207,7 @@ describe('when the status of a LeaderWorkerSet is read', () => {
     ['a group of another template', { readyReplicas: 1 }, 0],
     ['nothing yet', {}, 0],
   ])('counts %s', (_, status, ready) => {
-    expect(kind.ready(found(status))).toBe(ready);
+    expect(readyReplicasOf({ kind: 'LeaderWorkerSet' }, found(status))).toBe(ready);
   });
 
   it('says that no controller acts on it, as long as none does', async () => {

@@ -13,7 +13,8 @@ import type { ClusterConstraintInput } from './constraint.ts';
 const MAX_CLASSES = 3;
 const MAX_TEXT = 400;
 
-/** Only the network plugin enforces policies, and every API server accepts them: what doctor showed of this cluster. */
+/** Only the network plugin enforces policies, and every API server accepts them: what doctor showed of this cluster. A plan
+ * always shows that it does not. */
 export async function networkPolicy({
   change,
   cluster,
@@ -26,7 +27,7 @@ export async function networkPolicy({
   const { networkPolicy: known } = await proof.read();
   return [
     {
-      rule: 'network-policy',
+      rule: known?.enforced === false ? IGNORED : 'network-policy',
       satisfied: true,
       needs: 'a network plugin that isolates the services',
       found:
@@ -34,7 +35,7 @@ export async function networkPolicy({
           ? 'not proven: stowage doctor tries it'
           : known.enforced
             ? `proven at ${known.at}`
-            : `not enforced, as tried at ${known.at}: every pod of the cluster can reach the services`,
+            : `not enforced, as tried at ${known.at}: every pod of the cluster can reach the services, and they can connect to any place`,
     },
   ];
 }

@@ -42,19 +42,22 @@ describe('when the network of a cluster is judged', () => {
     const input = ask(twoServices, held);
     const proof = await ProofFile.open(input.root, input.cluster, input.signal);
     if (at !== undefined) await proof.add({ networkPolicy: at });
-    return (await networkPolicy(input)).map((each) => [each.satisfied, each.found]);
+    return (await networkPolicy(input)).map((each) => [each.rule, each.satisfied, each.found]);
   };
 
   it('proves no policy before doctor tried one', async () => {
-    expect(await found()).toEqual([[true, 'not proven: stowage doctor tries it']]);
+    expect(await found()).toEqual([
+      ['network-policy', true, 'not proven: stowage doctor tries it'],
+    ]);
   });
 
   it.each([
-    [true, /^proven at 2026/],
-    [false, /^not enforced.*every pod/],
-  ])('repeats what doctor showed: enforced %s', async (enforced, text) => {
+    [true, 'network-policy', /^proven at 2026/],
+    // A plan shows what a target ignores without --all.
+    [false, 'ignored', /^not enforced.*every pod/],
+  ])('repeats what doctor showed: enforced %s', async (enforced, rule, text) => {
     const seen = await found({}, { enforced, at: '2026-11-28T05:00:00Z' });
-    expect(seen).toEqual([[true, expect.stringMatching(text)]]);
+    expect(seen).toEqual([[rule, true, expect.stringMatching(text)]]);
   });
 
   it('proves nothing for another cluster', async () => {
