@@ -11,6 +11,7 @@ import type {
   OtherHash,
   PassingTask,
   PieceSums,
+  Stretch,
 } from './hash-task.ts';
 import { startWorker } from './hashing.ts';
 
@@ -35,6 +36,12 @@ export interface PassingHash {
   finish(): Promise<Sri>;
   /** Stops without a result, if {@link PassingHash.finish} was not called. */
   drop(): Promise<void>;
+}
+
+/** A {@link PassingHash} in another thread, which can read for itself what was written before it got to it. */
+export interface ThreadedHash extends PassingHash {
+  /** Hashes bytes of a file, so that nobody has to keep them in memory. */
+  read(stretch: Stretch): Promise<void>;
 }
 
 /**
@@ -92,7 +99,7 @@ export class FollowPool {
   }
 
   /** Hashes bytes that pass through shared memory, such as those of a {@link BufferRing}. */
-  hash(): PassingHash {
+  hash(): ThreadedHash {
     const follow = this.#ids++;
     const worker = this.#take();
     const asked: ((answer: FollowAnswer) => void)[] = [];
@@ -106,6 +113,7 @@ export class FollowPool {
     };
     return {
       update: async (bytes) => void (await ask({ bytes, after: 'wait' })),
+      read: async (stretch) => void (await ask({ stretch, after: 'wait' })),
       finish: async () => {
         const { sha512 } = await ask({ after: 'finish' });
         if (sha512 === undefined) throw new Error('no hash');

@@ -1,7 +1,14 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { sriFromHex } from '../core/digest.ts';
-import { type FollowAnswer, type FollowTask, type PassingTask, wholeSums } from './hash-task.ts';
+import {
+  type FollowAnswer,
+  type FollowTask,
+  type PassingTask,
+  type Stretch,
+  wholeSums,
+} from './hash-task.ts';
+import { fill } from './positioned.ts';
 import { IdentityHash, SumsHash } from './running-hashes.ts';
 
 interface Followed {
@@ -11,8 +18,8 @@ interface Followed {
 }
 
 /**
- * Hashes, in order, files while they are written, whose bytes it reads back, mostly from the page cache; and bytes in
- * shared memory that it gets one after the other.
+ * Hashes, in order, files while they are written, whose bytes it reads back, mostly from the page cache; and bytes that it gets
+ * one after the other, in shared memory or in a file.
  * @param buffer shared by all reads
  */
 export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask) => FollowAnswer {
@@ -33,10 +40,11 @@ export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask)
     drop(follow);
     return { follow, ...result(followed) };
   };
-  const followBytes = ({ follow, bytes, after }: PassingTask): FollowAnswer => {
+  const followBytes = ({ follow, bytes, stretch, after }: PassingTask): FollowAnswer => {
     const hash = passing.get(follow) ?? createHash('sha512');
     passing.set(follow, hash);
     if (bytes !== undefined) hash.update(bytes);
+    if (stretch !== undefined) readBack(hash, stretch, buffer);
     if (after === 'wait') return { follow };
     drop(follow);
     return { follow, sha512: sriFromHex(hash.digest('hex')) };
@@ -53,6 +61,19 @@ export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask)
       return { follow, failure: { code, message: String(error) } };
     }
   };
+}
+
+function readBack(hash: Hash, { path, position, length }: Stretch, buffer: Buffer): void {
+  const source = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    for (let done = 0; done < length; ) {
+      const want = Math.min(buffer.length, length - done);
+      hash.update(fill(buffer, want, { source, path, position: position + done }));
+      done += want;
+    }
+  } finally {
+    closeSync(source);
+  }
 }
 
 function begin({ path, kind, from, other }: FollowTask): Followed {

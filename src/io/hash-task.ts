@@ -110,10 +110,19 @@ export interface FollowTask {
   readonly after: 'wait' | 'finish' | 'drop';
 }
 
+/** Bytes of a file. */
+export interface Stretch {
+  readonly path: string;
+  readonly position: number;
+  readonly length: number;
+}
+
 /** Continues a SHA-512 with bytes in shared memory. */
 export interface PassingTask {
   readonly follow: number;
   readonly bytes?: Uint8Array;
+  /** Hashed after `bytes`. */
+  readonly stretch?: Stretch;
   /** `finish` returns the hash; `drop` discards it. */
   readonly after: 'wait' | 'finish' | 'drop';
 }

@@ -12,6 +12,7 @@ import { ioError } from '../../io/file.ts';
 import { type FollowPool, hashHere } from '../../io/follow-pool.ts';
 import type { Destination, PartDestination } from '../../io/hash-task.ts';
 import { PassError } from '../../io/positioned.ts';
+import { TrailingHash } from '../../io/trailing-hash.ts';
 import { WrittenFile } from '../../io/written-file.ts';
 
 /** Smaller parts are hashed on this thread: another one would take longer to ask. */
@@ -46,19 +47,16 @@ export interface StreamedPart {
  */
 export async function copyFromStream(part: Part, copy: StreamCopy): Promise<StreamedPart> {
   const { source, blocks, destination, onBytes } = copy;
-  const hash = part.size < THREADED_FROM_BYTES ? hashHere() : copy.pool.hash();
+  const threaded = part.size >= THREADED_FROM_BYTES;
+  const hash = new TrailingHash(threaded ? copy.pool.hash() : hashHere(), destination);
   let target: WrittenFile | undefined;
-  let used: Promise<unknown> = Promise.resolve();
   try {
     if (destination !== undefined) target = new WrittenFile(destinationOf(destination), part.size);
     for (let offset = 0; offset < part.size; ) {
       const length = Math.min(CRC_SPAN_BYTES, part.size - offset);
       const bytes = (await blocks.next()).subarray(0, length);
       if ((await source.fill(bytes)) < length) throw streamEnded(part.path, source.offset);
-      const use = Promise.all([hash.update(bytes), target?.write(bytes, offset)]);
-      blocks.use(use);
-      used = Promise.all([used, use]);
-      used.catch(() => {});
+      blocks.use(hash.add(bytes, target?.write(bytes, offset)));
       offset += length;
       onBytes(length);
     }
@@ -67,11 +65,7 @@ export async function copyFromStream(part: Part, copy: StreamCopy): Promise<Stre
     await target?.close();
     throw error instanceof PassError ? ioError(error, error.path) : error;
   }
-  const hashed = async (): Promise<Sri> => {
-    await used;
-    return await hash.finish();
-  };
-  const checked = check(part, copy, hashed(), target);
+  const checked = check(part, copy, hash.finish(), target);
   // Awaited later.
   checked.catch(() => {});
   return { checked };
