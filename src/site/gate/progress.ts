@@ -54,7 +54,7 @@ export class Progress {
     this.#use ??= { ...use, at };
     if (last === undefined) return false;
     const grown = (member: 'readBytes' | 'memoryBytes' | 'cpuSeconds'): number =>
-      Math.max(0, (use[member] ?? 0) - (last[member] ?? use[member] ?? 0));
+      Math.max(0, (use[member] ?? 0) - (last[member] ?? 0));
     const busy =
       grown('readBytes') >= LEAST_BYTES ||
       grown('memoryBytes') >= LEAST_BYTES ||

@@ -80,12 +80,16 @@ function foldersOf(groups: string, controller: string): string[] {
   });
 }
 
+/** A device that is not listed may be one that nothing was read from, or one that is not counted, such as a loop device. */
 function readsOf(text: string): number | undefined {
   return sumOf(text, /^[0-9]+:[0-9]+ Read ([0-9]+)$/gm);
 }
 
-function sumOf(text: string, pattern: RegExp): number {
-  return [...text.matchAll(pattern)].reduce((sum, [, digits]) => sum + Number(digits), 0);
+function sumOf(text: string, pattern: RegExp): number | undefined {
+  const found = [...text.matchAll(pattern)];
+  return found.length === 0
+    ? undefined
+    : found.reduce((sum, [, digits]) => sum + Number(digits), 0);
 }
 
 function scaled(digits: string | undefined, by: number): number | undefined {

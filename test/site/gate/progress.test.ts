@@ -52,6 +52,11 @@ describe('when a service loads', () => {
       [false, true, false],
     ],
     [
+      'the first bytes from a device',
+      [{ use: {} }, { use: { readBytes: MIB - 1 } }, { use: { readBytes: MIB } }],
+      [false, false, true],
+    ],
+    [
       'small reads that add up',
       [{ use: { readBytes: 0 } }, { use: { readBytes: MIB - 1 } }, { use: { readBytes: MIB } }],
       [false, false, true],

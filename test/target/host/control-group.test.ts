@@ -44,6 +44,19 @@ describe('when the control groups of a container are read', () => {
     expect(await controlGroupUse(7, reading(files))).toBeUndefined();
   });
 
+  it.each([
+    ['version 2', VERSION_2, '/sys/fs/cgroup/machine.slice/libpod-x.scope/io.stat', ''],
+    [
+      'version 1',
+      VERSION_1,
+      '/sys/fs/cgroup/blkio/libpod/x/blkio.throttle.io_service_bytes',
+      'Total 0\n',
+    ],
+  ])('claims no reads of devices that are not counted: %s', async (_, files, path, text) => {
+    const use = { cpuSeconds: 2.5, memoryBytes: 4096 };
+    expect(await controlGroupUse(7, reading({ ...files, [path]: text }))).toEqual(use);
+  });
+
   it('leaves out a counter that the host does not keep', async () => {
     const { '/sys/fs/cgroup/machine.slice/libpod-x.scope/io.stat': _, ...files } = VERSION_2;
     const use = { cpuSeconds: 2.5, memoryBytes: 4096 };
