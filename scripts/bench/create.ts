@@ -46,9 +46,12 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
     const urls = readdirSync(files).map((each) => `${hub.url}/acme/large/resolve/main/${each}`);
     const hauler = process.env['HAULER'];
     say('creating and copying in turns');
-    const { cold, warm, copied, hauled } = await inTurns(TIMES, {
-      hauled: async () =>
-        hauler === undefined ? NOT_RUN : haul(hauler, join(folder, 'haul'), urls),
+    const hauling = async (then?: string): Promise<Measured> =>
+      hauler === undefined ? NOT_RUN : haul(hauler, join(folder, 'haul'), urls, then);
+    const { cold, warm, copied, hauled, hashed } = await inTurns(TIMES, {
+      hauled: () => hauling(),
+      // A bundle needs SHA-512 as well, which an officer checks with a tool of his own.
+      hashed: () => hauling('sha512sum haul.tar.zst'),
       cold: () => {
         rmSync(store, { recursive: true, force: true });
         return create();
@@ -75,18 +78,21 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
       const ratio = figure / limit;
       return { what: of, figure, unit: 's', limit: { what: peer, figure: limit }, ratio };
     };
-    const peer = 'hauler store add, save';
+    const haulers = [
+      ['hauler store add, save', hauled],
+      ['hauler store add, save, then sha512sum', hashed],
+    ] as const;
     return [
       beside('lock and pack, empty store', cold.seconds, copied.seconds),
       beside('lock and pack, empty store, CPU', cold.cpuSeconds, copied.cpuSeconds),
       beside('lock and pack, full store', warm.seconds, copied.seconds),
       beside('lock and pack, full store, CPU', warm.cpuSeconds, copied.cpuSeconds),
-      ...(hauler === undefined
-        ? []
-        : [
-            beside('lock and pack, empty store', cold.seconds, hauled.seconds, peer),
-            beside('lock and pack, empty store, CPU', cold.cpuSeconds, hauled.cpuSeconds, peer),
-          ]),
+      ...haulers
+        .filter(() => hauler !== undefined)
+        .flatMap(([peer, { seconds, cpuSeconds }]) => [
+          beside('lock and pack, empty store', cold.seconds, seconds, peer),
+          beside('lock and pack, empty store, CPU', cold.cpuSeconds, cpuSeconds, peer),
+        ]),
       { what: 'resident', figure: cold.peakMib, unit: 'MiB', goal: 'under 256' },
     ];
   } finally {
@@ -95,13 +101,19 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
 }
 
 /** The archive that Hauler makes of the same files. */
-async function haul(program: string, place: string, urls: readonly string[]): Promise<Measured> {
+async function haul(
+  program: string,
+  place: string,
+  urls: readonly string[],
+  then = 'true',
+): Promise<Measured> {
   const steps = [
     'mkdir "$1"',
     'cd "$1"',
     'for each in "$@"; do case "$each" in http*) "$0" store add file "$each" --store store;; esac; done',
     '"$0" store save --store store --filename haul.tar.zst',
     'sync -- haul.tar.zst',
+    then,
   ];
   const script = `{ ${steps.join(' && ')}; } >/dev/null 2>&1`;
   const measured = await measure('sh', ['-c', script, program, place, ...urls], { HOME: place });
