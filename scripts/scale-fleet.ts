@@ -148,9 +148,13 @@ else {
   try {
     await fill(root, Number(first), Number(second));
     for (const each of ['check', 'status', 'show', 'next']) {
-      const { status } = spawnSync(process.execPath, [program, root, '-', each], {
-        stdio: 'inherit',
-      });
+      const { status } = spawnSync(
+        process.execPath,
+        [...process.execArgv, program, root, '-', each],
+        {
+          stdio: 'inherit',
+        },
+      );
       if (status !== 0) throw new Error(`${each} failed`);
     }
   } finally {

@@ -4,7 +4,7 @@ import type { LedgerUser } from '../format/ledger.ts';
 import type { FleetFolder } from './fleet-folder.ts';
 import { bringUpToDate, headsOf, type IndexedFleet, withIndex } from './index/fleet-index.ts';
 import { clearUnfinished, type NewFile, record } from './record.ts';
-import type { SiteDocument } from './site-document.ts';
+import type { VerifiedDocument } from './verified-document.ts';
 
 /** Who changes a fleet, and when. */
 export interface ChangeOptions extends Context {
@@ -22,7 +22,7 @@ export interface Addition {
   readonly subject: string;
   readonly files: readonly NewFile[];
   /** Documents among the files that were verified. */
-  readonly verified?: ReadonlyMap<string, SiteDocument>;
+  readonly verified?: ReadonlyMap<string, VerifiedDocument>;
 }
 
 /**

@@ -1,12 +1,12 @@
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import type { Context } from '../core/context.ts';
-import { StowageError } from '../core/error.ts';
+import { messageOf, StowageError } from '../core/error.ts';
 import { ioError } from '../io/file.ts';
 import type { FleetFolder } from './fleet-folder.ts';
-import { readRecorded } from './index/applying.ts';
 import type { Database } from './index/database.ts';
 import { withIndex } from './index/fleet-index.ts';
+import { type RecordedFile, readRecorded } from './recorded-file.ts';
 
 /** A document of a fleet that does not hold. */
 export interface FleetDefect {
@@ -48,10 +48,7 @@ export async function checkFleet(folder: FleetFolder, context: Context): Promise
     for (const each of recordedDocuments(database)) {
       // The index has read these already.
       if (isOfSite(each.path) || known.has(each.path)) continue;
-      const text = await readRecorded(each, folder).then(
-        () => undefined,
-        (error: Error) => error.message,
-      );
+      const text = defectOf(each, folder);
       if (text !== undefined) defects.push({ path: each.path, text });
     }
     for (const place of PLACES)
@@ -68,14 +65,21 @@ export async function checkFleet(folder: FleetFolder, context: Context): Promise
   });
 }
 
+function defectOf(recorded: RecordedFile, folder: FleetFolder): string | undefined {
+  try {
+    readRecorded(recorded, folder.root);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
 function isOfSite(path: string): boolean {
   return path.startsWith('receipts/') || path.startsWith('handovers/');
 }
 
 /** All recorded documents. */
-function recordedDocuments(
-  database: Database,
-): Generator<{ readonly path: string; readonly sha512: string }> {
+function recordedDocuments(database: Database): Generator<RecordedFile> {
   return database.byPath('SELECT path, sha512 FROM file WHERE path > ? ORDER BY path LIMIT ?', '');
 }
 

@@ -7,8 +7,8 @@ import type { FleetSite } from '../format/fleet.ts';
 import type { Receipt } from '../format/receipt.ts';
 import type { TrustLink } from '../trust/trust-chain.ts';
 import { documentsAt } from './dispatch.ts';
-import { readRecorded } from './index/applying.ts';
 import type { IndexedFleet } from './index/fleet-index.ts';
+import { readRecorded } from './recorded-file.ts';
 import { catalogOf } from './releases.ts';
 
 /** Why a notice for a site is written, and with which number. */
@@ -64,7 +64,7 @@ export async function noticeFor(
       'SELECT sha512 FROM file WHERE path = ?',
       path,
     )?.sha512;
-    const bytes = await readRecorded({ path, sha512: sha512 ?? '' }, folder);
+    const bytes = readRecorded({ path, sha512: sha512 ?? '' }, folder.root);
     // An advisory counts by the signatures of the notice.
     const signatures = content === 'advisory' ? [] : await signaturesBeside(folder.path(path));
     documents.push({ content, bytes, signatures });

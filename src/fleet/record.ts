@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { lstatSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { sriHex, sriOf } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
@@ -10,6 +11,7 @@ import { type FleetEntry, fleetEntryKind } from '../format/fleet.ts';
 import type { LedgerUser } from '../format/ledger.ts';
 import {
   exists,
+  ioError,
   outputError,
   readIfThere,
   remove,
@@ -60,7 +62,7 @@ export async function record(folder: FleetFolder, deed: Deed): Promise<string> {
       .map(({ path, bytes }) => ({ path, sha512: sriHex(sriOf(bytes)) })),
   });
   const digest = sriHex(sriOf(line));
-  for (const { path } of files) if (await exists(folder.path(path))) throw taken(path);
+  for (const { path } of files) if (isThere(folder.path(path))) throw taken(path);
   await writePending(folder, { entry: digest, files: files.map(({ path }) => path) });
   try {
     await writeAll(folder, files);
@@ -79,14 +81,25 @@ export function entryPath(digest: string): string {
   return `ledger/${digest}.json`;
 }
 
+/** Without a promise: a batch has thousands of files. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw ioError(error, path);
+  }
+}
+
 async function writeAll(folder: FleetFolder, files: readonly NewFile[]): Promise<void> {
   const folders = new Set(files.map(({ path }) => dirname(folder.path(path))));
   for (const each of folders) await mkdir(each, { recursive: true });
   for (const { path, bytes } of files) {
     const place = folder.path(path);
-    await writeFile(place, bytes, { flag: 'wx', mode: 0o644 }).catch((error: unknown) => {
+    try {
+      writeFileSync(place, bytes, { flag: 'wx', mode: 0o644 });
+    } catch (error) {
       throw systemCode(error) === 'EEXIST' ? taken(path) : outputError(error, place);
-    });
+    }
   }
   await syncFiles(
     folder.root,

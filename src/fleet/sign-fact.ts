@@ -4,9 +4,9 @@ import { signDetached } from '../trust/cms-sign.ts';
 import { requireCounted } from '../trust/policy.ts';
 import { type ChangeOptions, changeFleet } from './change.ts';
 import type { FleetFolder } from './fleet-folder.ts';
-import { readRecorded } from './index/applying.ts';
 import { factAt } from './promote.ts';
 import type { FactSigner } from './record-fact.ts';
+import { readRecorded } from './recorded-file.ts';
 
 export interface SignedFact {
   /** Relative to the folder of the fleet. */
@@ -33,7 +33,7 @@ export async function signFact(
       path,
     );
     if (recorded === undefined || !isSigned(path)) throw notSignable(path);
-    const bytes = await readRecorded(recorded, folder);
+    const bytes = readRecorded(recorded, folder.root);
     const now = options.now();
     const documents = await folder.trust(now);
     const trust = documents.at(-1) ?? documents[0];

@@ -9,6 +9,7 @@ import { readBounded } from '../io/file.ts';
 import { allAlgorithms } from '../trust/algorithm.ts';
 import { type Certificate, parseCertificate } from '../trust/certificate.ts';
 import { verifyDetached } from '../trust/cms-verify.ts';
+import type { CertificateParser } from '../trust/remembered-certificates.ts';
 
 /** A document that a site signed: a receipt, or the handover of its key. Nothing says yet whose key it is. */
 export interface SiteDocument {
@@ -41,8 +42,12 @@ export function signatureOf(file: string): string {
 }
 
 /** @throws StowageError as {@link readSiteDocument} */
-export function parseSiteDocument(bytes: Buffer, signature: Buffer): SiteDocument {
-  const { certificate } = verifyDetached(signature, bytes, algorithms);
+export function parseSiteDocument(
+  bytes: Buffer,
+  signature: Buffer,
+  parse?: CertificateParser,
+): SiteDocument {
+  const { certificate } = verifyDetached(signature, bytes, algorithms, parse);
   return { bytes, signature, certificate, content: contentOf(bytes) };
 }
 

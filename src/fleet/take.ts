@@ -1,15 +1,19 @@
+import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sriHex, sriOf } from '../core/digest.ts';
-import { type ErrorCode, interrupted, StowageError } from '../core/error.ts';
+import { type ErrorCode, StowageError } from '../core/error.ts';
 import { counted } from '../core/text.ts';
 import { ioError, namesIn } from '../io/file.ts';
 import { type ChangeOptions, type ChangingFleet, changeFleet } from './change.ts';
 import type { FleetFolder } from './fleet-folder.ts';
 import type { Alarm } from './history.ts';
 import { requireKey } from './index/apply-document.ts';
+import { readDocuments } from './reading/read-documents.ts';
+import { type ReadingResult, resultOf } from './reading/reading-task.ts';
 import type { NewFile } from './record.ts';
-import { readSiteDocument, type SiteDocument, signatureOf, siteOf } from './site-document.ts';
+import { signatureOf } from './site-document.ts';
+import type { VerifiedDocument } from './verified-document.ts';
 
 /** Documents that one entry of the ledger records. */
 const BATCH = 2000;
@@ -45,29 +49,30 @@ export async function takeDocuments(
   paths: readonly string[],
   options: ChangeOptions,
 ): Promise<TakeResult> {
-  const found: string[] = [];
-  for (const path of paths) found.push(...(await documentsAt(path)));
+  // Before anything is recorded.
+  for (const path of paths) await statusAt(path);
   return changeFleet(folder, options, async (fleet) => {
     const before = new Set(alarmsOfFleet(fleet).map(keyOf));
     const files: TakenFile[] = [];
     // Handovers come first in each batch, for the receipts that the new keys sign.
     const waiting: Batch = new Map();
     const later: string[] = [];
-    for (const file of found) {
-      if (options.signal.aborted) throw interrupted(options.signal);
-      await takeOne(file, { fleet, waiting, files, later });
-      if (waiting.size >= BATCH) await flush(fleet, waiting);
-    }
-    await flush(fleet, waiting);
+    await takeAll(documentsAt(paths), { fleet, waiting, files, later }, options.signal);
     // Those whose key may have come with a handover that was given after them.
-    for (const file of later) await takeOne(file, { fleet, waiting, files });
-    await flush(fleet, waiting);
+    await takeAll(later, { fleet, waiting, files }, options.signal);
     return { files, alarms: alarmsOfFleet(fleet).filter((each) => !before.has(keyOf(each))) };
   });
 }
 
-/** Documents that were verified and are not recorded yet, by their paths in the fleet. */
-type Batch = Map<string, SiteDocument>;
+/** A document that was verified and is not recorded yet. */
+interface Waiting {
+  readonly document: VerifiedDocument;
+  readonly bytes: Buffer;
+  readonly signature: Buffer;
+}
+
+/** By their paths in the fleet. */
+type Batch = Map<string, Waiting>;
 
 interface Taking {
   readonly fleet: ChangingFleet;
@@ -77,19 +82,33 @@ interface Taking {
   readonly later?: string[];
 }
 
-async function takeOne(file: string, { fleet, waiting, files, later }: Taking): Promise<void> {
+async function takeAll(
+  found: Iterable<string> | AsyncIterable<string>,
+  taking: Taking,
+  signal: AbortSignal,
+): Promise<void> {
+  const { fleet, waiting } = taking;
+  for await (const [file, read] of readDocuments(found, (each) => ({ file: each }), signal)) {
+    await takeOne(file, read, taking);
+    if (waiting.size >= BATCH) await flush(fleet, waiting);
+  }
+  await flush(fleet, waiting);
+}
+
+async function takeOne(file: string, read: ReadingResult, taking: Taking): Promise<void> {
+  const { fleet, waiting, files, later } = taking;
   try {
-    const document = await readSiteDocument(file);
-    const site = siteOf(document);
-    const path = pathOf(document);
+    const { document, bytes, signature } = givenOf(read);
+    const { site, kind } = document;
+    const path = pathOf(document, bytes);
     if (waiting.has(path) || isRecorded(fleet, path)) {
       files.push({ file, outcome: 'known', site });
       return;
     }
-    requireKey(fleet.database, site, document.certificate.fingerprint);
-    waiting.set(path, document);
+    requireKey(fleet.database, site, document.key);
+    waiting.set(path, { document, bytes, signature });
     // Later documents may be signed with the key that it introduces.
-    if (document.content.kind === 'handover') await flush(fleet, waiting);
+    if (kind === 'handover') await flush(fleet, waiting);
     files.push({ file, outcome: 'taken', site });
   } catch (error) {
     if (!(error instanceof StowageError) || error.code === 'interrupted') throw error;
@@ -102,32 +121,39 @@ async function takeOne(file: string, { fleet, waiting, files, later }: Taking): 
   }
 }
 
+/** @throws StowageError why it is refused */
+function givenOf(read: ReadingResult): Waiting {
+  const { document, bytes, signature } = resultOf(read);
+  if (bytes === undefined || signature === undefined) throw new Error('no bytes were read');
+  return { document, bytes: bufferOf(bytes), signature: bufferOf(signature) };
+}
+
+/** A buffer that came from another thread is a plain array of bytes. */
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
 async function flush(fleet: ChangingFleet, waiting: Batch): Promise<void> {
   if (waiting.size === 0) return;
-  const verified = new Map(waiting);
-  const sites = new Set([...verified.values()].map(siteOf));
+  const batch = [...waiting];
+  const sites = new Set(batch.map(([, { document }]) => document.site));
   const [only = ''] = sites;
   waiting.clear();
   await fleet.add({
     action: 'take',
-    subject: `${counted(verified.size, 'document')} of ${sites.size === 1 ? only : counted(sites.size, 'site')}`,
-    files: [...verified].flatMap(([path, { bytes, signature }]): NewFile[] => [
+    subject: `${counted(batch.length, 'document')} of ${sites.size === 1 ? only : counted(sites.size, 'site')}`,
+    files: batch.flatMap(([path, { bytes, signature }]): NewFile[] => [
       { path, bytes, recorded: true },
       { path: signatureOf(path), bytes: signature },
     ]),
-    verified,
+    verified: new Map(batch.map(([path, { document }]) => [path, document])),
   });
 }
 
 /** Where a document of a site is in the fleet: its name tells when it was written, and is another for any other content. */
-function pathOf(document: SiteDocument): string {
-  const { content, bytes } = document;
-  const [place, at] =
-    content.kind === 'receipt'
-      ? ['receipts', content.receipt.at]
-      : ['handovers', content.handover.at];
+function pathOf({ kind, site, at }: VerifiedDocument, bytes: Buffer): string {
   const digest = sriHex(sriOf(bytes)).slice(0, 32);
-  return `${place}/${siteOf(document)}/${at.replaceAll(':', '')}-${digest}.json`;
+  return `${kind}s/${site}/${at.replaceAll(':', '')}-${digest}.json`;
 }
 
 function isRecorded({ database }: ChangingFleet, path: string): boolean {
@@ -144,19 +170,25 @@ function keyOf({ site, kind, first, second }: SiteAlarm): string {
   return [site, kind, first, second].join('\n');
 }
 
-/** The documents at a path: a file as it is named, or each `.json` of a folder that has a `.p7s` beside it. */
-async function documentsAt(path: string, depth = 0): Promise<string[]> {
-  const status = await stat(path).catch((error: unknown) => {
+function statusAt(path: string): Promise<Stats> {
+  return stat(path).catch((error: unknown) => {
     throw ioError(error, path);
   });
-  if (!status.isDirectory()) return [path];
-  if (depth > MAX_DEPTH) return [];
-  const names = await namesIn(path);
-  const present = new Set(names);
-  const found: string[] = [];
-  for (const name of names) {
-    if (present.has(signatureOf(name)) && name.endsWith('.json')) found.push(join(path, name));
-    else if (!name.includes('.')) found.push(...(await documentsAt(join(path, name), depth + 1)));
+}
+
+/** The documents at paths: a file as it is named, or each `.json` of a folder that has a `.p7s` beside it. */
+async function* documentsAt(paths: readonly string[], depth = 0): AsyncGenerator<string> {
+  for (const path of paths) {
+    if (!(await statusAt(path)).isDirectory()) yield path;
+    else if (depth <= MAX_DEPTH) yield* documentsIn(path, depth);
   }
-  return found;
+}
+
+async function* documentsIn(folder: string, depth: number): AsyncGenerator<string> {
+  const names = await namesIn(folder);
+  const present = new Set(names);
+  for (const name of names) {
+    if (present.has(signatureOf(name)) && name.endsWith('.json')) yield join(folder, name);
+    else if (!name.includes('.')) yield* documentsAt([join(folder, name)], depth + 1);
+  }
 }

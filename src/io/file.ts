@@ -95,14 +95,25 @@ export async function readNamed(path: string, maxBytes: number): Promise<Buffer>
 async function requireFile(handle: FileHandle, path: string): Promise<{ size: number }> {
   const status = await handle.stat();
   if (status.isFile()) return status;
-  throw new StowageError('file-kind', `${path} is not a regular file`, {
+  throw notRegular(path, status);
+}
+
+/** A `file-kind` error. */
+export function notRegular(path: string, status: { isDirectory(): boolean }): StowageError {
+  return new StowageError('file-kind', `${path} is not a regular file`, {
     expected: 'a regular file',
     found: status.isDirectory() ? 'a folder' : 'a device, pipe or socket',
     hint: 'replace it with the file itself',
   });
 }
 
-function oversize(path: string, size: number, maxBytes: number, code: ErrorCode): StowageError {
+/** The error for a file of more bytes than it may have. */
+export function oversize(
+  path: string,
+  size: number,
+  maxBytes: number,
+  code: ErrorCode,
+): StowageError {
   return new StowageError(code, `${path} is too large`, {
     expected: `at most ${maxBytes} bytes`,
     found: counted(size, 'byte'),

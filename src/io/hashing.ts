@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
-import { getAsset, isSea } from 'node:sea';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { interrupted } from '../core/error.ts';
 import type { CodedSums, CodingTask } from './coding-task.ts';
 import type { HashResult, HashTask, WorkerMessage } from './hash-task.ts';
 import { PassError } from './positioned.ts';
+import { startWorkerBeside } from './start-worker.ts';
 
 // One worker for each core, limited by what a disk can serve and by 5 MiB of memory each.
 const MAX_WORKERS = 8;
@@ -121,11 +121,9 @@ export class HashPool {
   }
 }
 
-/** Starts the worker beside this file: TypeScript in a checkout, JavaScript in a build, an asset in the executable. */
+/** A thread that hashes. */
 export function startWorker(): Worker {
-  if (isSea()) return new Worker(getAsset('hash-worker.js', 'utf8'), { eval: true });
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return new Worker(new URL(`./hash-worker.${extension}`, import.meta.url));
+  return startWorkerBeside('hash-worker', import.meta.url);
 }
 
 function spareWorker(worker: Worker): void {

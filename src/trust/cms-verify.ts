@@ -16,6 +16,7 @@ import {
   type SignedAttributes,
 } from './cms-encoding.ts';
 import { constructedTag, type Der, DerReader, derTag, oid } from './der.ts';
+import type { CertificateParser } from './remembered-certificates.ts';
 import { invalid, malformed, refusedAlgorithm } from './signature-file.ts';
 
 /** A valid signature over the content. It does not mean that its key is trusted. */
@@ -44,6 +45,7 @@ const read = new DerReader(malformed);
  * Verifies a detached CMS signature of one signer. The file is encoded again from its parsed parts and compared, so that
  * no byte in it is unchecked.
  * @param allowed the accepted algorithms; the message only selects one of them
+ * @param parse how its certificates are read
  * @throws StowageError `signature-malformed` (shape), `signature-invalid` (content, certificate or mathematics),
  * `algorithm-refused`, `certificate-invalid`
  */
@@ -51,8 +53,9 @@ export function verifyDetached(
   cms: Uint8Array,
   content: Uint8Array,
   allowed: ReadonlySet<AlgorithmName>,
+  parse: CertificateParser = parseCertificate,
 ): VerifiedSignature {
-  const { certificates, signer } = readSignedData(cms);
+  const { certificates, signer } = readSignedData(cms, parse);
   const certificate = ownCertificate(signer, certificates);
   const algorithm = allowedAlgorithm(signer, allowed);
   const contentDigest = digestWith(algorithm, content);
@@ -73,7 +76,10 @@ export function verifyDetached(
   );
 }
 
-function readSignedData(cms: Uint8Array): { certificates: Certificate[]; signer: SignerInfo } {
+function readSignedData(
+  cms: Uint8Array,
+  parse: CertificateParser,
+): { certificates: Certificate[]; signer: SignerInfo } {
   const start = Buffer.from(cms.subarray(0, 64)).toString('latin1');
   if (PEM_OR_MIME.test(start)) throw malformed('text (PEM, S/MIME or base64) instead of DER');
   const whole = read.parse(cms, MAX_SIGNATURE_BYTES);
@@ -86,15 +92,15 @@ function readSignedData(cms: Uint8Array): { certificates: Certificate[]; signer:
   expectOid(contentType, oids.data, 'the type of the content');
   if (attached !== undefined) throw malformed('content inside the signature file');
   const [signer] = read.members(signers, derTag.set, 'the list of signers', [1, 1]);
-  return { certificates: readCertificates(certificates), signer: readSigner(signer) };
+  return { certificates: readCertificates(certificates, parse), signer: readSigner(signer) };
 }
 
-function readCertificates(value: Der | undefined): Certificate[] {
+function readCertificates(value: Der | undefined, parse: CertificateParser): Certificate[] {
   const members = read.members(value, constructedTag(0), 'the list of certificates', [
     1,
     MAX_SIGNATURE_CERTIFICATES,
   ]);
-  const certificates = members.map((member) => parseCertificate(member.bytes));
+  const certificates = members.map((member) => parse(member.bytes));
   const distinct = new Set(certificates.map((each) => each.fingerprint));
   if (distinct.size === certificates.length) return certificates;
   throw malformed('a duplicate certificate');

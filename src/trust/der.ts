@@ -86,21 +86,28 @@ function convert(node: forge.asn1.Asn1): Der {
     : constructed(tag, node.value.map(convert));
 }
 
-// The type includes the constructed bit, and forge writes it unchanged.
+/** Tag, length in its shortest form, and content (X.690 sections 8.1.3 and 10.1). */
 function encode(tag: number, content: Buffer): Buffer {
-  const node = forge.asn1.create(tag & CLASS, tag & ~CLASS, false, content.toString('latin1'));
-  const bytes = Buffer.from(forge.asn1.toDer(node).getBytes(), 'latin1');
-  if (bytes.subarray(bytes.length - content.length).equals(content) && sized(bytes, content))
-    return bytes;
-  throw new StowageError('internal', 'a DER value whose content has a shorter form', {
-    hint: 'report this with the file that was being read or written',
-  });
+  if ((tag & ~CLASS) === derTag.integer && hasShorterForm(content))
+    throw new StowageError('internal', 'a DER value whose content has a shorter form', {
+      hint: 'report this with the file that was being read or written',
+    });
+  const { length } = content;
+  const more = length < 0x80 ? 0 : Math.ceil((32 - Math.clz32(length)) / 8);
+  const bytes = Buffer.allocUnsafe(2 + more + length);
+  bytes[0] = tag;
+  bytes[1] = more === 0 ? length : 0x80 | more;
+  if (more > 0) bytes.writeUIntBE(length, 2, more);
+  content.copy(bytes, 2 + more);
+  return bytes;
 }
 
-// forge drops a redundant leading octet from any value with the tag number of an integer.
-function sized(bytes: Buffer, content: Buffer): boolean {
-  const more = content.length < 0x80 ? 0 : Math.ceil((32 - Math.clz32(content.length)) / 8);
-  return bytes.length === 2 + more + content.length;
+/** Whether an integer has a leading octet that says nothing (X.690 section 8.3.2). */
+function hasShorterForm(content: Buffer): boolean {
+  if (content.length < 2) return false;
+  const first = content[0];
+  const sign = (content[1] ?? 0) & 0x80;
+  return (first === 0x00 && sign === 0) || (first === 0xff && sign !== 0);
 }
 
 /** Identifier octets of the universal types that certificates, keys and signatures use. */

@@ -7,6 +7,7 @@ import { keyHandoverKind, type Receipt, receiptKind } from '../../src/format/rec
 import { issueCertificate, positive } from '../../src/trust/certificate-issue.ts';
 import { type Signer, signDetached } from '../../src/trust/cms-sign.ts';
 import { generateKey } from '../../src/trust/key.ts';
+import { type QuickSigner, quickSigner } from './quick-signer.ts';
 import { seededRandom } from './random.ts';
 
 /** What can be wrong with a site of a simulated fleet. */
@@ -44,6 +45,13 @@ export interface SimulatedSite {
   readonly documents: readonly SimulatedDocument[];
   /** The last of the receipts that are intact. */
   readonly first: SimulatedDocument;
+  /** What the newest receipt shows, whatever the clock said. */
+  readonly end: {
+    readonly version?: string;
+    /** Whether its service does not run. */
+    readonly ill: boolean;
+    readonly rolledBack: boolean;
+  };
 }
 
 export interface Simulation {
@@ -58,11 +66,20 @@ export interface Simulation {
   }[];
   /** The share of sites with a fault. */
   readonly faulty: number;
+  /** The share of changes that fail a gate and are undone; none by default. */
+  readonly failing?: number;
+  /** The share of sites whose service stands still in the end; none by default. */
+  readonly ill?: number;
   /** When the last receipts were written. */
   readonly until: Date;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+const YEAR_MS = 365 * DAY_MS;
+const SITE_KEY_MS = 60 * DAY_MS;
+/** Receipts come every two weeks, or more often, so that all of them are of three years. */
+const SPACING_MS = 14 * DAY_MS;
+const MAX_SPAN_MS = 3 * YEAR_MS;
 
 /** So many releases of one product, `1.0.0`, `1.1.0` and so on. */
 export function simulatedReleases(count: number): Simulation['releases'] {
@@ -82,7 +99,7 @@ export function siteSignerOf(name: string, notBefore: Date): Signer {
     key: privateKey,
     authority: false,
     notBefore,
-    notAfter: new Date(notBefore.getTime() + 20 * 365 * DAY_MS),
+    notAfter: new Date(notBefore.getTime() + 20 * YEAR_MS),
     serial: positive(createHash('sha256').update(name).digest().subarray(0, 16)),
   });
   return { key: privateKey, certificate };
@@ -90,41 +107,81 @@ export function siteSignerOf(name: string, notBefore: Date): Signer {
 
 /** The sites of a simulated fleet, one at a time: the same seed gives the same histories, with other keys. */
 export function* simulateSites(simulation: Simulation): Generator<SimulatedSite> {
-  const random = seededRandom(simulation.seed);
   for (let index = 0; index < simulation.sites; index++)
-    yield simulateSite(`site-${String(index).padStart(5, '0')}`, simulation, random);
+    yield simulateSite(index, simulation, simulatedSigner(index, simulation));
+}
+
+/** The name of a site of a simulated fleet. */
+export function siteNameOf(index: number): string {
+  return `site-${String(index).padStart(5, '0')}`;
+}
+
+/** A key for a site of a simulated fleet. */
+export function simulatedSigner(index: number, simulation: Simulation): Signer {
+  return siteSignerOf(siteNameOf(index), keyTimeOf(simulation));
+}
+
+function spanOf({ receipts }: Simulation): number {
+  return Math.min(receipts * SPACING_MS, MAX_SPAN_MS);
+}
+
+function startOf(simulation: Simulation): number {
+  return simulation.until.getTime() - spanOf(simulation);
+}
+
+function keyTimeOf(simulation: Simulation): Date {
+  return new Date(startOf(simulation) - SITE_KEY_MS);
 }
 
 /** The state of a site that its receipts show. */
 interface State {
   readonly entries: number;
   readonly generation: number;
+  /** Generations whose numbers failed changes used up. */
+  readonly lost: number;
   readonly release: number;
   /** What the digests of its ledger depend on besides their number, by the number from which on it counts. */
   readonly branches: readonly { readonly from: number; readonly name: string }[];
 }
 
-function simulateSite(name: string, simulation: Simulation, random: () => number): SimulatedSite {
-  const { receipts, until } = simulation;
-  const days = (least: number, most: number): number =>
-    (least + random() * (most - least)) * DAY_MS;
-  const start = until.getTime() - receipts * 14 * DAY_MS;
+/** One site of a simulated fleet, which does not depend on the others. */
+export function simulateSite(
+  index: number,
+  simulation: Simulation,
+  original: Signer,
+): SimulatedSite {
+  const { receipts, until, releases, failing = 0, ill = 0 } = simulation;
+  const random = seededRandom(simulation.seed * 1_000_003 + index);
+  const name = siteNameOf(index);
+  const start = startOf(simulation);
+  const spacing = spanOf(simulation) / receipts;
   const fault =
     random() < simulation.faulty
       ? simulatedFaults[Math.floor(random() * simulatedFaults.length)]
       : undefined;
+  const isIll = random() < ill && fault === undefined;
   // Late enough that there is something to go back to.
   const at = 4 + Math.floor(random() * Math.max(1, receipts - 7));
-  let signer = siteSignerOf(name, new Date(start - 60 * DAY_MS));
-  const original = signer;
-  let clock = start;
-  let state: State = { entries: 2, generation: 0, release: -1, branches: [{ from: 0, name }] };
+  /** How many releases the site is behind. */
+  const lag = Math.floor((random() * releases.length) / 5);
+  const releaseAt = (clock: number): number =>
+    Math.floor(((clock - start) / spanOf(simulation)) * releases.length) - lag;
+  let key = original;
+  let sign = quickSigner(key);
+  let shift = 0;
+  let state: State = {
+    ...{ entries: 2, generation: 0, lost: 0, release: -1 },
+    branches: [{ from: 0, name }],
+  };
   const states: State[] = [];
   const documents: SimulatedDocument[] = [];
   let first: SimulatedDocument | undefined;
+  let outcome: Receipt['outcome'] = 'kept';
   for (let step = 0; step < receipts; step++) {
-    clock += days(1, 12);
+    let clock = start + (step + 0.1 + 0.8 * random()) * spacing + shift;
+    const latest = releaseAt(clock);
     let intent: Receipt['intent'] = 'install';
+    outcome = 'kept';
     const chance = random();
     const isFault = step === at;
     if (isFault && fault === 'restored-backup') {
@@ -132,27 +189,36 @@ function simulateSite(name: string, simulation: Simulation, random: () => number
       const from = backup.entries + 1;
       state = { ...backup, branches: [...branches, { from, name: `${name} restored` }] };
     }
-    if (isFault && fault === 'clock-back') clock -= 60 * DAY_MS;
-    if (isFault && fault === 'lost-disc') state = installed(state, simulation);
+    if (isFault && fault === 'clock-back') {
+      shift = -60 * DAY_MS;
+      clock += shift;
+    }
+    if (isFault && fault === 'lost-disc') state = installed(state, latest, simulation);
     // So that there is a longer ledger to go back from.
     const mustInstall = fault !== undefined && step > at - 4 && step <= at;
     if (step > 0 && chance < 0.3 && !mustInstall) {
       intent = chance < 0.15 ? 'statement' : 'restart';
       if (intent === 'restart') state = { ...state, entries: state.entries + 1 };
-    } else state = installed(state, simulation);
+    } else if (step > 0 && random() < failing && !mustInstall) {
+      outcome = 'rolled-back';
+      const lost = state.lost + (random() < 0.5 ? 1 : 0);
+      state = { ...state, entries: state.entries + 2, lost };
+    } else state = installed(state, latest, simulation);
     states.push(state);
-    // Ahead of the machine that takes it as well, however early it was written.
-    const ahead = isFault && fault === 'clock-ahead' ? until.getTime() - clock + 900 * DAY_MS : 0;
+    const stopped = isIll && step === receipts - 1;
+    const about = { state, intent, outcome, stopped, simulation };
     if (isFault && fault === 'old-key') {
-      const next = siteSignerOf(name, new Date(start - 60 * DAY_MS));
-      documents.push(handover(name, { signer, next, at: new Date(clock) }));
-      clock += days(1, 2);
-      documents.push(signed(receiptOf(name, { state, clock, intent, simulation }), signer, clock));
-      signer = next;
+      const next = siteSignerOf(name, keyTimeOf(simulation));
+      documents.push(handover(name, { signer: key, next, at: new Date(clock) }));
+      clock += 0.05 * spacing;
+      documents.push(written(receiptOf(name, { ...about, clock }), sign, clock));
+      key = next;
+      sign = quickSigner(key);
       continue;
     }
-    const receipt = receiptOf(name, { state, clock: clock + ahead, intent, simulation });
-    const document = signed(receipt, signer, clock);
+    // Ahead of the machine that takes it as well, however early it was written.
+    const ahead = isFault && fault === 'clock-ahead' ? until.getTime() - clock + 900 * DAY_MS : 0;
+    const document = written(receiptOf(name, { ...about, clock: clock + ahead }), sign, clock);
     if (isFault && fault === 'damaged') {
       const bytes = Buffer.from(document.bytes);
       bytes[bytes.length - 20] = (bytes[bytes.length - 20] ?? 0) ^ 1;
@@ -163,15 +229,24 @@ function simulateSite(name: string, simulation: Simulation, random: () => number
     first ??= document;
   }
   if (first === undefined) throw new Error('a simulated site needs a receipt');
-  return { name, signer: original, documents, first, ...(fault === undefined ? {} : { fault }) };
+  const version = releases[state.release]?.version;
+  return {
+    ...{ name, signer: original, documents, first },
+    ...(fault === undefined ? {} : { fault }),
+    end: {
+      ...(version === undefined ? {} : { version }),
+      ...{ ill: isIll, rolledBack: outcome === 'rolled-back' },
+    },
+  };
 }
 
-function installed(state: State, { releases }: Simulation): State {
+function installed(state: State, latest: number, { releases }: Simulation): State {
   return {
     ...state,
     entries: state.entries + 2,
-    generation: state.generation + 1,
-    release: Math.min(state.release + 1, releases.length - 1),
+    generation: state.generation + state.lost + 1,
+    lost: 0,
+    release: Math.min(Math.max(state.release, latest, 0), releases.length - 1),
   };
 }
 
@@ -181,33 +256,58 @@ function receiptOf(
     readonly state: State;
     readonly clock: number;
     readonly intent: Receipt['intent'];
+    readonly outcome: Receipt['outcome'];
+    readonly stopped: boolean;
     readonly simulation: Simulation;
   },
 ): Receipt {
-  const { state, clock, intent, simulation } = about;
+  const { state, clock, intent, outcome, stopped, simulation } = about;
   const { entries, generation, branches } = state;
   const release = simulation.releases[state.release];
   const branch = branches.findLast(({ from }) => from <= entries)?.name ?? site;
   const at = momentOf(new Date(clock));
+  const before = simulation.releases[state.release - 1];
   return {
-    schema: 'stowage/receipt/v2',
+    schema: 'stowage/receipt/v4',
     site,
     at,
     tool: 'stowage 0.1.0',
     intent,
-    outcome: 'kept',
+    outcome,
     generation,
     releases: release === undefined ? [] : [{ name: 'chat', ...release }],
     generations: [generation - 1, generation].filter((each) => each > 0),
     held: { blobs: 12, bytes: 5_000_000_000 },
-    health: [{ service: 'chat server', state: 'running', since: at, ready: true }],
+    holds: {
+      bundles: [
+        ...(release === undefined ? [] : [{ name: 'chat', ...release, use: 'running' as const }]),
+        ...(before === undefined ? [] : [{ name: 'chat', ...before, use: 'kept' as const }]),
+      ],
+      installers: [],
+      free: 900_000_000_000,
+    },
+    health: [
+      stopped
+        ? { service: 'chat server', state: 'stopped' }
+        : { service: 'chat server', state: 'running', since: at, ready: true },
+    ],
     host: { platform: 'linux/amd64', kernel: '6.12.0', engine: 'podman 5.6.0', labels: {} },
-    gates: [],
+    gates: outcome === 'kept' ? [] : [FAILED_GATE],
     ledger: {
       number: entries,
       digest: createHash('sha512').update(`${branch} ${entries}`).digest('hex'),
     },
   };
+}
+
+const FAILED_GATE: Receipt['gates'][number] = {
+  ...{ service: 'server', check: 'acceptance', passed: false, milliseconds: 31_000 },
+  ...{ expected: 'an answer that contains "42"', found: 'no answer within 30 s' },
+};
+
+function written(receipt: Receipt, sign: QuickSigner, clock: number): SimulatedDocument {
+  const bytes = writeCanonical(receiptKind, receipt);
+  return { bytes, signature: sign(bytes, new Date(clock)) };
 }
 
 /** A receipt as a site writes it. */

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { readSignature, readSignatures, requireSum } from '../../bundle/bundle-files.ts';
+import { readSignatures, requireSum } from '../../bundle/bundle-files.ts';
 import { signaturesBeside } from '../../bundle/signing/signatures-beside.ts';
 import { sriHex, sriOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -15,21 +15,17 @@ import { promotionKind, recallOrderKind } from '../../format/fleet-orders.ts';
 import { readBounded } from '../../io/file.ts';
 import { damagedFleet, dispatchPath, releaseFolder } from '../fleet-folder.ts';
 import { judgeFact } from '../judged.ts';
-import { isHealthy, stateOf } from '../receipt-state.ts';
-import {
-  certificateIn,
-  parseSiteDocument,
-  type SiteDocument,
-  signatureOf,
-  siteOf,
-} from '../site-document.ts';
-import { type Applying, misplaced, type Recorded, readRecorded } from './applying.ts';
+import { type ReadingResult, resultOf, runReading } from '../reading/reading-task.ts';
+import { misplaced, readRecorded } from '../recorded-file.ts';
+import { certificateIn } from '../site-document.ts';
+import type { VerifiedDocument } from '../verified-document.ts';
+import type { Applying, Recorded } from './applying.ts';
 import type { Database } from './database.ts';
 
 /** The control files of a bundle, verified as at a site. */
 export async function applyRelease(recorded: Recorded, applying: Applying): Promise<void> {
   const { folder, database, trust, now } = applying;
-  const index = await readRecorded(recorded, folder);
+  const index = readRecorded(recorded, folder.root);
   const place = dirname(folder.path(recorded.path));
   const content = await readBounded(`${place}/SHA512SUMS`, MAX_CHECKSUMS_BYTES);
   judgeFact(trust, 'release', { content, signatures: await readSignatures(place) }, now);
@@ -59,7 +55,7 @@ function applyRecalls(bundle: Bundle, { path }: Recorded, { database }: Applying
 export async function applyPromotion(recorded: Recorded, applying: Applying): Promise<void> {
   const { folder, database, trust, now } = applying;
   const { path } = recorded;
-  const content = await readRecorded(recorded, folder);
+  const content = readRecorded(recorded, folder.root);
   const signatures = await signaturesBeside(folder.path(path));
   const released = judgeFact(trust, 'release', { content, signatures }, now);
   const promotion = readCanonical(promotionKind, content);
@@ -96,7 +92,7 @@ export async function applyPromotion(recorded: Recorded, applying: Applying): Pr
 export async function applyRecall(recorded: Recorded, applying: Applying): Promise<void> {
   const { folder, database, trust, now } = applying;
   const { path } = recorded;
-  const content = await readRecorded(recorded, folder);
+  const content = readRecorded(recorded, folder.root);
   const signatures = await signaturesBeside(folder.path(path));
   judgeFact(trust, 'release', { content, signatures }, now);
   const recall = readCanonical(recallOrderKind, content);
@@ -112,7 +108,7 @@ export async function applyRecall(recorded: Recorded, applying: Applying): Promi
 export async function applyAdvisory(recorded: Recorded, applying: Applying): Promise<void> {
   const { folder, database, trust, now } = applying;
   const { path } = recorded;
-  const content = await readRecorded(recorded, folder);
+  const content = readRecorded(recorded, folder.root);
   const signatures = await signaturesBeside(folder.path(path));
   judgeFact(trust, 'release', { content, signatures }, now);
   const advisory = readAdvisory(content);
@@ -147,27 +143,46 @@ export function isApplied(path: string): boolean {
 
 /** Reads a recorded document and checks it as if it had just come; one that does not hold is listed as a defect. */
 export async function applyDocument(recorded: Recorded, applying: Applying): Promise<void> {
-  const { database } = applying;
+  await listingDefects(recorded, applying, () =>
+    appliers[folderOf(recorded.path) as Kind](recorded, applying),
+  );
+}
+
+/** {@link applyDocument} of one that was read elsewhere, or verified when it came. */
+export async function applyRead(
+  recorded: Recorded,
+  read: ReadingResult,
+  applying: Applying,
+): Promise<void> {
+  await listingDefects(recorded, applying, async () =>
+    applyOfSite(recorded, resultOf(read).document, applying),
+  );
+}
+
+async function listingDefects(
+  { path }: Recorded,
+  { database }: Applying,
+  apply: () => Promise<void>,
+): Promise<void> {
   try {
-    await appliers[folderOf(recorded.path) as Kind](recorded, applying);
-    database.run('DELETE FROM defect WHERE path = ?', recorded.path);
+    await apply();
   } catch (error) {
     if (!(error instanceof StowageError) || error.code === 'io-failed') throw error;
     const { code, message, found } = error;
     const text = found === undefined || found === '' ? message : `${message}: ${found}`;
-    database.put('defect', { path: recorded.path, code, text });
+    database.put('defect', { path, code, text });
   }
 }
 
 const appliers: Readonly<Record<Kind, (recorded: Recorded, to: Applying) => Promise<void>>> = {
   sites: applySite,
-  handovers: applyHandover,
+  handovers: readAndApply,
   releases: applyRelease,
   promotions: applyPromotion,
   recalls: applyRecall,
   advisories: applyAdvisory,
   dispatches: applyDispatch,
-  receipts: applyReceipt,
+  receipts: readAndApply,
 };
 
 function folderOf(path: string): string {
@@ -176,7 +191,7 @@ function folderOf(path: string): string {
 
 async function applySite(recorded: Recorded, applying: Applying): Promise<void> {
   const { database, folder, trust, now, touched } = applying;
-  const bytes = await readRecorded(recorded, folder);
+  const bytes = readRecorded(recorded, folder.root);
   const signatures = await signaturesBeside(folder.path(recorded.path));
   judgeFact(trust, 'release', { content: bytes, signatures }, now);
   const site = readCanonical(fleetSiteKind, bytes);
@@ -189,71 +204,43 @@ async function applySite(recorded: Recorded, applying: Applying): Promise<void> 
   touched.add(site.name);
 }
 
-async function applyHandover(recorded: Recorded, applying: Applying): Promise<void> {
-  const { database, touched } = applying;
-  const document = await siteDocument(recorded, applying);
-  const { content, certificate } = document;
-  if (content.kind !== 'handover') throw misplaced(recorded.path);
-  const { site, at } = content.handover;
-  requireKey(database, site, certificate.fingerprint);
-  database.put('site_key', { site, fingerprint: content.successor.fingerprint });
-  database.put('old_key', {
-    ...{ site, until: at, path: recorded.path },
-    fingerprint: certificate.fingerprint,
-  });
-  touched.add(site);
-}
-
 /** Nobody signs it: it says what was written to media, and not what counts. */
 async function applyDispatch(recorded: Recorded, { database, folder }: Applying): Promise<void> {
-  const bytes = await readRecorded(recorded, folder);
+  const bytes = readRecorded(recorded, folder.root);
   const dispatch = readCanonical(dispatchKind, bytes);
   requirePath(recorded.path, dispatchPath(dispatch));
   const { site, number } = dispatch;
   database.put('dispatch', { site, number, document: bytes.toString('utf8') });
 }
 
-async function applyReceipt(recorded: Recorded, applying: Applying): Promise<void> {
-  const { database, touched } = applying;
-  const { content, certificate } = await siteDocument(recorded, applying);
-  if (content.kind !== 'receipt') throw misplaced(recorded.path);
-  const { receipt } = content;
-  requireKey(database, receipt.site, certificate.fingerprint);
-  const state = stateOf(receipt);
-  const id = database.put('receipt', {
-    path: recorded.path,
-    site: receipt.site,
-    at: receipt.at,
-    entries: receipt.ledger.number,
-    head: receipt.ledger.digest,
-    generation: receipt.generation,
-    highest: receipt.generations.at(-1) ?? 0,
-    intent: receipt.intent,
-    outcome: receipt.outcome,
-    healthy: isHealthy(state) ? 1 : 0,
-    key: certificate.fingerprint,
-    taken_at: recorded.at,
-    taken_by: recorded.entry,
-    state: JSON.stringify(state),
-  });
-  for (const { bundle } of receipt.releases) database.put('run', { receipt: id, bundle });
-  touched.add(receipt.site);
+async function readAndApply(recorded: Recorded, applying: Applying): Promise<void> {
+  const { folder, verified } = applying;
+  const known = verified.get(recorded.path);
+  const document = known ?? resultOf(runReading({ root: folder.root, recorded })).document;
+  applyOfSite(recorded, document, applying);
 }
 
-async function siteDocument(
-  recorded: Recorded,
-  { folder, verified }: Applying,
-): Promise<SiteDocument> {
-  const known = verified.get(recorded.path);
-  if (known !== undefined) return known;
-  const bytes = await readRecorded(recorded, folder);
-  const document = parseSiteDocument(
-    bytes,
-    await readSignature(folder.path(signatureOf(recorded.path))),
-  );
-  const name = recorded.path.split('/')[1] ?? '';
-  if (siteOf(document) !== name) throw misplaced(recorded.path);
-  return document;
+/** A receipt or handover whose signature is valid. */
+function applyOfSite(recorded: Recorded, document: VerifiedDocument, applying: Applying): void {
+  const { database, touched } = applying;
+  const { path } = recorded;
+  const { site, at, key, kind } = document;
+  if (folderOf(path) !== `${kind}s`) throw misplaced(path);
+  requireKey(database, site, key);
+  touched.add(site);
+  if (kind === 'handover') {
+    database.put('site_key', { site, fingerprint: document.successor });
+    database.put('old_key', { site, until: at, path, fingerprint: key });
+    return;
+  }
+  const { entries, head, generation, highest, intent, outcome, healthy, state } = document;
+  const receipt = database.put('receipt', {
+    ...{ path, site, at, entries, head, generation, highest, intent, outcome, key, state },
+    healthy: healthy ? 1 : 0,
+    taken_at: recorded.at,
+    taken_by: recorded.entry,
+  });
+  for (const bundle of document.bundles) database.put('run', { receipt, bundle });
 }
 
 /** @throws StowageError `signer-untrusted` unless the key is one of the site's */

@@ -8,9 +8,12 @@ import { namesIn, readBounded } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { damagedFleet, type FleetFolder, OWN_FOLDER } from '../fleet-folder.ts';
 import { alarmsOf, type HistoryPoint, newestOf, type OldKey } from '../history.ts';
+import { readDocuments } from '../reading/read-documents.ts';
+import type { ReadingTask } from '../reading/reading-task.ts';
 import { entryPath } from '../record.ts';
-import { certificateIn, type SiteDocument } from '../site-document.ts';
-import { applyDocument, applyingOrder, isApplied } from './apply-document.ts';
+import { certificateIn } from '../site-document.ts';
+import type { VerifiedDocument } from '../verified-document.ts';
+import { applyDocument, applyingOrder, applyRead, isApplied } from './apply-document.ts';
 import type { Applying, Recorded } from './applying.ts';
 import { Database } from './database.ts';
 
@@ -82,7 +85,7 @@ export interface IndexedFleet {
 
 export interface IndexOptions extends Context {
   /** Documents that this command verified a moment ago, by path. */
-  readonly verified?: ReadonlyMap<string, SiteDocument>;
+  readonly verified?: ReadonlyMap<string, VerifiedDocument>;
   /** Read every document again, whatever the index has. */
   readonly rebuild?: boolean;
 }
@@ -170,6 +173,7 @@ async function applyEntries(
   }
   // What did not hold may hold now: its site, or a signature, may have come.
   database.run('INSERT OR IGNORE INTO todo SELECT path FROM defect');
+  database.run('DELETE FROM defect');
   const applying: Applying = {
     ...{ folder, database, verified, trust: await folder.trust(now()) },
     now: now(),
@@ -179,16 +183,31 @@ async function applyEntries(
     count: 0,
   };
   if (count >= MANY) emit({ type: 'step', step: 'index', subject: counted(count, 'document') });
-  for (const folderName of applyingOrder)
+  for (const folderName of applyingOrder.filter((each) => each !== 'receipts'))
     for (const recorded of documentsToApply(database, folderName)) {
       if (signal.aborted) throw interrupted(signal);
       await applyDocument(recorded, applying);
     }
+  await applyReceipts(applying, signal);
   database.run('DELETE FROM todo');
   for (const site of applying.touched) renewSite(database, site);
 }
 
 const MANY = 1000;
+
+/** Applies those that were verified already, and then the others, which threads read and verify if they are many. */
+async function applyReceipts(applying: Applying, signal: AbortSignal): Promise<void> {
+  const { database, folder, verified } = applying;
+  const unread: () => AsyncGenerator<Recorded> = async function* () {
+    for (const recorded of documentsToApply(database, 'receipts')) {
+      if (!verified.has(recorded.path)) yield recorded;
+      else await applyDocument(recorded, applying);
+    }
+  };
+  const taskOf = (recorded: Recorded): ReadingTask => ({ root: folder.root, recorded });
+  for await (const [recorded, read] of readDocuments(unread(), taskOf, signal))
+    await applyRead(recorded, read, applying);
+}
 
 async function readEntry(
   digest: string,

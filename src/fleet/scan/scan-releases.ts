@@ -6,9 +6,9 @@ import { momentOf } from '../../format/field.ts';
 import type { Verdict } from '../../format/verdicts.ts';
 import type { ChangingFleet } from '../change.ts';
 import { releaseBill } from '../fleet-folder.ts';
-import { readRecorded } from '../index/applying.ts';
 import { factAt, type RecordedFact } from '../promote.ts';
 import { type FactSigner, signedFact } from '../record-fact.ts';
+import { readRecorded } from '../recorded-file.ts';
 import type { FleetRelease } from '../releases.ts';
 import { makeAdvisory } from './make-advisory.ts';
 import { type Scanner, scanBill, scannerName } from './run-scanner.ts';
@@ -77,7 +77,7 @@ async function billOf({ database, folder }: ChangingFleet, release: FleetRelease
       found: 'nothing',
       hint: 'run stowage fleet add-release with the folder of its bundle again',
     });
-  return readRecorded(recorded, folder);
+  return readRecorded(recorded, folder.root);
 }
 
 function nextNumber({ database }: ChangingFleet, name: string): number {
