@@ -28,6 +28,7 @@ export async function buildCode(root: string, outdir = 'dist'): Promise<string[]
       index: 'src/index.ts',
       // Beside the code that starts it.
       'lib/hash-worker': 'src/io/hash-worker.ts',
+      'lib/reading-worker': 'src/fleet/reading/reading-worker.ts',
       // The order of entries decides the names of chunks, and esbuild finds them in any.
       ...Object.fromEntries([...commands].toSorted(([a], [b]) => (a < b ? -1 : 1))),
     },

@@ -1,7 +1,10 @@
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 import { lean } from './lean.ts';
 
-const CLIENT = 'src/target/kubernetes/api/client-library.ts';
+const ASSETS: Readonly<Record<string, string>> = {
+  'hash-worker.js': 'src/io/hash-worker.ts',
+  'client-library.js': 'src/target/kubernetes/api/client-library.ts',
+};
 
 /** Leaves the client library of Kubernetes out of what starts: it is an asset. */
 const clientApart: Plugin = {
@@ -13,11 +16,10 @@ const clientApart: Plugin = {
   },
 };
 
-/** The code of the installer: what starts, what its worker threads run, and what only a site with a cluster loads. */
+/** The code of an executable: what starts, and by their names in it what worker threads run and what only a site with a cluster loads. */
 export interface Code {
   readonly main: string;
-  readonly worker: string;
-  readonly client: string;
+  readonly assets: Readonly<Record<string, string>>;
   /** Every file that code of one of them is from, below the project. */
   readonly inputs: readonly string[];
 }
@@ -27,7 +29,7 @@ export interface Code {
  * @throws Error when anything of the connected side got in
  */
 export function installerCode(root: string): Promise<Code> {
-  return codeOf('src/cli/installer.ts', async (entry) => {
+  return codeOf('src/cli/installer.ts', ASSETS, async (entry) => {
     const found = await bundle(root, entry);
     if (found.strays.length > 0)
       throw new Error(`the installer would hold the connected side: ${found.strays.join(', ')}`);
@@ -37,17 +39,24 @@ export function installerCode(root: string): Promise<Code> {
 
 /** Bundles the whole program in the same way. */
 export function toolkitCode(root: string): Promise<Code> {
-  return codeOf('src/cli/toolkit.ts', (entry) => bundle(root, entry));
+  const assets = { ...ASSETS, 'reading-worker.js': 'src/fleet/reading/reading-worker.ts' };
+  return codeOf('src/cli/toolkit.ts', assets, (entry) => bundle(root, entry));
 }
 
-async function codeOf(entry: string, read: (entry: string) => Promise<Bundled>): Promise<Code> {
-  const [main, worker, client] = await Promise.all([
-    read(entry),
-    read('src/io/hash-worker.ts'),
-    read(CLIENT),
-  ]);
-  const inputs = [...new Set([...main.inputs, ...worker.inputs, ...client.inputs])].toSorted();
-  return { main: main.text, worker: worker.text, client: client.text, inputs };
+async function codeOf(
+  entry: string,
+  parts: Readonly<Record<string, string>>,
+  read: (entry: string) => Promise<Bundled>,
+): Promise<Code> {
+  const main = await read(entry);
+  const assets: Record<string, string> = {};
+  const inputs = new Set(main.inputs);
+  for (const [name, part] of Object.entries(parts)) {
+    const { text, inputs: further } = await read(part);
+    assets[name] = text;
+    for (const each of further) inputs.add(each);
+  }
+  return { main: main.text, assets, inputs: [...inputs].toSorted() };
 }
 
 interface Bundled {
@@ -87,7 +96,7 @@ function options(root: string): BuildOptions & { readonly write: false; readonly
     legalComments: 'none',
     logLevel: 'warning',
     plugins: [lean, clientApart],
-    // A single executable has no file of its own to be beside of; io/hashing does not ask there.
+    // A single executable has no file of its own to be beside of; io/start-worker does not ask there.
     define: { 'import.meta.url': '""' },
   };
 }

@@ -21,8 +21,7 @@ export function makeBlob(code: Code, notices: string, folder: string): string {
     throw new Error(`installers are built by Node ${NODE_VERSION}, not ${process.versions.node}`);
   // Names without folders: the blob holds them.
   writeFileSync(join(folder, 'installer.js'), code.main);
-  writeFileSync(join(folder, 'hash-worker.js'), code.worker);
-  writeFileSync(join(folder, 'client-library.js'), code.client);
+  for (const [name, text] of Object.entries(code.assets)) writeFileSync(join(folder, name), text);
   writeFileSync(join(folder, NOTICES), notices);
   const config = {
     main: 'installer.js',
@@ -33,8 +32,7 @@ export function makeBlob(code: Code, notices: string, folder: string): string {
     execArgv: ['--openssl-config=/dev/null'],
     execArgvExtension: 'none',
     assets: {
-      'hash-worker.js': 'hash-worker.js',
-      'client-library.js': 'client-library.js',
+      ...Object.fromEntries(Object.keys(code.assets).map((name) => [name, name])),
       [NOTICES]: NOTICES,
     },
   };

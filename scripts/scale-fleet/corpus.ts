@@ -1,17 +1,28 @@
 import { spawn } from 'node:child_process';
 import { createHash, createPrivateKey } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ChangeOptions, changeFleet } from '../../src/fleet/change.ts';
+import { FleetFolder } from '../../src/fleet/fleet-folder.ts';
 import { initFleet } from '../../src/fleet/init.ts';
 import { recallRelease } from '../../src/fleet/promote.ts';
-import { addRelease, signedFact } from '../../src/fleet/record-fact.ts';
+import { addRelease, type FactSigner, signedFact } from '../../src/fleet/record-fact.ts';
 import { writeCanonical } from '../../src/format/document.ts';
 import { type FleetSite, fleetSiteKind } from '../../src/format/fleet.ts';
 import { parseCertificate } from '../../src/trust/certificate.ts';
+import type { Signer } from '../../src/trust/cms-sign.ts';
 import {
   type SimulatedSite,
   type Simulation,
@@ -80,20 +91,48 @@ export function* plantedIn({ home, sites }: Corpus): Generator<Planted> {
     yield JSON.parse(readFileSync(join(folderOf(home, index), 'planted.txt'), 'utf8')) as Planted;
 }
 
-/** A fleet with sites, releases and recalls, and the keys of its sites. */
-async function describe(
+/** The documents of every site, each in the order in which it wrote them. */
+export function documentsOf({ home, sites }: Corpus): string[] {
+  return Array.from({ length: sites }, (_, index) => folderOf(home, index)).flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.json'))
+      .toSorted()
+      .map((name) => join(folder, name)),
+  );
+}
+
+interface FleetWithReleases {
+  readonly fleet: string;
+  readonly by: FactSigner;
+  readonly releases: Simulation['releases'];
+}
+
+/** A fleet without sites that knows every release, made once for all corpora. */
+async function fleetWithReleases(
   place: string,
-  { sites, receipts, options }: { sites: number; receipts: number; options: ChangeOptions },
+  options: ChangeOptions,
+): Promise<FleetWithReleases> {
+  const description = join(place, 'releases.json');
+  if (!existsSync(description)) await makeReleases(place, description, options);
+  const { key, certificate, releases } = JSON.parse(readFileSync(description, 'utf8')) as {
+    readonly key: string;
+    readonly certificate: string;
+    readonly releases: Simulation['releases'];
+  };
+  const by = { name: 'release', signer: signerOf(key, certificate) };
+  return { fleet: join(place, 'fleet'), by, releases };
+}
+
+async function makeReleases(
+  place: string,
+  description: string,
+  options: ChangeOptions,
 ): Promise<void> {
   rmSync(place, { recursive: true, force: true });
-  mkdirSync(place, { recursive: true });
   const authority = makeAuthority();
-  const root = join(place, 'fleet.new');
-  const by = { name: 'release', signer: authority.signer };
-  const now = options.now();
   const folder = await initFleet({
-    ...{ root, name: 'works', trust: authority.trust },
-    ...{ by: options.by, now },
+    ...{ root: join(place, 'fleet'), name: 'works', trust: authority.trust },
+    ...{ by: options.by, now: options.now() },
   });
   const releases: Simulation['releases'][number][] = [];
   for (let index = 0; index < RELEASES; index++) {
@@ -105,6 +144,39 @@ async function describe(
     releases.push({ version, seq, bundle: bundle.id });
     rmSync(made, { recursive: true });
   }
+  rmSync(folder.path('.stowage'), { recursive: true });
+  const { key, certificate } = encodedSigner(authority.signer);
+  writeFileSync(description, JSON.stringify({ key, certificate, releases }), { mode: 0o600 });
+}
+
+/** The private key and the certificate in base64. */
+function encodedSigner({ key, certificate }: Signer): { key: string; certificate: string } {
+  return {
+    key: key.export({ type: 'pkcs8', format: 'der' }).toString('base64'),
+    certificate: certificate.der.toString('base64'),
+  };
+}
+
+function signerOf(key: string, certificate: string): Signer {
+  return {
+    key: createPrivateKey({ key: Buffer.from(key, 'base64'), format: 'der', type: 'pkcs8' }),
+    certificate: parseCertificate(Buffer.from(certificate, 'base64')),
+  };
+}
+
+/** A fleet with sites, releases and recalls, and the keys of its sites. */
+async function describe(
+  place: string,
+  { sites, receipts, options }: { sites: number; receipts: number; options: ChangeOptions },
+): Promise<void> {
+  rmSync(place, { recursive: true, force: true });
+  mkdirSync(place, { recursive: true });
+  const base = await fleetWithReleases(join(place, '..', `simulated-releases-${VERSION}`), options);
+  const root = join(place, 'fleet.new');
+  cpSync(base.fleet, root, { recursive: true });
+  const { by, releases } = base;
+  const now = options.now();
+  const folder = new FleetFolder(root);
   const simulation: Simulation = {
     ...{ seed: 1, sites, receipts, releases, until: now },
     ...{ faulty: 0.1, failing: 0.05, ill: 0.05 },
@@ -120,14 +192,12 @@ async function describe(
       await fleet.add({
         ...{ action: 'site', subject: `${names.length} sites` },
         files: names.flatMap((index) => {
-          const { key, certificate } = simulatedSigner(index, simulation);
-          const der = key.export({ type: 'pkcs8', format: 'der' }).toString('base64');
-          keys.push([der, certificate.der.toString('base64')]);
+          const { key, certificate } = encodedSigner(simulatedSigner(index, simulation));
+          keys.push([key, certificate]);
           const site: FleetSite = {
             schema: 'stowage/fleet-site/v1',
             ...{ name: siteNameOf(index), number: 1, at: '2026-01-01T00:00:00Z' },
-            ...{ labels: {}, channels: ['stable'] },
-            certificate: certificate.der.toString('base64'),
+            ...{ labels: {}, channels: ['stable'], certificate },
           };
           const path = `sites/${site.name}/1.json`;
           return signedFact({ path, bytes: writeCanonical(fleetSiteKind, site), by, now, trust });
@@ -158,10 +228,7 @@ function generate(place: string, share: number, shares: number): void {
   for (const [index, [key, certificate]] of keys.entries()) {
     const folder = folderOf(join(place, 'home'), index);
     if (index % shares !== share || existsSync(folder)) continue;
-    const signer = {
-      key: createPrivateKey({ key: Buffer.from(key, 'base64'), format: 'der', type: 'pkcs8' }),
-      certificate: parseCertificate(Buffer.from(certificate, 'base64')),
-    };
+    const signer = signerOf(key, certificate);
     const site = simulateSite(index, { ...simulation, until }, signer);
     const unfinished = `${folder}.new`;
     rmSync(unfinished, { recursive: true, force: true });

@@ -14,6 +14,7 @@ import {
   writeAtomic,
   writeNew,
 } from '../../src/io/file.ts';
+import { readBoundedSync } from '../../src/io/file-sync.ts';
 import { makeFolder, requireSpace } from '../../src/io/folder.ts';
 import { expectCode } from '../support/error.ts';
 import { contents, temporaryFolder } from '../support/folder.ts';
@@ -26,7 +27,13 @@ async function folder(): Promise<string> {
   return path;
 }
 
-describe('when a file is read with a size limit', () => {
+describe.each([
+  ['readBounded', readBounded],
+  [
+    'readBoundedSync',
+    async (path: string, limit: number): Promise<Buffer> => readBoundedSync(path, limit),
+  ],
+])('when a file is read with a size limit by %s', (_, read) => {
   it.each([
     [0, 0],
     [1, 1],
@@ -35,7 +42,7 @@ describe('when a file is read with a size limit', () => {
   ])('gives %i bytes of at most %i', async (size, limit) => {
     const path = join(await folder(), 'a');
     await writeFile(path, 'x'.repeat(size));
-    expect((await readBounded(path, limit)).toString()).toBe('x'.repeat(size));
+    expect((await read(path, limit)).toString()).toBe('x'.repeat(size));
   });
 
   it.each([
@@ -44,7 +51,7 @@ describe('when a file is read with a size limit', () => {
   ])('refuses %i bytes of at most %i', async (size, limit) => {
     const path = join(await folder(), 'a');
     await writeFile(path, 'x'.repeat(size));
-    await expectCode(() => readBounded(path, limit), 'io-failed');
+    await expectCode(() => read(path, limit), 'io-failed');
   });
 
   it('refuses a link, dangling or not', async () => {
@@ -53,28 +60,28 @@ describe('when a file is read with a size limit', () => {
     await symlink('file', join(at, 'link'));
     await symlink('gone', join(at, 'dangling'));
     for (const name of ['link', 'dangling'])
-      await expectCode(() => readBounded(join(at, name), 10), 'file-kind');
+      await expectCode(() => read(join(at, name), 10), 'file-kind');
   });
 
   it('refuses a pipe without a writer immediately', async () => {
     const path = join(await folder(), 'pipe');
     execFileSync('mkfifo', [path]);
-    await expectCode(() => readBounded(path, 10), 'file-kind');
+    await expectCode(() => read(path, 10), 'file-kind');
   });
 
   it.each(['/dev/zero', '/dev/null', '/'])('refuses %s', async (path) => {
-    await expectCode(() => readBounded(path, 10), 'file-kind');
+    await expectCode(() => read(path, 10), 'file-kind');
   });
 
   it('refuses a file that is longer than its reported size', async () => {
     expect((await stat('/proc/self/status')).size).toBe(0);
-    await expectCode(() => readBounded('/proc/self/status', 100_000), 'io-failed');
+    await expectCode(() => read('/proc/self/status', 100_000), 'io-failed');
   });
 
   it.each(['gone', 'file/below'])('reports that %s does not exist', async (name) => {
     const at = await folder();
     await writeFile(join(at, 'file'), 'x');
-    await expectCode(() => readBounded(join(at, name), 10), 'file-missing');
+    await expectCode(() => read(join(at, name), 10), 'file-missing');
   });
 });
 

@@ -20,7 +20,9 @@ const scratch = scratchFolder(true);
 const { root } = scratch;
 const sites = [
   ...simulateSites({
-    ...{ seed: 1, sites: 2, receipts: 5, faulty: 0, until: packedAt },
+    ...{ seed: 1, sites: 2, receipts: 5, faulty: 0 },
+    // The newest receipts are old.
+    until: new Date(packedAt.getTime() - 23 * 24 * 60 * 60 * 1000),
     releases: simulatedReleases(3),
   }),
 ] as [SimulatedSite, SimulatedSite];
