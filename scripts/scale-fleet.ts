@@ -1,9 +1,9 @@
-// npm run scale:fleet [-- SITES [RECEIPTS]]: a simulated fleet of so many sites, with planted faults, taken in and asked. Prints the time,
+// npm run scale:fleet [-- SITES [RECEIPTS [put]]]: a simulated fleet of so many sites, with planted faults, taken in and asked; with `put`
+// the receipts are put where taking them would, so that only the index is built. Prints the time,
 // the processor time and the memory of each question, and fails if an alarm is missing or was not planted. 100 sites with 20 receipts by
 // default. npm run scale:fleet -- order: 10,000 receipts in random order give the same index as in order.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ChangeOptions } from '../src/fleet/change.ts';
@@ -14,7 +14,7 @@ import { nextForSites } from '../src/fleet/next.ts';
 import { receiptsOf } from '../src/fleet/site-report.ts';
 import { siteNamed } from '../src/fleet/sites.ts';
 import { type FleetStatus, fleetStatus } from '../src/fleet/status.ts';
-import { takeDocuments } from '../src/fleet/take.ts';
+import { type SiteAlarm, takeDocuments } from '../src/fleet/take.ts';
 import { seededRandom } from '../test/lab/random.ts';
 import { defaultCacheDir } from '../test/lab/server-image.ts';
 import { expectedAlarms, shuffled, siteNameOf } from '../test/lab/simulated-fleet.ts';
@@ -25,8 +25,10 @@ import {
   plantedIn,
   RECALLED,
 } from './scale-fleet/corpus.ts';
+import { recordHome } from './scale-fleet/record-home.ts';
 
 const UNTIL = new Date('2026-11-21T10:00:00Z');
+const cache = process.env['STOWAGE_SCALE_FOLDER'] ?? defaultCacheDir;
 const program = fileURLToPath(import.meta.url);
 const context: ChangeOptions = {
   signal: new AbortController().signal,
@@ -62,12 +64,17 @@ async function take(corpus: Corpus, root: string): Promise<void> {
   const { alarms, files } = await timed('take', () =>
     takeDocuments(folder, [corpus.home], context),
   );
+  const refused = files.filter(({ outcome }) => outcome === 'refused').length;
+  const damaged = [...plantedIn(corpus)].filter(({ fault }) => fault === 'damaged').length;
+  if (refused !== damaged) throw new Error(`${damaged} damaged documents, ${refused} refused`);
+  console.log(`${files.length} documents, of which ${refused} damaged ones were refused`);
+  requireAlarms(alarms, corpus);
+}
+
+/** Every planted fault raised an alarm, and nothing else did. */
+function requireAlarms(alarms: readonly SiteAlarm[], corpus: Corpus): void {
   const bySite = Map.groupBy(alarms, ({ site }) => site);
-  let faults = 0;
-  let damaged = 0;
   for (const { name, fault } of plantedIn(corpus)) {
-    if (fault === 'damaged') damaged++;
-    else if (fault !== undefined) faults++;
     const expected = fault === undefined ? [] : expectedAlarms[fault];
     const found = (bySite.get(name) ?? []).map(({ kind }) => kind);
     if (found.some((kind) => !expected.includes(kind)) || expected.length > 0 !== found.length > 0)
@@ -75,11 +82,7 @@ async function take(corpus: Corpus, root: string): Promise<void> {
         `${name}: planted ${fault ?? 'nothing'}, raised ${found.join(', ') || 'nothing'}`,
       );
   }
-  const refused = files.filter(({ outcome }) => outcome === 'refused').length;
-  if (refused !== damaged) throw new Error(`${damaged} damaged documents, ${refused} refused`);
-  console.log(
-    `${files.length} documents, ${alarms.length} alarms of ${bySite.size} sites: those of ${faults} planted faults, and no other; ${refused} damaged ones refused`,
-  );
+  console.log(`alarms: ${alarms.length} of ${bySite.size} sites, as planted`);
 }
 
 /** What was planted in sites without a fault is what their status says. */
@@ -113,6 +116,9 @@ async function ask(question: string, corpus: Corpus, root: string): Promise<void
     check: async () => {
       const { defects } = await timed('check', () => checkFleet(folder, context));
       if (defects.length > 0) throw new Error(`defects: ${JSON.stringify(defects.slice(0, 3))}`);
+      await withIndex(folder, context, async ({ database }) =>
+        requireAlarms(database.all<SiteAlarm>('SELECT * FROM alarm'), corpus),
+      );
     },
     status: async () => requirePlanted(await timed('status', status), corpus),
     show: () =>
@@ -145,9 +151,8 @@ async function ask(question: string, corpus: Corpus, root: string): Promise<void
 
 /** A new folder, removed in the end. */
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const base = process.env['STOWAGE_SCALE_FOLDER'] ?? tmpdir();
-  mkdirSync(base, { recursive: true });
-  const folder = mkdtempSync(join(base, 'stowage-scale-'));
+  mkdirSync(cache, { recursive: true });
+  const folder = mkdtempSync(join(cache, 'scale-'));
   try {
     await work(folder);
   } finally {
@@ -155,15 +160,20 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-async function measure(sites: number, receipts: number): Promise<void> {
-  const size = { sites, receipts, options: context };
-  const corpus = await fleetCorpus(defaultCacheDir, size);
+const QUESTIONS = ['check', 'status', 'show', 'next', 'next, all sites'];
+
+/** @param taken whether the receipts are taken, or only put where they would be */
+async function measure(sites: number, receipts: number, taken: boolean): Promise<void> {
+  const corpus = await fleetCorpus(cache, { sites, receipts, options: context });
   await inFolder(async (folder) => {
     const root = join(folder, 'fleet');
     cpSync(corpus.fleet, root, { recursive: true });
     console.log(`${sites} sites with ${receipts} receipts each, 200 releases`);
-    for (const each of ['take', 'check', 'status', 'show', 'next', 'next, all sites'])
-      inProcess(each, corpus, root);
+    if (!taken) {
+      const count = await recordHome(corpus, new FleetFolder(root), context);
+      console.log(`${count} documents put into the fleet`);
+    }
+    for (const each of [...(taken ? ['take'] : []), ...QUESTIONS]) inProcess(each, corpus, root);
   });
 }
 
@@ -218,4 +228,4 @@ function contentsOf(folder: FleetFolder): Promise<object> {
 const [first = '100', second = '20', corpus = '', root = ''] = process.argv.slice(2);
 if (first === 'ask') await ask(second, JSON.parse(corpus) as Corpus, root);
 else if (first === 'order') await compareOrders();
-else await measure(Number(first), Number(second));
+else await measure(Number(first), Number(second), corpus !== 'put');

@@ -9,8 +9,8 @@ const CHUNK = 64;
 /** Chunks that each thread has or waits for: what is read ahead of who asks stays small. */
 const AHEAD = 2;
 const MAX_WORKERS = 8;
-/** Of a thread: the largest document is of 64 MiB, and what it is parsed to is larger. */
-const LIMITS = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 1024 };
+/** Of the memory of a thread for what it soon forgets. */
+const LIMITS = { maxYoungGenerationSizeMb: 16 };
 /** As many are read before threads would have started. */
 const FEW = 400;
 
