@@ -1,25 +1,19 @@
 import { join } from 'node:path';
-import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { beginStream } from '../../bundle/stream/notice-stream.ts';
 import { isNotice } from '../../content/items.ts';
 import { withParts } from '../../content/optional.ts';
 import type { StowageError } from '../../core/error.ts';
 import { counted, printableLines } from '../../core/text.ts';
-import { noticeName } from '../../format/notice.ts';
 import { siteText } from '../../format/site-text.ts';
 import { withSite } from '../../site/applying/change.ts';
 import { type Imported, importMedia } from '../../site/importing/import.ts';
-import {
-  type ImportedNotice,
-  importNotice,
-  importPipedNotice,
-} from '../../site/importing/import-notice.ts';
 import { holdersOfMissing } from '../../site/importing/partial-import.ts';
 import { checkValues } from '../../site/planning/release-values.ts';
 import { chosenBySite } from '../../site/release/chosen-parts.ts';
 import { releaseFolder, signedBundle } from '../../site/release/release.ts';
 import type { SiteContext, SiteFolder } from '../../site/site-folder.ts';
-import { type CommandContext, type CommandResult, usage } from '../command.ts';
+import type { CommandContext, CommandResult } from '../command.ts';
+import { importNoticeCommand, NOTHING_TO_INSTALL, noticeAmong } from './import-notice.ts';
 import {
   closePiped,
   type InstallOptions,
@@ -29,64 +23,8 @@ import {
 } from './import-options.ts';
 import { incomingJson, incomingLines } from './incoming-lines.ts';
 import { leftOutJson, leftOutLines } from './left-out-lines.ts';
-import { advisoryLine } from './notice-lines.ts';
 import { remoteOf } from './remote.ts';
 import { openNewSite, withWithdrawn } from './site.ts';
-
-/** The folder of a notice, if that is what was given. @throws StowageError `usage-invalid` for a notice among other folders */
-export async function noticeAmong(
-  places: readonly string[],
-  context: CommandContext,
-): Promise<string | undefined> {
-  for (const place of places) {
-    const folder = context.path(place);
-    if (place === '-' || !(await isNoticeFolder(folder))) continue;
-    if (places.length === 1) return folder;
-    throw usage(
-      'import notices one at a time',
-      'one notice, or the discs of one bundle',
-      `${places.length} folders`,
-    );
-  }
-  return undefined;
-}
-
-/** Imports a notice from its folder, or from a pipe. Running services are not changed. */
-async function importNoticeCommand(
-  from: string | AsyncIterable<Uint8Array>,
-  opened: SiteContext,
-  options: InstallOptions,
-  context: CommandContext,
-): Promise<CommandResult> {
-  const importing = await importOptions(opened, options, context);
-  const imported = await withSite(opened, (ledger) =>
-    typeof from === 'string'
-      ? importNotice(from, ledger, importing)
-      : importPipedNotice(from, ledger, importing),
-  );
-  const result = {
-    json: imported,
-    text: printableLines(`${importedLines(imported).join('\n')}\n`),
-  };
-  return withWithdrawn(opened.site, result, context.now());
-}
-
-function importedLines(imported: ImportedNotice): string[] {
-  const { notice, known, trust, recalls, promotions, approvals, advisories } = imported;
-  if (known) return [`nothing to do: ${noticeName(notice)} is already imported`];
-  return [
-    `${noticeName(notice)}: imported and verified; running services are unchanged`,
-    ...(trust === undefined ? [] : [`  trust document ${trust} is pinned`]),
-    ...recalls.map(
-      ({ release, versions, reason }) => `  recalled: ${release} ${versions}: ${reason}`,
-    ),
-    ...promotions.map(
-      ({ release, version, channel }) => `  promoted: ${release} ${version} to channel ${channel}`,
-    ),
-    ...approvals.map(({ path }) => `  approved plan; next: stowage apply ${path}`),
-    ...advisories.map((each) => `  ${advisoryLine(each)}`),
-  ];
-}
 
 const OPERATOR_FILE = 'OPERATOR.txt';
 
@@ -174,7 +112,7 @@ function importResult(
       ...leftOutLines(imported),
       ...(missing === undefined ? [] : settingLines(missing, imported, site)),
       ...(isNotice(bundle)
-        ? ['  nothing to install: what it announces is recorded']
+        ? [NOTHING_TO_INSTALL]
         : [
             `  next: ${missing === undefined ? '' : 'add these settings, then '}stowage install ${bundle.name}@${bundle.version}`,
           ]),

@@ -1,8 +1,10 @@
+import { beginStream } from '../../bundle/stream/notice-stream.ts';
 import { StowageError } from '../../core/error.ts';
 import type { Changed } from '../../site/applying/change.ts';
 import { install as installBundle, installImported } from '../../site/applying/change-release.ts';
 import type { SiteContext } from '../../site/site-folder.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { importNoticeCommand, noticeAmong } from './import-notice.ts';
 import {
   askForDisc,
   closePiped,
@@ -15,6 +17,7 @@ import {
 import { remoteOf } from './remote.ts';
 import { changeResult, openNewSite, withWithdrawn } from './site.ts';
 
+/** Installs a bundle or an imported release. A notice is imported, as by `import`: it changes no service. */
 export async function install(
   places: readonly string[],
   options: InstallOptions,
@@ -25,15 +28,20 @@ export async function install(
   const name = await importedName(places, context);
   if (name !== undefined) return await resultOf(await installImported(name, opened), opened);
   await requireBundle(places, context);
-  const installing = await importOptions(opened, options, context);
+  const notice = await noticeAmong(places, context);
+  if (notice !== undefined) return importNoticeCommand(notice, opened, options, context);
   const piped = pipedOf(places, context);
   if (piped !== undefined) {
     try {
-      return await resultOf(await installBundle(piped, installing), opened);
+      const { isNotice, chunks } = await beginStream(piped);
+      if (isNotice) return await importNoticeCommand(chunks, opened, options, context);
+      const installing = await importOptions(opened, options, context);
+      return await resultOf(await installBundle(chunks, installing), opened);
     } finally {
       closePiped(piped);
     }
   }
+  const installing = await importOptions(opened, options, context);
   const remote = await remoteOf(places, options, context);
   if (remote !== undefined) return await resultOf(await installBundle(remote, installing), opened);
   let folders = places.map((place) => context.path(place));

@@ -34,6 +34,7 @@ import type { SiteContext, SiteFolder } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { formatSeconds } from '../units.ts';
 import type { RollbackOptions } from './apply.ts';
+import { noticeAmong } from './import-notice.ts';
 import { type InstallOptions, importedName, importOptions } from './import-options.ts';
 import { type KeyOptions, nameOf, readIdentity, readKey } from './signing-key.ts';
 import { openNewSite, openSite } from './site.ts';
@@ -234,6 +235,13 @@ export async function planInstall(
       '--dry-run needs a release or a folder',
       'NAME, NAME@VERSION or a folder',
       elsewhere,
+    );
+  if ((await noticeAmong(places, context)) !== undefined)
+    throw usage(
+      'a notice has no plan: it changes no services',
+      'a notice without --dry-run',
+      '--dry-run',
+      'stowage inspect shows what it says; stowage import imports it',
     );
   const folders = places.map((place) => context.path(place));
   return planBundle(folders, options, context);

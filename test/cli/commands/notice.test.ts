@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
 import { encodePrivateKey } from '../../../src/trust/key.ts';
@@ -20,12 +21,15 @@ let clock = packedAt.getTime();
 let one: SmallBundle;
 let two: SmallBundle;
 
-/** Each command runs a minute after the one before. */
-const run = (...args: readonly string[]): Promise<Ran> => {
+const run = (...args: readonly string[]): Promise<Ran> => piping(undefined, ...args);
+
+/** Each command runs a minute after the one before. @param file what is piped into it */
+const piping = (file: string | undefined, ...args: readonly string[]): Promise<Ran> => {
   clock += 60_000;
   const now = (): Date => new Date(clock);
   const env = { STOWAGE_FLEET: join(root, 'works'), STOWAGE_SITE: join(root, 'site') };
-  return runProgram(args, root, { env: { ...env, PATH: process.env['PATH'] ?? '' }, now });
+  const stdin = Readable.from(file === undefined ? [] : [readFileSync(join(root, file))]);
+  return runProgram(args, root, { env: { ...env, PATH: process.env['PATH'] ?? '' }, now, stdin });
 };
 
 async function passes(...args: readonly string[]): Promise<string> {
@@ -191,5 +195,36 @@ describe('when a fleet tells its sites something', () => {
     expect(await code('notice', 'recall.json', ...made)).toBe('output-exists');
     const wrong = ['--issuer', 'The Watch', '--serial', '1'];
     expect((await run('notice', 'recall.json', ...wrong)).status).toBe(2);
+  });
+  it('is imported by install too, from its folder and from a pipe, and changes no service', async () => {
+    const before = await passes('status');
+    for (const serial of ['2', '3']) {
+      const made = ['--issuer', 'watch', '--serial', serial, '--output', `watch-${serial}`, ...KEY];
+      await passes('notice', 'recall.json', ...made);
+    }
+    expect((await run('install', 'watch-2', '--dry-run')).error?.message).toBe(
+      'a notice has no plan: it changes no services',
+    );
+    expect(await passes('install', 'watch-2')).toBe(
+      [
+        'notice 2 of watch: imported and verified; running services are unchanged',
+        '  recalled: chat <1.1.0: leaks prompts',
+        '  nothing to install: what it announces is recorded',
+        '',
+      ].join('\n'),
+    );
+    await passes('stream', 'watch-3', '--output', 'watch.tar');
+    const piped = await piping('watch.tar', 'install', '-');
+    expect(piped.status, piped.stderr).toBe(0);
+    expect(piped.stdout).toContain('notice 3 of watch: imported and verified');
+    expect((await piping('watch.tar', 'import', '-')).stdout).toContain('nothing to do');
+    expect((await piping('watch.tar', 'install', '-')).stdout).toContain('nothing to do');
+    const damaged = readFileSync(join(root, 'watch.tar'));
+    damaged[700] = (damaged[700] ?? 0) ^ 1;
+    writeFileSync(join(root, 'damaged.tar'), damaged);
+    expect((await piping('damaged.tar', 'install', '-')).status).toBe(10);
+    expect((await passes('status')).replace('notice 3', 'notice 1')).toContain(
+      before.split('\n')[1] ?? 'a release',
+    );
   });
 });
