@@ -25,6 +25,7 @@ import { columnsOfDiscs } from '../io/discs/disc-split.ts';
 import { controlSizes, discRuns, writeDiscs } from '../io/discs/write-discs.ts';
 import { exists, ioError, remove, renameIntoPlace, syncFolder, writeNew } from '../io/file.ts';
 import { makeFolder, makeNewFolder, requireSpace, withParents } from '../io/folder.ts';
+import type { PieceSums } from '../io/hash-task.ts';
 import { HashPool } from '../io/hashing.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { writeParity } from '../io/write-parity.ts';
@@ -33,7 +34,8 @@ import { hopEvidence } from './hop-evidence.ts';
 import { type BuiltInstaller, copyInstallers } from './installers.ts';
 import { leftBehind } from './left-out-parts.ts';
 import { evenColumns, recoveryBytes } from './parity.ts';
-import { copyParts, makePartFolder, type OmittedParts, syncSmallParts } from './parts.ts';
+import { type WrittenShape, writtenBytes } from './part-sums.ts';
+import { copyParts, makePartFolder, type OmittedParts, partSums, syncSmallParts } from './parts.ts';
 import { readFacts } from './sbom/image-packages.ts';
 
 export interface AssembleOptions extends Context {
@@ -159,10 +161,6 @@ async function copyBlobs(
   const { store, partSize, receivers, emit, signal } = options;
   const omits = ({ digest }: SizedBlob): boolean => receivers?.hasBlob(digest) === true;
   const total = blobs.reduce((sum, blob) => sum + blob.size, 0);
-  await requireSpace(
-    folder,
-    blobs.reduce((sum, blob) => sum + (omits(blob) ? 0 : blob.size), 0),
-  );
   emit({ type: 'step', step: 'pack', subject: counted(blobs.length, 'blob') });
   const tally = new Tally(emit, 'pack', total);
   const weights = weightsOf(lock);
@@ -176,6 +174,7 @@ async function copyBlobs(
   const copied = new Map<Digest, BundleBlob>();
   const pool = new HashPool(signal);
   try {
+    await requireSpace(folder, await bytesToWrite(blobs, { weights, pool, ...options }));
     // A blob with one part occupies one worker, so twice as many blobs as workers keep every worker busy.
     const target = { partSize, store, folder, pool, onBytes: tally.add };
     await forEachBounded(blobs, pool.width * 2, async (blob) => {
@@ -193,6 +192,20 @@ async function copyBlobs(
     folder,
   );
   return made;
+}
+
+/** The bytes of blobs that are written. Hashes those whose parts decide it, unless their sums are recorded. */
+async function bytesToWrite(
+  blobs: readonly SizedBlob[],
+  options: WrittenShape & Pick<AssembleOptions, 'store'> & { readonly pool: HashPool },
+): Promise<number> {
+  let bytes = 0;
+  await forEachBounded(blobs, options.pool.width, async (blob) => {
+    const sums = (): Promise<readonly PieceSums[]> => partSums(blob, options);
+    const written = await writtenBytes(blob, options, sums);
+    bytes += written ?? 0;
+  });
+  return bytes;
 }
 
 async function addParity(

@@ -1,15 +1,13 @@
 import { join } from 'node:path';
 import type { SizedBlob } from '../content/content-kind.ts';
-import { digestHex, type Sri } from '../core/digest.ts';
+import type { Sri } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
 import { KIB } from '../core/limits.ts';
 import type { BundleBlob } from '../format/bundle.ts';
-import { partPath } from '../format/part.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError } from '../io/file.ts';
 import { makeFolder, syncFiles } from '../io/folder.ts';
 import {
-  type BlobSums,
   type HashResult,
   type HashTask,
   type Piece,
@@ -19,13 +17,7 @@ import {
 import type { HashPool } from '../io/hashing.ts';
 import type { NotedSums } from '../io/noted-sums.ts';
 import { PassError } from '../io/positioned.ts';
-
-/** One part of a blob, at a multiple of the part size. */
-interface Slice {
-  readonly path: string;
-  readonly offset: number;
-  readonly size: number;
-}
+import { recordedSums, type Slice, sliceBlob } from './part-sums.ts';
 
 export interface CopyPartsOptions {
   /** Part size in bytes; 0 to keep blobs whole. */
@@ -59,18 +51,17 @@ export async function copyParts(
   const slices = sliceBlob(blob, partSize);
   const path = store.path(blob.digest);
   const copy = { slices, folder, path, size: blob.size, pool, onBytes };
-  const noted = await store.noted(blob);
-  const fits = noted !== undefined && isOnGrid(noted.sums, partSize, slices);
+  const noted = await recordedSums(blob, { store, partSize });
   if (omit !== undefined) {
-    const recorded = fits && noted.untouched ? noted.sums.parts : undefined;
+    const recorded = noted?.untouched === true ? noted.sums.parts : undefined;
     return described(
       blob,
       slices,
       await copySome(blob, recorded, { ...copy, ...{ omit, store, partSize } }),
     );
   }
-  const sums = fits ? await copyNoted(noted, copy) : await copyHashed(blob, copy);
-  if (!fits || !noted.untouched) await store.note(blob, { partSize, parts: sums });
+  const sums = noted === undefined ? await copyHashed(blob, copy) : await copyNoted(noted, copy);
+  if (noted?.untouched !== true) await store.note(blob, { partSize, parts: sums });
   else if ((await store.noted(blob))?.untouched !== true) throw touched(copy.path);
   return described(blob, slices, sums);
 }
@@ -84,9 +75,24 @@ function described(
   return { digest, size, parts };
 }
 
-interface Copy {
-  readonly slices: readonly Slice[];
-  readonly folder: string;
+/**
+ * The sums of the parts of a blob: the recorded ones if it has not changed since, or else those of its bytes, which are recorded.
+ * @throws StowageError `blob-damaged`, `io-failed`
+ */
+export async function partSums(
+  blob: SizedBlob,
+  { store, partSize, pool }: Pick<CopyPartsOptions, 'store' | 'partSize' | 'pool'>,
+): Promise<readonly PieceSums[]> {
+  const recorded = await recordedSums(blob, { store, partSize });
+  if (recorded?.untouched === true) return recorded.sums.parts;
+  const path = store.path(blob.digest);
+  const slices = sliceBlob(blob, partSize);
+  const sums = await hashWhole(blob, { slices, path, size: blob.size, pool });
+  await store.note(blob, { partSize, parts: sums });
+  return sums;
+}
+
+interface Source {
   /** The blob's file. */
   readonly path: string;
   readonly size: number;
@@ -94,8 +100,9 @@ interface Copy {
   readonly onBytes: (bytes: number) => void;
 }
 
-function isOnGrid(sums: BlobSums, partSize: number, slices: readonly Slice[]): boolean {
-  return sums.partSize === partSize || (slices.length === 1 && sums.parts.length === 1);
+interface Copy extends Source {
+  readonly slices: readonly Slice[];
+  readonly folder: string;
 }
 
 /** Copies parts in parallel and compares their CRCs with the recorded ones. */
@@ -156,9 +163,12 @@ async function copySome(
   return sums;
 }
 
-function hashWhole(blob: SizedBlob, copy: Copy): Promise<readonly PieceSums[]> {
-  const pieces = copy.slices.map(({ size: length }) => ({ length }));
-  return verifiedSums(blob, pieces, { ...copy, onBytes: () => {} });
+function hashWhole(
+  blob: SizedBlob,
+  { slices, ...source }: Omit<Copy, 'folder' | 'onBytes'>,
+): Promise<readonly PieceSums[]> {
+  const pieces = slices.map(({ size: length }) => ({ length }));
+  return verifiedSums(blob, pieces, { ...source, onBytes: () => {} });
 }
 
 /** Copies parts one after the other, and verifies the digest of the whole blob. */
@@ -173,7 +183,7 @@ function copyHashed(blob: SizedBlob, copy: Copy): Promise<readonly PieceSums[]> 
 async function verifiedSums(
   { digest }: SizedBlob,
   pieces: readonly Piece[],
-  copy: Copy,
+  copy: Source,
 ): Promise<readonly PieceSums[]> {
   const result = await run(copy, { offset: 0, pieces, hashes: ['sha256', 'sha512', 'crc32'] });
   const found = `sha256:${result.sha256}`;
@@ -182,7 +192,7 @@ async function verifiedSums(
 }
 
 async function run(
-  { path, size, pool, onBytes }: Copy,
+  { path, size, pool, onBytes }: Source,
   task: Omit<HashTask, 'path' | 'size'>,
 ): Promise<HashResult> {
   try {
@@ -214,18 +224,6 @@ export async function syncSmallParts(
 /** Creates the folder for parts. */
 export async function makePartFolder(folder: string): Promise<void> {
   await makeFolder(join(folder, 'blobs', 'sha256'));
-}
-
-/** Divides a blob into parts. @param partSize bytes; 0 to keep the blob whole */
-export function sliceBlob(blob: SizedBlob, partSize: number): Slice[] {
-  const hex = digestHex(blob.digest);
-  if (partSize === 0 || blob.size <= partSize)
-    return [{ path: partPath(hex), offset: 0, size: blob.size }];
-  return Array.from({ length: Math.ceil(blob.size / partSize) }, (_, index) => ({
-    path: partPath(hex, index),
-    offset: index * partSize,
-    size: Math.min(partSize, blob.size - index * partSize),
-  }));
 }
 
 function toPiece(slice: Slice, { folder }: Copy): Piece {

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { weightsOf } from '../content/increment.ts';
 import { bundleBlobs, describeAll, lockBlobs } from '../content/items.ts';
 import { digestHex } from '../core/digest.ts';
 import { StowageError, systemCode } from '../core/error.ts';
@@ -11,10 +12,11 @@ import type { BlobStore } from '../io/blob-store.ts';
 import { discSpace } from '../io/discs/disc-split.ts';
 import { ioError, notFolder } from '../io/file.ts';
 import { freeBytes } from '../io/folder.ts';
+import type { BlobSums } from '../io/hash-task.ts';
 import type { AssembleOptions } from './assemble.ts';
 import { isLocal } from './origins.ts';
 import { evenColumns, recoveryBytes } from './parity.ts';
-import { sliceBlob } from './parts.ts';
+import { recordedSums, sliceBlob, writtenBytes } from './part-sums.ts';
 import { neededLayers } from './pull-layers.ts';
 
 export interface SpaceOptions extends Partial<BundleShape> {
@@ -41,7 +43,7 @@ export async function requireRoom(lock: Lock, options: SpaceOptions): Promise<vo
   const { store, output, free = freeBytes } = options;
   const places = [await placeOf('the store', store.root, await storeNeeds(lock, store))];
   if (output !== undefined) {
-    places.push(await placeOf('the bundle', dirname(output), bundleNeeds(lock, options)));
+    places.push(await placeOf('the bundle', dirname(output), await bundleNeeds(lock, options)));
   }
   const short: string[] = [];
   let missing = 0;
@@ -122,14 +124,22 @@ type BundleShape = Pick<
 
 /**
  * An upper bound for the bytes that a bundle occupies while it is packed: its blobs, installers and recovery parts, and
- * the control files on every disc. Parts are moved to their disc, so they count once.
+ * the control files on every disc. Parts are moved to their disc, so they count once. Of a file that may share parts with others at the
+ * receiving sites, nothing counts until its checksums are recorded: assembly checks the space again, before it writes.
  */
-export function bundleNeeds(lock: Lock, shape: Partial<BundleShape>): number {
+export async function bundleNeeds(
+  lock: Lock,
+  { store, ...shape }: Partial<BundleShape> & Pick<SpaceOptions, 'store'>,
+): Promise<number> {
   const { partSize = 0, parity: rows = 0, discs, installers = [], receivers } = shape;
-  const data = [...lockBlobs(lock)].reduce(
-    (sum, [digest, size]) => sum + (receivers?.hasBlob(digest) === true ? 0 : size),
-    0,
-  );
+  const written = { weights: weightsOf(lock), partSize, ...(receivers && { receivers }) };
+  let data = 0;
+  for (const [digest, size] of lockBlobs(lock)) {
+    const blob = { digest, size };
+    const recorded = async (): Promise<BlobSums['parts'] | undefined> =>
+      (await recordedSums(blob, { store, partSize }))?.sums.parts;
+    data += (await writtenBytes(blob, written, recorded)) ?? 0;
+  }
   const tools = installers.reduce((sum, { size }) => sum + size, 0);
   const whole = data + tools + SPARE_BYTES;
   const parts = bundleBlobs(lock, describeAll(lock)).flatMap((each) => sliceBlob(each, partSize));

@@ -35,6 +35,8 @@ export interface Common {
   readonly hasBlob: (digest: Digest) => boolean;
   /** Whether all of them store these bytes as a part of a file of a model, at any offset of any such file. */
   readonly hasPart: (sha512: Sri) => boolean;
+  /** Whether all of them store parts of files of models. */
+  readonly hasParts: boolean;
   /** Whether one of them runs on the platform of an installer and lacks it. */
   readonly needsInstaller: (installer: Pick<Installer, 'platform' | 'sha512'>) => boolean;
 }
@@ -44,6 +46,7 @@ export function commonTo(receivers: readonly Receiver[]): Common {
   return {
     hasBlob: (digest) => receivers.every(({ blobs }) => blobs.has(digest)),
     hasPart: (sha512) => receivers.every(({ parts }) => parts.has(sha512)),
+    hasParts: receivers.every(({ parts }) => parts.size > 0),
     needsInstaller: ({ platform, sha512 }) =>
       receivers.some(
         ({ installers, platform: own }) =>
@@ -97,6 +100,7 @@ export function leavingOut(blobs: ReadonlySet<Digest>, common?: Common): Common 
   return {
     hasBlob: (digest) => blobs.has(digest) || common?.hasBlob(digest) === true,
     hasPart: (sha512) => common?.hasPart(sha512) === true,
+    hasParts: common?.hasParts === true,
     needsInstaller: (installer) => common?.needsInstaller(installer) ?? true,
   };
 }

@@ -63,6 +63,14 @@ const packSmall = (
   partSize = PART,
 ): ReturnType<typeof assemble> => assemble(small.lock, { store, output, partSize, ...contextOf() });
 
+/** Sites that have these parts of other files. */
+const sitesWith = (held: ReadonlySet<Sri | undefined>): Common => ({
+  hasBlob: () => false,
+  hasPart: (sum) => held.has(sum),
+  hasParts: true,
+  needsInstaller: () => true,
+});
+
 describe('when a lock is assembled', () => {
   it.each([
     ['parts of 4 MiB', 4 * MIB, 3],
@@ -135,18 +143,43 @@ describe('when a lock is assembled', () => {
       const [first, second, third] =
         whole.bundle.blobs.find(({ digest }) => digest === weights)?.parts ?? [];
       const held = new Set([first?.sha512, third?.sha512]);
-      const common = {
-        hasBlob: () => false,
-        hasPart: (sum: Sri) => held.has(sum),
-        needsInstaller: () => true,
-      };
-      const increment = await pack(common);
+      const increment = await pack(sitesWith(held));
       expect(increment.id).toBe(whole.id);
       expect(increment.omitted).toEqual(new Set([first?.path, third?.path]));
       const all = await contents(whole.folder);
       for (const path of increment.omitted) delete all[path];
       expect(await contents(increment.folder)).toEqual(all);
       expect(Object.keys(all)).toContain(second?.path);
+    },
+  );
+
+  it.for([
+    ['with recorded checksums', true],
+    ['without recorded checksums', false],
+  ] as const)(
+    'needs space only for the parts that are written: %s',
+    async ([_, withSums], test) => {
+      const pack = async (output: string, receivers?: Common): ReturnType<typeof assemble> =>
+        assemble(large.lock, {
+          ...{ store: await storeWith(large, withSums), output, partSize: 4 * MIB },
+          ...{ ...contextOf(), ...(receivers && { receivers }) },
+        });
+      const [first, , third] =
+        (await pack((await outputFolder()).output)).bundle.blobs.find(
+          ({ digest }) => digest === weights,
+        )?.parts ?? [];
+      const held = sitesWith(new Set([first?.sha512, third?.sha512]));
+      const [disk, full] = [fresh(), fresh()];
+      smallDisk(test, disk, '7m');
+      smallDisk(test, full, '3m');
+      await pack(join(disk, 'increment'), held);
+      await expectCode(() => pack(join(disk, 'whole')), 'space-insufficient');
+      const { expected } = await expectCode(
+        () => pack(join(full, 'no'), held),
+        'space-insufficient',
+      );
+      expect(expected).toMatch(/^4\.\d MiB \(4\d{6} bytes\) free$/);
+      expect(await readdir(full)).toEqual([]);
     },
   );
 

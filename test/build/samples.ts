@@ -126,13 +126,14 @@ export async function storeOf(
   root: string,
   blobs: Sample['blobs'],
   withSums: boolean = true,
+  partSize: number = 0,
 ): Promise<BlobStore> {
   const store = new BlobStore(root);
   for (const bytes of Object.values(blobs)) {
     const digest: Digest = digestOf(bytes);
     const expected = { key: digestHex(digest), size: bytes.length, digest };
     if (!withSums) await store.put(bytes);
-    else await store.receive(expected, async (offset) => once(bytes.subarray(offset)));
+    else await store.receive(expected, async (from) => once(bytes.subarray(from)), { partSize });
   }
   return store;
 }
