@@ -45,7 +45,8 @@ if (values.json === true) console.log(JSON.stringify(report, null, 2));
 
 function line({ what, figure, unit, limit, ratio, goal }: Row): string {
   const beside = limit === undefined ? '' : `  beside ${number(limit.figure)} (${limit.what})`;
-  const quotient = ratio === undefined ? '' : `  ratio ${ratio.toFixed(2)}`;
+  const quotient =
+    ratio === undefined ? '' : `  ratio ${ratio < 0.1 ? ratio.toPrecision(3) : ratio.toFixed(2)}`;
   const wanted = goal === undefined ? '' : `  goal ${goal}`;
   return `  ${what}: ${number(figure)} ${unit}${beside}${quotient}${wanted}\n`;
 }
