@@ -178,6 +178,11 @@ export function optionalInWords(document: Parts): string {
   return [...partNames(document)].join(', ') || 'none: it has no optional parts';
 }
 
+/** That something is without optional parts, as every page, table and message says it. @param names at least one */
+export function withoutInWords(names: readonly string[]): string {
+  return `without optional parts: ${names.join(', ')}`;
+}
+
 /** The names of the optional parts of a bundle that are not in a set, in the order of its documents. */
 export function partsNotIn(bundle: Parts, parts: PartNames): string[] {
   return [...partNames(bundle)].filter((name) => !parts.has(name));

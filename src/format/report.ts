@@ -4,6 +4,7 @@ import { usesCluster } from './cluster-content.ts';
 import { type DocumentKind, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import { type Finding, finding } from './finding.ts';
+import { partName } from './optional.ts';
 import { contents, type ReportContents } from './report-contents.ts';
 import {
   type AlgorithmName,
@@ -77,6 +78,8 @@ export interface ReportBundle {
   readonly files: number;
   /** Bytes of all parts. */
   readonly bytes: number;
+  /** Its optional parts, such as `model/large`; absent for a bundle without any. */
+  readonly optional?: readonly string[];
 }
 
 /** The program that verified, as it describes itself. */
@@ -121,14 +124,20 @@ export interface ReportTrust {
 
 const schemas = ['stowage/report/v1', 'stowage/report/v2'] as const;
 
-/** The first version that has every field of these contents. */
-export function reportSchema(contents: ReportContents | undefined): Report['schema'] {
-  return contents !== undefined && usesCluster(contents) ? schemas[1] : schemas[0];
+/** The first version that has every field of a report. */
+export function reportSchema({
+  contents,
+  bundle: of,
+  absent,
+}: Pick<Report, 'contents' | 'bundle' | 'absent'>): Report['schema'] {
+  const names = of?.optional ?? absent?.optional;
+  const later = (contents !== undefined && usesCluster(contents)) || names !== undefined;
+  return later ? schemas[1] : schemas[0];
 }
 
 /** Evidence of one verification of one bundle, for a file. */
 export interface Report {
-  /** Version 2 if the contents have charts or objects. */
+  /** Version 2 if the contents have charts or objects, or the bundle has optional parts. */
   readonly schema: (typeof schemas)[number];
   /** `incomplete`: everything present is as signed, but parts are missing. */
   readonly outcome: 'passed' | 'incomplete' | 'failed';
@@ -138,7 +147,12 @@ export interface Report {
   /** The path of the bundle, or the paths of its discs, separated by commas. */
   readonly folder: string;
   /** The parts on media that were not given; present if the outcome is `incomplete`. */
-  readonly absent?: { readonly parts: number; readonly bytes: number };
+  readonly absent?: {
+    readonly parts: number;
+    readonly bytes: number;
+    /** The optional parts that are therefore not complete; absent if there is none. */
+    readonly optional?: readonly string[];
+  };
   /** SHA-512 of `SHA512SUMS`, the id of the bundle; absent if it could not be read. */
   readonly id?: string;
   /** Absent unless its signatures are valid. */
@@ -157,6 +171,7 @@ export interface Report {
 }
 
 const words = field.line(4000);
+const optional = z.array(partName).min(1).max(1000);
 const fingerprint = field.hex(64);
 const algorithm = z.enum(algorithmNames);
 const serial = z.string().regex(/^[1-9a-f][0-9a-f]{0,39}$/);
@@ -215,6 +230,7 @@ const bundle: z.ZodType<ReportBundle> = field.exact(
     platforms: z.array(field.line(64)).max(8),
     files: field.bytes,
     bytes: field.bytes,
+    optional: optional.exactOptional(),
   }),
 );
 
@@ -271,7 +287,13 @@ const schema: z.ZodType<Report> = field.exact(
       endedAt: field.moment,
       milliseconds: field.bytes,
       folder: words,
-      absent: z.strictObject({ parts: z.int().min(1), bytes: field.bytes }).exactOptional(),
+      absent: z
+        .strictObject({
+          parts: z.int().min(1),
+          bytes: field.bytes,
+          optional: optional.exactOptional(),
+        })
+        .exactOptional(),
       id: field.hex(128).exactOptional(),
       bundle: bundle.exactOptional(),
       failure: failure.exactOptional(),
@@ -289,7 +311,7 @@ const schema: z.ZodType<Report> = field.exact(
         context.addIssue({ code: 'custom', path: [path], message });
       };
       const { outcome } = report;
-      if (report.schema === schemas[0] && reportSchema(report.contents) !== schemas[0])
+      if (report.schema === schemas[0] && reportSchema(report) !== schemas[0])
         defect('schema', `the contents have fields of ${schemas[1]}`);
       const failed = outcome === 'failed';
       if (failed !== (report.failure !== undefined))

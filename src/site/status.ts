@@ -10,6 +10,7 @@ import { type LedgerDamage, readLedger, surveyLedger } from './ledger/site-ledge
 import { type ImportedNotice, stateOf } from './ledger/site-state.ts';
 import { type KeptAdvisory, siteAdvisories } from './notices.ts';
 import { validOverrides } from './planning/constraints/override.ts';
+import { loadRelease, partsNotRun } from './release/release.ts';
 import {
   type Untrusted,
   untrustedReleases,
@@ -31,6 +32,8 @@ export interface SiteStatus extends Withdrawn {
   readonly kept: readonly GenerationSummary[];
   /** Why the last installation of an imported release failed, by the id of its bundle. */
   readonly failed: Readonly<Record<string, string>>;
+  /** The optional parts that the installed releases do without; no entry for one that has all of its own. */
+  readonly leftOut: readonly LeftOutParts[];
   readonly services: readonly ServiceStatus[];
   /** The overrides of failed checks that are valid now. */
   readonly overrides: readonly Override[];
@@ -46,6 +49,14 @@ export interface SiteStatus extends Withdrawn {
   readonly damage?: KnownDamage;
   /** Set for a damaged ledger: `recalled` and `failed` are then of what can be read, and may lack something. */
   readonly ledgerDamage?: LedgerDamage;
+}
+
+/** The optional parts that an installed release does without. */
+export interface LeftOutParts {
+  readonly release: string;
+  /** SHA-512 of the bundle's `SHA512SUMS`, 128 hex digits. */
+  readonly bundle: string;
+  readonly parts: readonly string[];
 }
 
 /** The state of a site and of its services now. Changes nothing. */
@@ -90,6 +101,7 @@ export async function siteStatus({
     generations: kept.map(({ number }) => number),
     kept,
     failed: failedInstalls(entries),
+    leftOut: await leftOutParts(site, generation),
     services,
     ...withdrawn,
     overrides: validOverrides(state.overrides, momentOf(now())),
@@ -101,6 +113,24 @@ export async function siteStatus({
     ...(found === undefined ? {} : { damage: found }),
     ...(damage === undefined ? {} : { ledgerDamage: damage }),
   };
+}
+
+/** What installed releases do without. A release whose stored index is damaged is reported elsewhere. */
+async function leftOutParts(
+  site: SiteFolder,
+  { releases }: Generation,
+): Promise<readonly LeftOutParts[]> {
+  const found: LeftOutParts[] = [];
+  for (const { name, bundle, with: chosen } of releases) {
+    if (chosen === undefined) continue;
+    const stored = await loadRelease(site, bundle).catch((error: unknown) => {
+      if (error instanceof StowageError) return undefined;
+      throw error;
+    });
+    const parts = stored === undefined ? [] : partsNotRun(stored, chosen);
+    if (parts.length > 0) found.push({ release: name, bundle, parts });
+  }
+  return found;
 }
 
 /** The kept generations of a site and the entries of its ledger, as they were read. */

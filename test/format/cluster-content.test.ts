@@ -145,7 +145,7 @@ describe('when a document has charts, objects or cluster', () => {
 
   it('is a report of version 2', () => {
     const contents = { models: [], images: [], files: [] };
-    expect(reportSchema(contents)).toBe('stowage/report/v1');
-    expect(reportSchema({ ...contents, objects: [] })).toBe('stowage/report/v2');
+    expect(reportSchema({ contents })).toBe('stowage/report/v1');
+    expect(reportSchema({ contents: { ...contents, objects: [] } })).toBe('stowage/report/v2');
   });
 });

@@ -4,6 +4,7 @@ import { allParts, type Bundle } from '../../format/bundle.ts';
 import type { Trust } from '../../format/trust.ts';
 import { listMedia } from '../../io/media.ts';
 import type { SignerVerdict } from '../../trust/policy.ts';
+import { absentParts } from '../absent-parts.ts';
 import { readListed, requireSum } from '../bundle-files.ts';
 import { discLabel, onDiscs } from '../discs.ts';
 import { readIndexes } from '../read-index.ts';
@@ -69,11 +70,20 @@ export interface PresentDisc {
   readonly size: number;
 }
 
-/** The given discs of a bundle, or an increment, and how many parts are not there; undefined for a complete bundle in one folder. */
+/** Some discs of a bundle, or an increment. */
+export interface Presence {
+  readonly discs: readonly PresentDisc[];
+  /** How many parts are not there. */
+  readonly absent: number;
+  /** The optional parts that are therefore not complete. */
+  readonly without: readonly string[];
+}
+
+/** What is there of a bundle; undefined for a complete bundle in one folder. */
 export async function presentDiscs({
   bundle,
   folders,
-}: BundleView): Promise<{ discs: readonly PresentDisc[]; absent: number } | undefined> {
+}: Pick<BundleView, 'bundle' | 'folders'>): Promise<Presence | undefined> {
   const parts = allParts(bundle);
   const present = new Uint8Array(parts.length);
   const discs: PresentDisc[] = [];
@@ -89,7 +99,7 @@ export async function presentDiscs({
     }
     discs.push({ disc: discLabel(folder), parts: found, size });
   }
-  const absent = parts.length - present.reduce((sum, each) => sum + each, 0);
-  if (absent === 0 && !onDiscs(folders)) return undefined;
-  return { discs, absent };
+  const absent = parts.filter((_, at) => present[at] === 0);
+  if (absent.length === 0 && !onDiscs(folders)) return undefined;
+  return { discs, absent: absent.length, without: absentParts(bundle, absent).parts };
 }

@@ -1,7 +1,7 @@
 import type { Seen } from '../../content/seen.ts';
 import type { Lock } from '../../format/lock.ts';
 import type { GivenTrust } from '../admission/trust-files.ts';
-import type { BundleView } from './bundle-view.ts';
+import { type BundleView, type Presence, presentDiscs } from './bundle-view.ts';
 import {
   type NamedSigner,
   namedSigners,
@@ -16,6 +16,8 @@ export interface Inspection extends Seen {
   readonly view: BundleView;
   /** The trust document that decided which signatures count; absent if none was given. */
   readonly given?: GivenTrust;
+  /** Absent for a complete bundle in one folder. */
+  readonly here?: Presence;
   readonly signers: readonly NamedSigner[];
   /** Absent if it cannot be read. */
   readonly lock?: Lock;
@@ -30,8 +32,10 @@ export async function inspection(
 ): Promise<Inspection> {
   const lock = await readPackedLock(view);
   const bill = await readPackageLists(view);
+  const here = await presentDiscs(view);
   return {
     ...{ view, ...(given && { given }), ...(lock && { lock }), ...(bill && { bill }) },
+    ...(here && { here }),
     platforms: await readPlatforms(view),
     objects: await readRendered(view),
     signers: await namedSigners(view),

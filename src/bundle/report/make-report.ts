@@ -3,6 +3,8 @@ import type { StowageError } from '../../core/error.ts';
 import { type Bundle, bundleSize } from '../../format/bundle.ts';
 import { checkDocument } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
+import { optionalNames } from '../../format/optional.ts';
+import type { Part } from '../../format/part.ts';
 import {
   type Report,
   type ReportBundle,
@@ -11,6 +13,7 @@ import {
   reportSchema,
 } from '../../format/report.ts';
 import type { ReportContents } from '../../format/report-contents.ts';
+import { absentParts } from '../absent-parts.ts';
 import type { GivenTrust } from '../admission/trust-files.ts';
 import { admittedFacts, refusedFacts } from './bundle-facts.ts';
 import { amountOf, describeSteps } from './describe-steps.ts';
@@ -48,11 +51,16 @@ export async function makeReport(
   const steps = describeSteps(record, facts);
   // The parts that a failed verification did not find are listed in its error.
   const absent =
-    verdict === undefined || failure !== undefined ? undefined : amountOf(verdict.absent);
-  const missing = absent !== undefined && absent.parts > 0 ? { absent } : {};
+    failure === undefined && bundle ? absentOf(bundle, verdict?.absent ?? []) : undefined;
+  const missing = absent === undefined ? {} : { absent };
+  const identity = bundle && identityOf(bundle);
   const trust = describeTrust(given, facts.trust);
   return checkDocument(reportKind, {
-    schema: reportSchema(contents),
+    schema: reportSchema({
+      ...missing,
+      ...(contents && { contents }),
+      ...(identity && { bundle: identity }),
+    }),
     outcome: failure !== undefined ? 'failed' : 'absent' in missing ? 'incomplete' : 'passed',
     startedAt: momentOf(startedAt),
     endedAt: momentOf(endedAt),
@@ -60,7 +68,7 @@ export async function makeReport(
     folder: reportLine(folders.join(', ')),
     ...missing,
     ...(facts.id === undefined ? {} : { id: facts.id }),
-    ...(bundle === undefined ? {} : { bundle: identityOf(bundle) }),
+    ...(identity === undefined ? {} : { bundle: identity }),
     ...(failure === undefined ? {} : { failure: describeFailure(failure) }),
     steps,
     signatures: facts.signatures,
@@ -71,6 +79,12 @@ export async function makeReport(
     tool: await describeTool(running.program),
     host: describeHost(running),
   });
+}
+
+function absentOf(bundle: Bundle, parts: readonly Part[]): Report['absent'] {
+  if (parts.length === 0) return undefined;
+  const optional = absentParts(bundle, parts).parts;
+  return { ...amountOf(parts), ...(optional.length === 0 ? {} : { optional }) };
 }
 
 function describeFailure(error: StowageError): ReportFailure {
@@ -88,11 +102,13 @@ function describeFailure(error: StowageError): ReportFailure {
 
 function identityOf(bundle: Bundle): ReportBundle {
   const { files, bytes } = bundleSize(bundle);
+  const optional = optionalNames(bundle);
   const { name, version, channel, description, seq, resolvedAt, platforms } = bundle;
   return {
     ...{ name, version, channel, description, seq, resolvedAt, platforms },
     files,
     bytes,
+    ...(optional.length === 0 ? {} : { optional }),
   };
 }
 

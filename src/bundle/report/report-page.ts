@@ -1,6 +1,7 @@
 import { foreign, type Html, html } from '../../core/html-text.ts';
 import { checkDocument } from '../../format/document.ts';
 import { type Report, reportKind } from '../../format/report.ts';
+import { absentFact, optionalFact } from '../html/html-optional.ts';
 import { page } from '../html/html-page.ts';
 import { amount, digest, duration, facts, moment } from '../html/html-parts.ts';
 import { annex } from './page-annex.ts';
@@ -53,6 +54,8 @@ function identity(report: Report, jsonSha512: string | undefined): Html {
       bundle &&
         html`${foreign(`${amount(bundle.files, 'file')} listed, ${amount(bundle.bytes, 'byte')}`)}`,
     ],
+    optionalFact(bundle?.optional),
+    absentFact(report.absent?.optional),
     ['SHA-512 of SHA512SUMS', id === undefined ? html`could not be read` : digest(id)],
     ['Read from', html`<code>${foreign(folder)}</code>`],
     [

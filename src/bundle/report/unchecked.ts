@@ -1,3 +1,4 @@
+import { withoutInWords } from '../../content/optional.ts';
 import { counted, exactBytes } from '../../core/text.ts';
 import type { Report, ReportStep, ReportTrust } from '../../format/report.ts';
 import type { BundleFacts } from './bundle-facts.ts';
@@ -69,10 +70,12 @@ export function unchecked({ steps, facts, trust, absent, readAll }: Known): Unch
 
 function elsewhere(absent: Report['absent']): Unchecked[] {
   if (absent === undefined) return [];
+  const { optional = [] } = absent;
   const parts = counted(absent.parts, 'part');
+  const without = optional.length === 0 ? '' : `; these folders are ${withoutInWords(optional)}`;
   return [
     {
-      what: `${parts}, ${exactBytes(absent.bytes)}`,
+      what: `${parts}, ${exactBytes(absent.bytes)}${without}`,
       why: 'these are not in the given folders. If they are on other discs, verify those discs too, separately or together with these. If the bundle is an increment, the site that it was made for stores them, and hashes them when it imports the bundle',
     },
   ];

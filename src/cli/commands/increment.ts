@@ -11,7 +11,12 @@ import {
   leavingOut,
   type Receiver,
 } from '../../content/increment.ts';
-import { blobsOfParts, partsWithout, requireKnownParts } from '../../content/optional.ts';
+import {
+  blobsOfParts,
+  partsWithout,
+  requireKnownParts,
+  withoutInWords,
+} from '../../content/optional.ts';
 import { exactBytes, formatBytes, normalizeFingerprint } from '../../core/text.ts';
 import { type Bundle, totalSize } from '../../format/bundle.ts';
 import { type CommandContext, storeFolder, usage } from '../command.ts';
@@ -160,7 +165,7 @@ export function incrementLines(
 ): string[] {
   if (increment === undefined) return [];
   const { bytes, total, parts } = increment;
-  const left = parts.length === 0 ? [] : [`  without ${parts.join(', ')}`];
+  const left = parts.length === 0 ? [] : [`  ${withoutInWords(parts)}`];
   if (sites === undefined)
     return [
       ...left,

@@ -4,6 +4,7 @@ import { type CheckedHop, hopsBeside, readHops } from '../../bundle/hops.ts';
 import { type BundleView, presentDiscs, viewBundle } from '../../bundle/inspect/bundle-view.ts';
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
+import { withoutInWords } from '../../content/optional.ts';
 import { counted, printableLines } from '../../core/text.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, showsUnicode, usage } from '../command.ts';
@@ -45,6 +46,9 @@ export async function inspect(
   const written = pagePath === undefined ? [] : [`  page: ${pagePath}`];
   const lines = [
     ...headLines(view),
+    ...(here === undefined || here.without.length === 0
+      ? []
+      : [`  ${withoutInWords(here.without)}`]),
     ...hops.map(hopLine),
     ...(fault === undefined ? [] : [`  a statement of a hop does not count: ${fault.message}`]),
     ...written,
@@ -57,7 +61,9 @@ export async function inspect(
         : { verified: 'signatures', signers: verdict.signers, approvers: verdict.approvers }),
       ...{ id, bundle, platforms },
       hops: hops.map(({ hop, fingerprint }) => ({ ...hop, fingerprint })),
-      ...(here === undefined ? {} : { discs: here.discs, partsAbsent: here.absent }),
+      ...(here === undefined
+        ? {}
+        : { discs: here.discs, partsAbsent: here.absent, optionalAbsent: here.without }),
       ...(pagePath === undefined ? {} : { page: pagePath }),
     },
     text: printableLines(`${lines.join('\n')}\n`),

@@ -1,3 +1,4 @@
+import { withoutInWords } from '../../content/optional.ts';
 import { formatBytes } from '../../core/text.ts';
 import { totalSize } from '../../format/bundle.ts';
 import { partsNotHeld, type Release, signedBundle } from '../../site/release/release.ts';
@@ -27,7 +28,7 @@ export function leftOutLines(release: Release): string[] {
   if (found === undefined) return [];
   const { parts, bytes, total } = found;
   return [
-    `  left out: ${formatBytes(bytes)} of ${formatBytes(total)}: ${parts.join(', ')}`,
+    `  ${withoutInWords(parts)} (${formatBytes(bytes)} of ${formatBytes(total)})`,
     '  to import them too, add them to "with" in site.yaml, or use --only, and import again',
   ];
 }

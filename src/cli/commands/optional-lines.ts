@@ -1,39 +1,10 @@
+import { absentParts } from '../../bundle/absent-parts.ts';
 import type { Branch } from '../../content/branches.ts';
-import { blobsOfParts, optionalParts } from '../../content/optional.ts';
+import { blobsOfParts, optionalParts, withoutInWords } from '../../content/optional.ts';
 import { formatBytes } from '../../core/text.ts';
 import { type Bundle, totalSize } from '../../format/bundle.ts';
 
-/** The optional parts of a bundle that are not complete where some files are absent. */
-export interface AbsentParts {
-  readonly parts: readonly string[];
-  /** Whether nothing else is absent, so that a site without these optional parts needs no more. */
-  readonly alone: boolean;
-}
-
-/** @param absent files of the bundle */
-export function absentParts(
-  bundle: Bundle,
-  absent: readonly { readonly path: string }[],
-): AbsentParts {
-  const paths = new Set(absent.map(({ path }) => path));
-  const gone = new Set(
-    bundle.blobs
-      .filter(({ parts }) => parts.some(({ path }) => paths.has(path)))
-      .map(({ digest }) => digest),
-  );
-  const lacking = optionalParts(bundle).filter(({ blobs }) => blobs.some((each) => gone.has(each)));
-  const unneeded = new Set(lacking.flatMap(({ blobs }) => blobs));
-  const recovery = new Set(bundle.parity?.rows.flat().map(({ path }) => path));
-  const optional = new Set(
-    bundle.blobs.flatMap(({ digest, parts }) =>
-      unneeded.has(digest) ? parts.map(({ path }) => path) : [],
-    ),
-  );
-  const alone = [...paths].every((path) => optional.has(path) || recovery.has(path));
-  return { parts: lacking.map(({ name }) => name), alone };
-}
-
-/** The same, as lines. */
+/** The optional parts of a bundle that are not complete where some files are absent, as lines. */
 export function absentPartLines(
   bundle: Bundle,
   absent: readonly { readonly path: string }[],
@@ -41,7 +12,7 @@ export function absentPartLines(
   const { parts, alone } = absentParts(bundle, absent);
   if (parts.length === 0) return [];
   const enough = alone ? '; nothing else is absent: enough for a site that does without them' : '';
-  return [`  optional parts that are not complete here: ${parts.join(', ')}${enough}`];
+  return [`  ${withoutInWords(parts)}${enough}`];
 }
 
 /** The optional parts of a bundle, each with the bytes that it alone needs. */

@@ -1,3 +1,4 @@
+import { withoutInWords } from '../../content/optional.ts';
 import { counted, printableLines } from '../../core/text.ts';
 import type { DeployedRelease } from '../../format/plan.ts';
 import type { ServiceStatus } from '../../site/service-status.ts';
@@ -67,6 +68,9 @@ export function statusText(status: SiteStatus): string {
             ),
           ];
         }),
+      ...status.leftOut
+        .filter(({ bundle }) => bundle === release.bundle)
+        .map(({ parts }) => `    ${withoutInWords(parts)}`),
       ...repairLines(status, release),
     ]),
     ...(status.kept.length > 1

@@ -1,8 +1,9 @@
 import { isNotice } from '../../content/items.ts';
+import { withoutInWords } from '../../content/optional.ts';
 import { printableLines } from '../../core/text.ts';
 import { type PartialImport, partialImports } from '../../site/importing/partial-import.ts';
 import { consistentReleases } from '../../site/release/consistent.ts';
-import { refusedWarning } from '../../site/release/release.ts';
+import { partsNotHeld, refusedWarning } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -62,6 +63,8 @@ interface Imported {
   readonly bundle: string;
   /** Whether there is nothing to install: what it announces was recorded when it was imported. */
   readonly notice: boolean;
+  /** The optional parts that are not at the site; absent if there is none. */
+  readonly leftOut?: readonly string[];
 }
 
 /** Imported releases that are not installed. If one cannot be used, the rest of the status is still shown. */
@@ -75,18 +78,24 @@ async function waiting(
   for (const each of refused) emit(refusedWarning(each));
   return releases
     .filter(({ id }) => !current.has(id))
-    .map(({ id, bundle }) => {
+    .map((release) => {
+      const { id, bundle } = release;
       const { name, version, seq } = bundle;
-      return { name, version, seq, bundle: id, notice: isNotice(bundle) };
+      const leftOut = partsNotHeld(release);
+      return {
+        ...{ name, version, seq, bundle: id, notice: isNotice(bundle) },
+        ...(leftOut.length === 0 ? {} : { leftOut }),
+      };
     });
 }
 
 function describeImported(
-  { name, version, seq, bundle, notice }: Imported,
+  { name, version, seq, bundle, notice, leftOut }: Imported,
   failure: string | undefined,
 ): string {
   const state = notice ? 'recorded' : 'imported, not installed';
-  const line = `  ${state}: ${name} ${version}, sequence ${seq}, bundle ${bundle.slice(0, 16)}\n`;
+  const without = leftOut === undefined ? '' : `    ${withoutInWords(leftOut)}\n`;
+  const line = `  ${state}: ${name} ${version}, sequence ${seq}, bundle ${bundle.slice(0, 16)}\n${without}`;
   return failure === undefined
     ? line
     : `${line}    its installation was ${failure}; to remove it: stowage forget ${name}@${version}\n`;

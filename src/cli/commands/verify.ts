@@ -1,3 +1,4 @@
+import { absentParts } from '../../bundle/absent-parts.ts';
 import type { GivenTrust } from '../../bundle/admission/trust-files.ts';
 import { discLabel, findDiscs, onDiscs } from '../../bundle/discs.ts';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
@@ -5,7 +6,7 @@ import { verifyFolders } from '../../bundle/report/verification-record.ts';
 import { counted, formatBytes } from '../../core/text.ts';
 import { bundleSize, totalSize } from '../../format/bundle.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { absentPartLines, absentParts } from './optional-lines.ts';
+import { absentPartLines } from './optional-lines.ts';
 import { signerLines } from './signers.ts';
 import { readTrustFile } from './trust-option.ts';
 import type { Reported, ReportOptions } from './verify-report.ts';

@@ -32,6 +32,11 @@ export function partsNotHeld(release: Release): string[] {
   return partsNotIn(signedBundle(release), partNames(release.bundle));
 }
 
+/** The optional parts of a release that a generation does without. @param parts those that it has */
+export function partsNotRun(release: Release, parts: readonly string[]): string[] {
+  return partsNotIn(signedBundle(release), new Set(parts));
+}
+
 /** The folder of a release's control files. */
 export function releaseFolder(site: SiteFolder, id: string): string {
   return site.path('releases', id.slice(0, 32));

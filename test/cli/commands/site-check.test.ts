@@ -35,6 +35,7 @@ const site: SiteStatus = {
   generations: [1],
   kept: [],
   failed: {},
+  leftOut: [],
   services: [running],
   recalled: [],
   untrusted: [],

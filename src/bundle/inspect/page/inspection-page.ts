@@ -2,6 +2,8 @@ import { foreign, type Html, html } from '../../../core/html-text.ts';
 import { formatAmount, formatBytes } from '../../../core/text.ts';
 import { bundleSize } from '../../../format/bundle.ts';
 import { momentOf } from '../../../format/field.ts';
+import { optionalNames } from '../../../format/optional.ts';
+import { absentFact, optionalFact } from '../../html/html-optional.ts';
 import { page } from '../../html/html-page.ts';
 import { digest, facts, moment, nothing } from '../../html/html-parts.ts';
 import type { Inspection } from '../inspection.ts';
@@ -71,7 +73,7 @@ function verdict({ view: { bundle, verdict: each } }: Inspection): Html {
 <p><b>The ${foreign(formatBytes(bundleSize(bundle).content))} of content were not read.</b> To check them, run <code>stowage verify</code> or the commands at the end of this page.</p></div>\n`;
 }
 
-function identity({ view: { bundle, id, folders }, madeAt }: Inspection): Html {
+function identity({ view: { bundle, id, folders }, here, madeAt }: Inspection): Html {
   const { description, channel, seq, resolvedAt, platforms } = bundle;
   return facts([
     ['Description', description === '' ? undefined : html`${foreign(description)}`],
@@ -82,6 +84,8 @@ function identity({ view: { bundle, id, folders }, madeAt }: Inspection): Html {
       'Size',
       html`${foreign(`${formatAmount(bundleSize(bundle).files, 'file')}, ${formatBytes(bundleSize(bundle).bytes)}`)}`,
     ],
+    optionalFact(optionalNames(bundle)),
+    absentFact(here?.without),
     ['SHA-512 of SHA512SUMS', digest(id)],
     ['Read from', html`${folders.map((folder) => html`<code>${foreign(folder)}</code> `)}`],
     ['Page created', moment(momentOf(madeAt))],

@@ -1,9 +1,9 @@
-import { blobsWithout, partNames, partsNotIn, withParts } from '../../../content/optional.ts';
+import { blobsWithout, partNames, withParts } from '../../../content/optional.ts';
 import { formatBytes } from '../../../core/text.ts';
 import { totalSize } from '../../../format/bundle.ts';
 import { type Constraint, type DeployedRelease, LEFT_OUT } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../../target/change.ts';
-import { loadRelease, type Release, signedBundle } from '../../release/release.ts';
+import { loadRelease, partsNotRun, type Release, signedBundle } from '../../release/release.ts';
 import type { ConstraintInput } from './constraint.ts';
 
 /** The optional parts that each release has are at the site; those that it does without are named. */
@@ -50,7 +50,7 @@ function leftOut(
   chosen: readonly string[],
   stored: Release,
 ): Constraint[] {
-  const names = partsNotIn(signedBundle(stored), new Set(chosen));
+  const names = partsNotRun(stored, chosen);
   if (names.length === 0) return [];
   return [
     {
