@@ -1,7 +1,7 @@
 import { counted } from '../core/text.ts';
 import type { Fleet } from '../format/fleet.ts';
 import type { Database } from './index/database.ts';
-import { type Catalog, type FleetRelease, recallOf } from './releases.ts';
+import { type Catalog, type FleetRelease, recallsOf, recallWords } from './releases.ts';
 import { runningSince } from './site-report.ts';
 
 /** A condition of a promotion. */
@@ -27,7 +27,7 @@ export function promotionChecks(input: PromotionInput): PromotionCheck[] {
   const { release, to, settings, catalog } = input;
   const { from, evidence = {} } = settings.channels[to] ?? {};
   const inChannels = Object.keys(release.channels).toSorted().join(', ');
-  const recall = recallOf(release, catalog);
+  const recalls = recallsOf(release, catalog);
   return [
     {
       rule: 'from',
@@ -37,9 +37,9 @@ export function promotionChecks(input: PromotionInput): PromotionCheck[] {
     },
     {
       rule: 'recall',
-      satisfied: recall === undefined,
+      satisfied: recalls.length === 0,
       needs: 'it is not recalled',
-      found: recall === undefined ? 'no recall' : `recalled: ${recall.reason}`,
+      found: recalls.length === 0 ? 'no recall' : `recalled: ${recallWords(recalls).reason}`,
     },
     ...(evidence.healthy === undefined ? [] : [healthCheck(evidence.healthy, input)]),
   ];

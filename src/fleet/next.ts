@@ -14,8 +14,9 @@ import {
   type FleetRecall,
   type FleetRelease,
   newerThan,
-  recallOf,
+  recallsOf,
 } from './releases.ts';
+import { untoldIn } from './untold.ts';
 
 /** A bundle that must travel, in the order of installation. */
 export interface NextRelease {
@@ -37,6 +38,8 @@ export interface NextForSite {
   readonly receipt?: { readonly path: string; readonly at: string };
   /** The trust document, if it was issued after that receipt was written. */
   readonly trust?: number;
+  /** The documents of the fleet that a notice must bring: what no receipt of the site confirms. */
+  readonly documents: readonly string[];
   /** Recalls of what the site runs. */
   readonly recalls: readonly (FleetRecall & { readonly version: string })[];
   readonly releases: readonly NextRelease[];
@@ -55,6 +58,7 @@ export async function nextForSites(
   // The first one came to the sites with a person.
   const trust = (await folder.trust(now)).slice(1).at(-1);
   const blobs = new BundleBlobs(fleet, catalog);
+  const untold = untoldIn(database, catalog);
   const result: NextForSite[] = [];
   for (const site of sites) {
     if (site.retired === true) continue;
@@ -64,7 +68,7 @@ export async function nextForSites(
     );
     if (newest === undefined) {
       const obstacles = ['no receipt came home yet: a full bundle must travel first'];
-      result.push({ site: site.name, recalls: [], releases: [], obstacles });
+      result.push({ site: site.name, documents: [], recalls: [], releases: [], obstacles });
       continue;
     }
     const bytes = await readBounded(folder.path(newest.path), receiptKind.maxBytes);
@@ -74,6 +78,7 @@ export async function nextForSites(
       site: site.name,
       receipt: newest,
       ...(isNewer ? { trust: trust.version } : {}),
+      documents: untold(site, receipt).map(({ path }) => path),
       ...(await forSite(site, receipt, { catalog, blobs })),
     });
   }
@@ -85,10 +90,9 @@ async function forSite(
   receipt: Receipt,
   { catalog, blobs }: { readonly catalog: Catalog; readonly blobs: BundleBlobs },
 ): Promise<Pick<NextForSite, 'recalls' | 'releases' | 'obstacles'>> {
-  const recalls = receipt.releases.flatMap((each) => {
-    const recall = recallOf(each, catalog);
-    return recall === undefined ? [] : [{ ...recall, version: each.version }];
-  });
+  const recalls = receipt.releases.flatMap((each) =>
+    recallsOf(each, catalog).map((recall) => ({ ...recall, version: each.version })),
+  );
   const releases: NextRelease[] = [];
   const obstacles: string[] = [];
   const held = new Set<string>();

@@ -1,21 +1,19 @@
 import { readChain } from '../bundle/admission/trust-files.ts';
 import { type MadeNotice, makeNotice, type NoticeInput } from '../bundle/notice/make-notice.ts';
 import { signaturesBeside } from '../bundle/signing/signatures-beside.ts';
-import type { Dispatch } from '../format/dispatch.ts';
 import { momentOf } from '../format/field.ts';
 import type { FleetSite } from '../format/fleet.ts';
 import type { Receipt } from '../format/receipt.ts';
 import type { TrustLink } from '../trust/trust-chain.ts';
-import { documentsAt } from './dispatch.ts';
 import type { IndexedFleet } from './index/fleet-index.ts';
 import { readRecorded } from './recorded-file.ts';
 import { catalogOf } from './releases.ts';
+import { untoldIn } from './untold.ts';
 
 /** Why a notice for a site is written, and with which number. */
 export interface NoticeNeed {
   readonly site: FleetSite;
   readonly receipt: Receipt;
-  readonly dispatches: readonly Dispatch[];
   /** The name of the fleet. */
   readonly issuer: string;
   readonly serial: number;
@@ -41,20 +39,8 @@ export async function noticeFor(
   { database, folder }: IndexedFleet,
   need: NoticeNeed,
 ): Promise<NoticeForSite | undefined> {
-  const { site, receipt, dispatches, issuer, serial, trust, now } = need;
-  const known = documentsAt(dispatches, receipt);
-  const recalls = database
-    .all<{ path: string }>("SELECT path FROM recall WHERE path LIKE 'recalls/%' ORDER BY path")
-    .map(({ path }) => ({ path, content: 'recall' as const }));
-  const promotions = database
-    .all<{ path: string; channel: string }>('SELECT path, channel FROM promotion ORDER BY path')
-    .filter(({ channel }) => site.channels.includes(channel))
-    .map(({ path }) => ({ path, content: 'promotion' as const }));
-  const running = new Set(receipt.releases.map(({ bundle }) => bundle));
-  const advisories = [...catalogOf(database).advisories.values()]
-    .filter(({ bundle }) => running.has(bundle))
-    .map(({ path }) => ({ path, content: 'advisory' as const }));
-  const told = [...recalls, ...promotions, ...advisories].filter(({ path }) => !known.has(path));
+  const { site, receipt, issuer, serial, trust, now } = need;
+  const told = untoldIn(database, catalogOf(database))(site, receipt);
   const chain: readonly TrustLink[] =
     trust === undefined ? [] : await readChain(folder.path('trust'), { above: 0, upTo: trust });
   if (told.length === 0 && chain.length === 0) return undefined;

@@ -1,4 +1,4 @@
-import { satisfies } from 'semver';
+import { compare, satisfies } from 'semver';
 import { StowageError } from '../core/error.ts';
 import { nearest } from '../core/text.ts';
 import type { Database } from './index/database.ts';
@@ -91,14 +91,28 @@ export function catalogOf(database: Database): Catalog {
   return { releases, recalls, advisories };
 }
 
-/** The recall that applies to a version; undefined if none does. */
-export function recallOf(
+/** The recalls that apply to a version, all of which bind a site. */
+export function recallsOf(
   { name, version }: { readonly name: string; readonly version: string },
   { recalls }: Pick<Catalog, 'recalls'>,
-): FleetRecall | undefined {
-  return recalls.find(
+): FleetRecall[] {
+  return recalls.filter(
     (each) => each.name === name && satisfies(version, each.versions, { includePrerelease: true }),
   );
+}
+
+/** Why versions were recalled, and where all of these recalls lead from them, in words. */
+export function recallWords(recalls: readonly Pick<FleetRecall, 'reason' | 'backTo'>[]): {
+  readonly reason: string;
+  readonly way: string;
+} {
+  const reason = [...new Set(recalls.map((each) => each.reason))].join('; ');
+  const back = recalls.flatMap(({ backTo }) => backTo ?? []).toSorted(compare);
+  const way =
+    back.length < recalls.length
+      ? 'upgrade only'
+      : `upgrade, or go back to ${back.at(-1)} or later`;
+  return { reason, way };
 }
 
 /** The releases of a name with a higher sequence that these channels have, newest first; recalled ones are left out. */
@@ -112,7 +126,7 @@ export function newerThan(
       each.name === running.name &&
       each.seq > running.seq &&
       channels.some((channel) => Object.hasOwn(each.channels, channel)) &&
-      recallOf(each, catalog) === undefined,
+      recallsOf(each, catalog).length === 0,
   );
 }
 

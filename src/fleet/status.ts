@@ -10,7 +10,8 @@ import {
   catalogOf,
   type FleetRecall,
   newerThan,
-  recallOf,
+  recallsOf,
+  recallWords,
 } from './releases.ts';
 import { hasLabels, sitesOf } from './sites.ts';
 import { newestDispatches, type UnderWay, underWay } from './under-way.ts';
@@ -168,19 +169,18 @@ function siteStatus(
 function releaseProblems({ releases }: ReceiptState, catalog: Catalog): Problem[] {
   return releases.flatMap((each): Problem[] => {
     const { name, version, bundle } = each;
-    const recall = recallOf(each, catalog);
+    const recalls = recallsOf(each, catalog);
     const advisory = catalog.advisories.get(bundle);
     const known = catalog.releases.filter((release) => release.name === name);
     const isStrange = known.length > 0 && !known.some((release) => release.bundle === bundle);
-    const way =
-      recall?.backTo === undefined ? 'upgrade' : `upgrade, or go back to ${recall.backTo} or later`;
+    const { reason, way } = recallWords(recalls);
     return [
-      ...(recall === undefined
+      ...(recalls.length === 0
         ? []
         : [
             {
               level: 'failing',
-              text: `runs ${name} ${version}, which is recalled: ${recall.reason}; next: ${way}`,
+              text: `runs ${name} ${version}, which is recalled: ${reason}; next: ${way}`,
             } as const,
           ]),
       ...(advisory === undefined || advisory.open === 0
@@ -291,7 +291,7 @@ export function recallProgress(recall: FleetRecall, { sites }: FleetStatus): Rec
   for (const { site, receipt } of sites) {
     if (site.retired === true) continue;
     const isRecalled = (each: { readonly name: string; readonly version: string }): boolean =>
-      recallOf(each, { recalls: [recall] }) !== undefined;
+      recallsOf(each, { recalls: [recall] }).length > 0;
     const runs = (receipt?.state.releases ?? []).some(isRecalled);
     if (!runs && (receipt?.state.holds ?? []).some(isRecalled)) holding.push(site.name);
     if (runs) running.push(site.name);

@@ -48,17 +48,24 @@ export function underWay(
 
 /** In words such as `notice 3 (1 recall, 2 promotions)`. */
 export function noticeAsked({ notice, documents, trust }: Dispatch): string {
+  const words = [
+    documentsInWords(documents),
+    ...(trust === undefined ? [] : [`trust document ${trust}`]),
+  ];
+  return `notice ${notice?.serial} (${words.filter((each) => each !== '').join(', ')})`;
+}
+
+/** What kinds of documents of the fleet these paths name, in words such as `1 recall, 2 promotions`. */
+export function documentsInWords(documents: readonly string[]): string {
   const count = (folder: string, one: string): string[] => {
     const found = documents.filter((path) => path.startsWith(`${folder}/`)).length;
     return found === 0 ? [] : [counted(found, one, folder)];
   };
-  const what = [
+  return [
     ...count('recalls', 'recall'),
     ...count('promotions', 'promotion'),
     ...count('advisories', 'advisory'),
-    ...(trust === undefined ? [] : [`trust document ${trust}`]),
   ].join(', ');
-  return `notice ${notice?.serial} (${what})`;
 }
 
 /** What is waited for, in one line. */

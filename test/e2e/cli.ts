@@ -29,13 +29,16 @@ export interface CliOptions {
   readonly node?: readonly string[];
   /** Kills the program with SIGKILL. */
   readonly kill?: AbortSignal;
+  /** As a person reads it, without `--json`. */
+  readonly text?: boolean;
 }
 
-/** Runs the built `stowage` with `--json`. */
+/** Runs the built `stowage`, with `--json` unless its text is asked for. */
 export async function stowage(options: CliOptions, ...args: readonly string[]): Promise<Ran> {
   const node = join(project, 'node_modules/.bin/node');
   const program = [node, ...(options.node ?? []), join(project, 'dist/main.js')];
-  const [command = '', ...rest] = [...(options.through ?? []), ...program, ...args, '--json'];
+  const json = options.text === true ? [] : ['--json'];
+  const [command = '', ...rest] = [...(options.through ?? []), ...program, ...args, ...json];
   const child = spawn(command, rest, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },

@@ -7,7 +7,7 @@ import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { until } from '../lab/process.ts';
 import { answers, startUpstream } from '../lab/upstream.ts';
 import { askOnce, askWithoutPause, type Question } from '../support/asking-client.ts';
-import { untilProbesGone } from '../support/cluster-objects.ts';
+import { objectsOfEveryKind, untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
 import { expectAccepted, goldenReleases } from '../support/golden-objects.ts';
 import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
@@ -122,29 +122,6 @@ async function upgradeAndReturn(to: string): Promise<string[]> {
   return said;
 }
 
-/** Everything in the cluster that carries our labels, of every kind there is. */
-async function ours(): Promise<string[]> {
-  const found: string[] = [];
-  for (const namespaced of ['true', 'false']) {
-    const kinds = await cluster.kubectl(
-      ...['api-resources', '--verbs=list', '--output=name', `--namespaced=${namespaced}`],
-    );
-    const names = kinds.trim().split('\n').join(',');
-    const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
-    const everywhere = namespaced === 'true' ? ['--all-namespaces'] : [];
-    const { stdout } = await cluster.tryKubectl(
-      ...['get', names, ...everywhere, ...selector, '--output=name', '--ignore-not-found'],
-    );
-    found.push(
-      ...stdout
-        .trim()
-        .split('\n')
-        .filter((line) => line !== ''),
-    );
-  }
-  return found;
-}
-
 describe('when a release runs on a cluster', () => {
   it.each(goldenReleases)('has objects that the server accepts: %s', (name) =>
     expectAccepted(cluster, name, work),
@@ -164,7 +141,7 @@ describe('when a release runs on a cluster', () => {
     expect(found('network-policy').found).toMatch(/^not proven/);
     expect(found('quota').found).toBe('no quota');
     await untilProbesGone(cluster);
-    expect(await ours()).toEqual([]);
+    expect(await objectsOfEveryKind(cluster)).toEqual([]);
   });
 
   it('pulls server and model from the depot, and answers before clients reach it', async () => {
@@ -329,6 +306,6 @@ describe('when a release runs on a cluster', () => {
   it('leaves nothing of any kind after an uninstall', async () => {
     await site.must('uninstall', 'tiny-chat');
     await untilProbesGone(cluster);
-    expect(await ours()).toEqual([]);
+    expect(await objectsOfEveryKind(cluster)).toEqual([]);
   });
 });

@@ -13,6 +13,7 @@ import { signFact } from '../../src/fleet/sign-fact.ts';
 import { sitesOf } from '../../src/fleet/sites.ts';
 import { fleetStatus, recallProgress, type SiteStatus } from '../../src/fleet/status.ts';
 import { takeDocuments } from '../../src/fleet/take.ts';
+import type { RecallOrder } from '../../src/format/fleet-orders.ts';
 import type { Receipt } from '../../src/format/receipt.ts';
 import type { Trust } from '../../src/format/trust.ts';
 import {
@@ -107,6 +108,15 @@ async function promote(folder: FleetFolder, { id }: SmallBundle): Promise<Record
     const release = releaseNamed(id, catalogOf(fleet.database));
     return promoteRelease(fleet, { release, to: 'stable', settings }, { by: BY, now: packedAt });
   });
+}
+
+function recall(
+  folder: FleetFolder,
+  order: Pick<RecallOrder, 'versions' | 'strategy'> & { readonly reason?: string },
+): Promise<RecordedFact> {
+  return changeFleet(folder, byEngineer(), (fleet) =>
+    recallRelease(fleet, { release: 'chat', reason: 'leak', ...order }, { by: BY, now: packedAt }),
+  );
 }
 
 async function statusOf(folder: FleetFolder): Promise<SiteStatus> {
@@ -235,13 +245,7 @@ describe('when a release is promoted', () => {
   it('is not if it is recalled, or the channel before lacks it', async () => {
     const folder = await fleetWith([]);
     const settings = await folder.settings();
-    await changeFleet(folder, byEngineer(), (fleet) =>
-      recallRelease(
-        fleet,
-        { release: 'chat', versions: '1.1.0', reason: 'leak', strategy: 'forward' },
-        { by: BY, now: packedAt },
-      ),
-    );
+    await recall(folder, { versions: '1.1.0', strategy: 'forward' });
     const unmet = await look(folder, ({ database }) => {
       const catalog = catalogOf(database);
       const release = releaseNamed('chat@1.1.0', catalog);
@@ -271,6 +275,7 @@ describe('when a channel has a newer release', () => {
     expect(missing).toBeGreaterThan(0);
     expect(due).toMatchObject({
       site: 'vault',
+      documents: [young, old].map(promotionPath).toSorted(),
       recalls: [],
       releases: [{ version: '1.1.0', from: '1.0.0', bundle: young.id, missing }],
       obstacles: [],
@@ -294,6 +299,22 @@ describe('when a channel has a newer release', () => {
     expect(release?.version).toBe('1.1.0');
     expect(release).not.toHaveProperty('missing');
   });
+
+  it('names what a notice must bring to a site that needs no release', async () => {
+    const folder = await fleetWith([receipt(1, young)]);
+    await promote(folder, young);
+    await recall(folder, { versions: '1.0.0', strategy: 'forward' });
+    expect(await nextOf(folder)).toMatchObject([
+      {
+        documents: ['recalls/chat/1.json', promotionPath(young)],
+        ...{ recalls: [], releases: [], obstacles: [] },
+      },
+    ]);
+  });
+
+  function promotionPath({ id }: SmallBundle): string {
+    return `promotions/stable/${id.slice(0, 32)}.json`;
+  }
 
   function nextOf(folder: FleetFolder): Promise<NextForSite[]> {
     return withIndex(folder, context(), (fleet) =>
@@ -337,13 +358,7 @@ describe('when a path of upgrades is looked for', () => {
 describe('when a release is recalled', () => {
   it('says who runs it, who confirmed, and of whom nothing is known since', async () => {
     const folder = await fleetWith([receipt(1, old)]);
-    await changeFleet(folder, byEngineer(), (fleet) =>
-      recallRelease(
-        fleet,
-        { release: 'chat', versions: '<1.1.0', reason: 'leak', strategy: { backTo: '0.9.0' } },
-        { by: BY, now: packedAt },
-      ),
-    );
+    await recall(folder, { versions: '<1.1.0', strategy: { backTo: '0.9.0' } });
     const { problems } = await statusOf(folder);
     expect(problems).toEqual([
       {
@@ -368,6 +383,21 @@ describe('when a release is recalled', () => {
       byEngineer({ now: () => new Date(packedAt.getTime() + DAY_MS) }),
     );
     expect(await progress()).toMatchObject({ running: [], silent: [], confirmed: ['vault'] });
+  });
+
+  it.each<[string, RecallOrder['strategy'], string]>([
+    ['one leads to newer versions only', 'forward', 'upgrade only'],
+    ['both lead back', { backTo: '0.10.0' }, 'upgrade, or go back to 0.10.0 or later'],
+  ])('says where two recalls of one version lead: %s', async (_, strategy, way) => {
+    const folder = await fleetWith([receipt(1, old)]);
+    await recall(folder, { versions: '1.0.0', strategy: { backTo: '0.9.0' } });
+    await recall(folder, { versions: '<1.1.0', strategy, reason: 'lies' });
+    expect((await statusOf(folder)).problems).toEqual([
+      {
+        level: 'failing',
+        text: `runs chat 1.0.0, which is recalled: leak; lies; next: ${way}`,
+      },
+    ]);
   });
 
   it('counts the recalls that a recorded notice carries', async () => {

@@ -28,3 +28,29 @@ export async function untilProbesGone({ kubectl }: Pick<Cluster, 'kubectl'>): Pr
   const probes = ['get', 'namespaces', '--selector', 'stowage.dev/probe', '--output=name'];
   await until('no probe', 60, async () => (await kubectl(...probes)) === '' || undefined);
 }
+
+/** Everything in the cluster that carries our labels, of every kind there is. */
+export async function objectsOfEveryKind({
+  kubectl,
+  tryKubectl,
+}: Pick<Cluster, 'kubectl' | 'tryKubectl'>): Promise<string[]> {
+  const found: string[] = [];
+  for (const namespaced of ['true', 'false']) {
+    const kinds = await kubectl(
+      ...['api-resources', '--verbs=list', '--output=name', `--namespaced=${namespaced}`],
+    );
+    const names = kinds.trim().split('\n').join(',');
+    const selector = ['--selector', 'app.kubernetes.io/managed-by=stowage'];
+    const everywhere = namespaced === 'true' ? ['--all-namespaces'] : [];
+    const { stdout } = await tryKubectl(
+      ...['get', names, ...everywhere, ...selector, '--output=name', '--ignore-not-found'],
+    );
+    found.push(
+      ...stdout
+        .trim()
+        .split('\n')
+        .filter((line) => line !== ''),
+    );
+  }
+  return found;
+}

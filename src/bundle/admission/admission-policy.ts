@@ -2,6 +2,7 @@ import { StowageError } from '../../core/error.ts';
 import { MAX_SEQ_STEP } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { AdmissionHistory, PromotedBundle } from '../../format/ledger.ts';
+import type { Site } from '../../format/site.ts';
 import type { Trust } from '../../format/trust.ts';
 import type { SignerVerdict } from '../../trust/policy.ts';
 import { recallOf } from './recall.ts';
@@ -71,6 +72,14 @@ export function requireFresh(
       hint: "check this host's clock; if it is right, ask a release signer to sign the bundle again",
     },
   );
+}
+
+/** The channels whose releases a site accepts: those that it lists, and the one that it follows. */
+export function acceptedChannels({
+  channels,
+  channel,
+}: Pick<Site, 'channels' | 'channel'>): string[] {
+  return [...new Set([...channels, ...(channel === undefined ? [] : [channel])])];
 }
 
 /** The channels that have a bundle: the one for which it was packed, then those to which it was promoted. */

@@ -1,3 +1,4 @@
+import { acceptedChannels } from '../../bundle/admission/admission-policy.ts';
 import { admitMedium } from '../../bundle/admission/admit.ts';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { findDiscs } from '../../bundle/discs.ts';
@@ -111,13 +112,13 @@ async function admitAtSite(
   const { site, emit, acceptAge } = options;
   // Read again under the lock: another command may have changed it.
   const trust = (await site.trust()) ?? options.trust;
-  const { channel, channels, requireApproval } = await site.site();
+  const settings = await site.site();
   const policy = {
-    channels: channel === undefined ? channels : [...channels, channel],
+    channels: acceptedChannels(settings),
     promoted: state.promoted,
     platform: hostPlatform(),
     state,
-    requireApproval,
+    requireApproval: settings.requireApproval,
     ...(acceptAge === undefined ? {} : { acceptAge }),
   };
   const now = (): Date => laterOf(options.now(), state.floor, emit);

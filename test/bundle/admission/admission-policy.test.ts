@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  acceptedChannels,
   requireFresh,
   requireNewer,
   requireNotRecalled,
@@ -43,6 +44,17 @@ async function judge(code: ErrorCode | undefined, run: () => void): Promise<void
   if (code === undefined) expect(run()).toBeUndefined();
   else await expectCode(run, code);
 }
+
+describe('when a site follows a channel', () => {
+  it.each([
+    [['stable'], undefined, ['stable']],
+    [['stable'], 'stable', ['stable']],
+    [['stable', 'lts'], 'candidate', ['stable', 'lts', 'candidate']],
+  ])('accepts %j and %s, each named once', (channels, channel, accepted) => {
+    const settings = channel === undefined ? { channels } : { channels, channel };
+    expect(acceptedChannels(settings)).toEqual(accepted);
+  });
+});
 
 describe('when the trust document names channels', () => {
   it.each<[string, readonly string[] | undefined, ErrorCode | undefined]>([

@@ -84,7 +84,7 @@ describe('when a fleet is created and used', () => {
   it('shows the state of the fleet in 60 columns and in 200, and for monitoring', async () => {
     const wide = await fleet('status');
     expect(wide.stdout).toMatch(
-      /^fleet works: 1 site, 0 failing, 1 need attention\nSITE +HEALTH +RECEIPT +RUNS +PROBLEMS\n/,
+      /^fleet works: 1 site, 0 failing, 1 needs attention\nSITE +HEALTH +RECEIPT +RUNS +PROBLEMS\n/,
     );
     for (const columns of [60, 200]) {
       const screen = Object.assign(new PassThrough(), { isTTY: true, columns });
@@ -136,7 +136,7 @@ describe('when a fleet is created and used', () => {
       /^promoted chat 1\.0\.0 to stable\n {2}promotions\/stable\/[0-9a-f]{32}\.json\n$/,
     );
     expect((await fleet('releases')).stdout).toContain('candidate, stable');
-    expect((await fleet('next', site.name)).stdout).toContain('nothing must travel');
+    expect((await fleet('next', site.name)).stdout).toMatch(/^site-.*\n {2}notice: 1 promotion\n$/);
     const recall = (...args: readonly string[]): Promise<Ran> =>
       fleet('recall', 'chat', '--versions', '1.2.0', '--reason', 'leak', ...args, ...KEY);
     expect((await recall()).status).toBe(2);

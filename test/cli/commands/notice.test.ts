@@ -143,6 +143,7 @@ describe('when a fleet tells its sites something', () => {
   it('recalls a release by notice, and sees in the next receipt that the site knows', async () => {
     const recall = ['--versions', '<1.1.0', '--reason', 'leaks prompts', '--forward'];
     await passes('fleet', 'recall', 'chat', ...recall, ...KEY);
+    expect(await passes('fleet', 'next')).toContain('\n  notice: 1 recall\n');
     await passes('fleet', 'next', 'vault', '--write', 'recall');
     expect(await code('import', 'recall/notice-works-2')).toBe('signature-missing');
     await passes('sign', 'recall/notice-works-2', ...KEY, '--trust', 'root.pem');

@@ -2,7 +2,9 @@ import { exactBytes, printableLines } from '../../../core/text.ts';
 import { changeFleet } from '../../../fleet/change.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { type NextForSite, nextForSites } from '../../../fleet/next.ts';
+import { recallWords } from '../../../fleet/releases.ts';
 import { hasLabels, siteNamed, sitesOf } from '../../../fleet/sites.ts';
+import { documentsInWords } from '../../../fleet/under-way.ts';
 import { type CommandContext, type CommandResult, usage } from '../../command.ts';
 import { changeOptions, type FleetOption, labelsOf, openFleet } from './open-fleet.ts';
 import type { WriteNextOptions } from './write-next.ts';
@@ -45,18 +47,20 @@ export async function next(
   });
 }
 
-function isDue({ trust, recalls, releases, obstacles }: NextForSite): boolean {
-  return trust !== undefined || recalls.length + releases.length + obstacles.length > 0;
+function isDue({ trust, documents, recalls, releases, obstacles }: NextForSite): boolean {
+  const counts = [documents, recalls, releases, obstacles].map((each) => each.length);
+  return trust !== undefined || counts.some((each) => each > 0);
 }
 
 function lines(due: NextForSite): string[] {
-  const { site, receipt, trust, recalls, releases, obstacles } = due;
+  const { site, receipt, trust, documents, recalls, releases, obstacles } = due;
   const travels = [
     ...(trust === undefined ? [] : [`  trust document ${trust}`]),
-    ...recalls.map(
-      ({ name, version, reason, backTo }) =>
-        `  recall of ${name} ${version}: ${reason}; ${backTo === undefined ? 'upgrade only' : `upgrade, or go back to ${backTo} or later`}`,
-    ),
+    ...(documents.length === 0 ? [] : [`  notice: ${documentsInWords(documents)}`]),
+    ...[...Map.groupBy(recalls, ({ name, version }) => `${name} ${version}`)].map(([of, all]) => {
+      const { reason, way } = recallWords(all);
+      return `  recall of ${of}: ${reason}; ${way}`;
+    }),
     ...releases.map(({ name, version, from, bundle, bytes, missing }, at) => {
       const amount =
         missing === undefined

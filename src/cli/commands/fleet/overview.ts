@@ -107,7 +107,7 @@ function statusLines(found: FleetStatus, { terminal }: CommandContext): string[]
   const { fleet, sites, defects } = found;
   const count = (level: 'failing' | 'attention'): number =>
     sites.filter(({ problems }) => worstOf(problems) === level).length;
-  const head = `fleet ${fleet}: ${counted(sites.length, 'site')}, ${count('failing')} failing, ${count('attention')} need attention`;
+  const head = `fleet ${fleet}: ${counted(sites.length, 'site')}, ${count('failing')} failing, ${count('attention')} ${count('attention') === 1 ? 'needs' : 'need'} attention`;
   const rows = sites.map((each) => [
     each.site.name,
     healthOf(each),
@@ -229,7 +229,7 @@ function lines(
       .filter(({ text }) => !alarms.some((alarm) => alarm.text === text))
       .map(({ level, text }) => `  ${level === 'failing' ? 'FAILING' : 'ATTENTION'}: ${text}`),
     ...alarmLines(alarms.map((each) => ({ site: site.name, ...each }))),
-    ...(asked.length === 0 ? [] : tableLines(ASKED, asked.toReversed().map(askedRow))),
+    ...(asked.length === 0 ? [] : tableLines(ASKED, newestFirst(asked).map(askedRow))),
     ...(receipts.length === 0 ? [] : tableLines(HEADERS, receipts.map(receiptRow))),
     ...(rest > 0 ? [`${counted(rest, 'older receipt')} not shown; use --all to show all`] : []),
   ];
@@ -247,6 +247,11 @@ interface History {
 }
 
 const ASKED = ['WRITTEN', 'ASKED', 'HAPPENED'];
+
+/** What was written together stays in the order of import. */
+function newestFirst(asked: readonly AskedAndDone[]): AskedAndDone[] {
+  return asked.toSorted((a, b) => b.number - a.number);
+}
 
 function askedRow({ at, asked, found }: AskedAndDone): string[] {
   return [at, asked, found];

@@ -6,7 +6,7 @@ import { promotionChecks } from '../../../fleet/evidence.ts';
 import { withIndex } from '../../../fleet/index/fleet-index.ts';
 import { promoteRelease, type RecordedFact, recallRelease } from '../../../fleet/promote.ts';
 import { addRelease } from '../../../fleet/record-fact.ts';
-import { catalogOf, recallOf, releaseNamed } from '../../../fleet/releases.ts';
+import { catalogOf, recallsOf, recallWords, releaseNamed } from '../../../fleet/releases.ts';
 import { fleetStatus, recallProgress, releaseCounts } from '../../../fleet/status.ts';
 import { name as releaseName, version as semver, versionRange } from '../../../format/field.ts';
 import type { RecallOrder } from '../../../format/fleet-orders.ts';
@@ -49,12 +49,12 @@ export async function listReleases(
     const found = fleetStatus(database, { settings, now: context.now() });
     const counts = new Map(releaseCounts(found).map((each) => [each.bundle, each.sites]));
     const releases = catalog.releases.map((each) => {
-      const recall = recallOf(each, catalog);
+      const recalled = recallsOf(each, catalog);
       const sites = counts.get(each.bundle) ?? 0;
       const advisory = catalog.advisories.get(each.bundle);
       return {
         ...{ ...each, sites },
-        ...(recall === undefined ? {} : { recalled: recall.reason }),
+        ...(recalled.length === 0 ? {} : { recalled: recallWords(recalled).reason }),
         ...(advisory === undefined ? {} : { advisory }),
       };
     });
@@ -82,7 +82,7 @@ export async function listReleases(
     const lines = [
       ...(rows.length === 0 ? ['no releases'] : tableLines(headers, rows)),
       ...recalls.flatMap(({ recall, running, holding, silent, confirmed, informed: told }) => [
-        `recall of ${recall.name} ${recall.versions}: ${recall.reason}; ${recall.backTo === undefined ? 'upgrade only' : `upgrade, or go back to ${recall.backTo} or later`}`,
+        `recall of ${recall.name} ${recall.versions}: ${recall.reason}; ${recallWords([recall]).way}`,
         `  still running: ${running.join(', ') || 'no site'}`,
         ...(holding.length === 0 ? [] : [`  held, not running: ${holding.join(', ')}`]),
         `  no receipt since: ${silent.join(', ') || 'no site'}`,

@@ -74,13 +74,11 @@ export async function writeNext(
       due === undefined ? 'a retired site' : 'no receipt',
       'a full bundle must travel to a site first; take its receipt with stowage fleet take',
     );
-  const { issuer, dispatches } = {
-    issuer: (await folder.settings()).name,
-    dispatches: dispatchesTo(database, name),
-  };
+  const { name: issuer } = await folder.settings();
+  const dispatches = dispatchesTo(database, name);
   const { number, serial } = nextNumbers(dispatches, issuer, newest.receipt);
   const trust = due.trust === undefined ? {} : { trust: due.trust };
-  const need = { site, receipt: newest.receipt, dispatches, issuer, serial, now, ...trust };
+  const need = { site, receipt: newest.receipt, issuer, serial, now, ...trust };
   const notice = await noticeFor(fleet, need);
   const prepared = await prepare(due.releases, newest.receipt, options, fleet, context);
   if (notice === undefined && prepared.length === 0)

@@ -1,4 +1,4 @@
-import { channelsOf } from '../../../bundle/admission/admission-policy.ts';
+import { acceptedChannels, channelsOf } from '../../../bundle/admission/admission-policy.ts';
 import { recallOf, strategyAgainst } from '../../../bundle/admission/recall.ts';
 import type { Bundle } from '../../../format/bundle.ts';
 import type { Constraint } from '../../../format/plan.ts';
@@ -9,8 +9,7 @@ import type { ConstraintInput } from './constraint.ts';
 /** The site accepts the bundle's channel: `site.yaml` may have changed since the import. */
 export function channel(input: ConstraintInput): Constraint[] {
   const { settings, state } = input;
-  const { channel: followed, channels } = settings;
-  const accepted = followed === undefined ? channels : [...channels, followed];
+  const accepted = acceptedChannels(settings);
   if (input.context.change.intent !== 'install') return [];
   return arrivals(input.context.change).map(({ release, bundle }) => {
     const has = channelsOf(bundle, release.bundle, state.promoted);
