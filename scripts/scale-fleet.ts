@@ -184,7 +184,7 @@ async function compareOrders(): Promise<void> {
     receipts: 100,
     options: context,
   });
-  const files = documentsOf(corpus);
+  const files = [...documentsOf(corpus)];
   const orders = { 'in order': files, 'at random': shuffled(files, seededRandom(18)) };
   await inFolder(async (root) => {
     const found = new Map<string, string>();

@@ -92,13 +92,12 @@ export function* plantedIn({ home, sites }: Corpus): Generator<Planted> {
 }
 
 /** The documents of every site, each in the order in which it wrote them. */
-export function documentsOf({ home, sites }: Corpus): string[] {
-  return Array.from({ length: sites }, (_, index) => folderOf(home, index)).flatMap((folder) =>
-    readdirSync(folder)
-      .filter((name) => name.endsWith('.json'))
-      .toSorted()
-      .map((name) => join(folder, name)),
-  );
+export function* documentsOf({ home, sites }: Corpus): Generator<string> {
+  for (let index = 0; index < sites; index++) {
+    const folder = folderOf(home, index);
+    for (const name of readdirSync(folder).toSorted())
+      if (name.endsWith('.json')) yield join(folder, name);
+  }
 }
 
 interface FleetWithReleases {

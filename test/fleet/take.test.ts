@@ -1,12 +1,13 @@
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { checkFleet } from '../../src/fleet/check.ts';
 import { FleetFolder } from '../../src/fleet/fleet-folder.ts';
 import { type TakeResult, takeDocuments } from '../../src/fleet/take.ts';
 import { seededRandom } from '../lab/random.ts';
 import {
   expectedAlarms,
+  type SimulatedDocument,
   type SimulatedSite,
   shuffled,
   simulatedFaults,
@@ -90,6 +91,37 @@ describe('when receipts of a simulated fleet come home', () => {
     expect(contents).toMatchObject(rest);
     forgetIndex(folder);
     expect(await contentsOf(folder)).toEqual(contents);
+  });
+});
+
+describe('when receipts come home in another order', () => {
+  const sites = simulate({ seed: 4, sites: 16, receipts: 10, faulty: 0.75, failing: 0.2 });
+  const documents = sites.flatMap((each) => each.documents);
+  const indexOf = async (inThisOrder: readonly SimulatedDocument[]): Promise<object> => {
+    const folder = await newFleet(scratch.fresh('fleet'));
+    await addSites(folder, sites);
+    const files = writeDocuments(scratch.fresh('home'), inThisOrder);
+    await takeDocuments(folder, files, byEngineer());
+    const contents = await contentsOf(folder);
+    forgetIndex(folder);
+    expect(await contentsOf(folder)).toEqual(contents);
+    // The signatures of the sites' own documents differ from fleet to fleet.
+    const { files: _, ...rest } = contents as { files: unknown };
+    return rest;
+  };
+  let inOrder: object;
+
+  beforeAll(async () => {
+    inOrder = await indexOf(documents);
+    expect((inOrder as { alarms: unknown[] }).alarms.length).toBeGreaterThan(5);
+  });
+
+  it.each([1, 2, 3])('gives the same index and alarms (seed %i)', async (seed) => {
+    expect(await indexOf(shuffled(documents, seededRandom(seed)))).toEqual(inOrder);
+  });
+
+  it('gives the same from the last to the first', async () => {
+    expect(await indexOf(documents.toReversed())).toEqual(inOrder);
   });
 });
 

@@ -59,7 +59,7 @@ export function contentsOf(folder: FleetFolder): Promise<object> {
       'SELECT path, site, at, entries, head, generation, healthy, state FROM receipt ORDER BY path',
     ),
     alarms: database.all(
-      'SELECT site, kind, first FROM alarm WHERE kind <> ? ORDER BY 1, 2, 3',
+      'SELECT site, kind, text, first, second FROM alarm WHERE kind <> ? ORDER BY 1, 2, 4, 5',
       'future',
     ),
     newest: database.all(
