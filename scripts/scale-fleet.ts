@@ -1,7 +1,8 @@
-// npm run scale:fleet [-- SITES [RECEIPTS [put]]]: a simulated fleet of so many sites, with planted faults, taken in and asked; with `put`
-// the receipts are put where taking them would, so that only the index is built. Prints the time,
-// the processor time and the memory of each question, and fails if an alarm is missing or was not planted. 100 sites with 20 receipts by
-// default. npm run scale:fleet -- order: 10,000 receipts in random order give the same index as in order.
+// npm run scale:fleet [-- SITES [RECEIPTS [WAY]]]: a simulated fleet of so many sites with so many receipts each, 200 releases and planted
+// faults. Prints the time, the processor time and the memory of each question, and fails if an alarm or a problem is missing or was not
+// planted. 100 sites with 20 receipts by default. WAY is `take`; or `put`, with which the receipts are put where taking them would, so that
+// only the index is built; or `unverified`, with which their signatures are not verified either, so that only the questions are measured.
+// npm run scale:fleet -- order: 10,000 receipts in random order give the same index as in order.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -112,14 +113,17 @@ async function ask(question: string, corpus: Corpus, root: string): Promise<void
     withIndex(folder, context, async ({ database }) =>
       fleetStatus(database, { settings, now: UNTIL, filter }),
     );
+  const alarms = (): Promise<void> =>
+    withIndex(folder, context, async ({ database }) =>
+      requireAlarms(database.all<SiteAlarm>('SELECT * FROM alarm'), corpus),
+    );
   const answers: Readonly<Record<string, () => Promise<unknown>>> = {
     check: async () => {
       const { defects } = await timed('check', () => checkFleet(folder, context));
       if (defects.length > 0) throw new Error(`defects: ${JSON.stringify(defects.slice(0, 3))}`);
-      await withIndex(folder, context, async ({ database }) =>
-        requireAlarms(database.all<SiteAlarm>('SELECT * FROM alarm'), corpus),
-      );
+      await alarms();
     },
+    alarms,
     status: async () => requirePlanted(await timed('status', status), corpus),
     show: () =>
       timed('show', () =>
@@ -160,20 +164,26 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-const QUESTIONS = ['check', 'status', 'show', 'next', 'next, all sites'];
+const QUESTIONS = ['status', 'show', 'next', 'next, all sites'];
 
-/** @param taken whether the receipts are taken, or only put where they would be */
-async function measure(sites: number, receipts: number, taken: boolean): Promise<void> {
+/** How receipts get into the fleet: taken; or put where taking them would, and then verified or not. */
+const ways = ['take', 'put', 'unverified'] as const;
+
+async function measure(sites: number, receipts: number, way: string): Promise<void> {
+  if (!ways.some((each) => each === way)) throw new Error(`expected one of ${ways.join(', ')}`);
   const corpus = await fleetCorpus(cache, { sites, receipts, options: context });
   await inFolder(async (folder) => {
     const root = join(folder, 'fleet');
     cpSync(corpus.fleet, root, { recursive: true });
     console.log(`${sites} sites with ${receipts} receipts each, 200 releases`);
-    if (!taken) {
-      const count = await recordHome(corpus, new FleetFolder(root), context);
+    if (way === 'take') inProcess('take', corpus, root);
+    else {
+      const indexed = way === 'unverified';
+      const count = await recordHome(corpus, new FleetFolder(root), { ...context, indexed });
       console.log(`${count} documents put into the fleet`);
     }
-    for (const each of [...(taken ? ['take'] : []), ...QUESTIONS]) inProcess(each, corpus, root);
+    inProcess(way === 'unverified' ? 'alarms' : 'check', corpus, root);
+    for (const each of QUESTIONS) inProcess(each, corpus, root);
   });
 }
 
@@ -184,7 +194,7 @@ async function compareOrders(): Promise<void> {
     receipts: 100,
     options: context,
   });
-  const files = [...documentsOf(corpus)];
+  const files = [...plantedIn(corpus)].flatMap(({ name }) => [...documentsOf(corpus, name)]);
   const orders = { 'in order': files, 'at random': shuffled(files, seededRandom(18)) };
   await inFolder(async (root) => {
     const found = new Map<string, string>();
@@ -225,7 +235,7 @@ function contentsOf(folder: FleetFolder): Promise<object> {
   }));
 }
 
-const [first = '100', second = '20', corpus = '', root = ''] = process.argv.slice(2);
-if (first === 'ask') await ask(second, JSON.parse(corpus) as Corpus, root);
+const [first = '100', second = '20', third = 'take', root = ''] = process.argv.slice(2);
+if (first === 'ask') await ask(second, JSON.parse(third) as Corpus, root);
 else if (first === 'order') await compareOrders();
-else await measure(Number(first), Number(second), corpus !== 'put');
+else await measure(Number(first), Number(second), third);

@@ -24,6 +24,7 @@ import { type FleetSite, fleetSiteKind } from '../../src/format/fleet.ts';
 import { parseCertificate } from '../../src/trust/certificate.ts';
 import type { Signer } from '../../src/trust/cms-sign.ts';
 import {
+  indexOfSite,
   type SimulatedSite,
   type Simulation,
   simulatedSigner,
@@ -91,13 +92,11 @@ export function* plantedIn({ home, sites }: Corpus): Generator<Planted> {
     yield JSON.parse(readFileSync(join(folderOf(home, index), 'planted.txt'), 'utf8')) as Planted;
 }
 
-/** The documents of every site, each in the order in which it wrote them. */
-export function* documentsOf({ home, sites }: Corpus): Generator<string> {
-  for (let index = 0; index < sites; index++) {
-    const folder = folderOf(home, index);
-    for (const name of readdirSync(folder).toSorted())
-      if (name.endsWith('.json')) yield join(folder, name);
-  }
+/** The documents of a site, in the order in which it wrote them. */
+export function* documentsOf({ home }: Corpus, site: string): Generator<string> {
+  const folder = folderOf(home, indexOfSite(site));
+  for (const name of readdirSync(folder).toSorted())
+    if (name.endsWith('.json')) yield join(folder, name);
 }
 
 interface FleetWithReleases {

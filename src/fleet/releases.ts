@@ -91,14 +91,24 @@ export function catalogOf(database: Database): Catalog {
   return { releases, recalls, advisories };
 }
 
+// By the list of recalls: a thousand sites run the same few versions, and comparing one with a range is slow.
+const answers = new WeakMap<readonly FleetRecall[], Map<string, readonly FleetRecall[]>>();
+
 /** The recalls that apply to a version, all of which bind a site. */
 export function recallsOf(
   { name, version }: { readonly name: string; readonly version: string },
   { recalls }: Pick<Catalog, 'recalls'>,
-): FleetRecall[] {
-  return recalls.filter(
+): readonly FleetRecall[] {
+  const known = answers.get(recalls) ?? new Map<string, readonly FleetRecall[]>();
+  answers.set(recalls, known);
+  const release = `${name}@${version}`;
+  const before = known.get(release);
+  if (before !== undefined) return before;
+  const found = recalls.filter(
     (each) => each.name === name && satisfies(version, each.versions, { includePrerelease: true }),
   );
+  known.set(release, found);
+  return found;
 }
 
 /** Why versions were recalled, and where all of these recalls lead from them, in words. */

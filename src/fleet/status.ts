@@ -288,10 +288,11 @@ export function recallProgress(recall: FleetRecall, { sites }: FleetStatus): Rec
   const holding: string[] = [];
   const silent: string[] = [];
   const confirmed: string[] = [];
+  const recalls = [recall];
+  const isRecalled = (each: { readonly name: string; readonly version: string }): boolean =>
+    recallsOf(each, { recalls }).length > 0;
   for (const { site, receipt } of sites) {
     if (site.retired === true) continue;
-    const isRecalled = (each: { readonly name: string; readonly version: string }): boolean =>
-      recallsOf(each, { recalls: [recall] }).length > 0;
     const runs = (receipt?.state.releases ?? []).some(isRecalled);
     if (!runs && (receipt?.state.holds ?? []).some(isRecalled)) holding.push(site.name);
     if (runs) running.push(site.name);

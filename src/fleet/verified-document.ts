@@ -1,3 +1,4 @@
+import type { Receipt } from '../format/receipt.ts';
 import { isHealthy, stateOf } from './receipt-state.ts';
 import { type SiteDocument, siteOf } from './site-document.ts';
 
@@ -40,10 +41,14 @@ export function verifiedOf(document: SiteDocument): VerifiedDocument {
     const { handover, successor } = content;
     return { kind: 'handover', site, at: handover.at, key, successor: successor.fingerprint };
   }
-  const { receipt } = content;
+  return verifiedReceipt(content.receipt, key);
+}
+
+/** What the index keeps of a receipt. @param key that signed it */
+export function verifiedReceipt(receipt: Receipt, key: string): VerifiedReceipt {
   const state = stateOf(receipt);
   return {
-    ...{ kind: 'receipt', site, at: receipt.at, key },
+    ...{ kind: 'receipt', site: receipt.site, at: receipt.at, key },
     entries: receipt.ledger.number,
     head: receipt.ledger.digest,
     generation: receipt.generation,

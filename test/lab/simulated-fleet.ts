@@ -116,6 +116,11 @@ export function siteNameOf(index: number): string {
   return `site-${String(index).padStart(5, '0')}`;
 }
 
+/** The inverse of {@link siteNameOf}. */
+export function indexOfSite(name: string): number {
+  return Number(name.slice('site-'.length));
+}
+
 /** A key for a site of a simulated fleet. */
 export function simulatedSigner(index: number, simulation: Simulation): Signer {
   return siteSignerOf(siteNameOf(index), keyTimeOf(simulation));
