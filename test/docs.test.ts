@@ -13,6 +13,7 @@ import {
   callsOf,
   clusterPage,
   commandsOfPage,
+  fleetPage,
   hopsPage,
   perimeterPage,
   typedPages,
@@ -26,7 +27,7 @@ const COMMAND = /(?<![\w./@-])stowage ([a-z][a-z-]*)((?: (?!stowage )[A-Za-z<-][
 const PROSE = new Set(
   'release program that is does command verifies claims without uses has'.split(' '),
 );
-const guides = [...typedPages, clusterPage, hopsPage, perimeterPage].filter(
+const guides = [...typedPages, clusterPage, fleetPage, hopsPage, perimeterPage].filter(
   (page) => page !== 'CONTRIBUTING.md',
 );
 const pages = globSync(['*.md', '{manifests,scripts,signing}/*.md', '{src,test}/**/*.md'], {
@@ -134,7 +135,7 @@ describe('when a page has commands to type', () => {
   it('is among the pages whose commands a test types', () => {
     const typed = pages.filter((page) => commandsOfPage(read(page)).length > 0);
     expect(typed.toSorted()).toEqual(
-      [...typedPages, clusterPage, hopsPage, perimeterPage].toSorted(),
+      [...typedPages, clusterPage, fleetPage, hopsPage, perimeterPage].toSorted(),
     );
   });
 

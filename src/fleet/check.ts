@@ -19,6 +19,8 @@ export interface FleetCheck {
   readonly entries: number;
   readonly documents: number;
   readonly defects: readonly FleetDefect[];
+  /** Documents that are as they were recorded, and lack signatures: they are not in force. */
+  readonly pending: readonly FleetDefect[];
 }
 
 /** The folders whose files must be recorded. */
@@ -43,8 +45,15 @@ export async function checkFleet(folder: FleetFolder, context: Context): Promise
   // A fleet whose settings cannot be read must not look sound.
   await folder.settings();
   return withIndex(folder, { ...context, rebuild: true }, async ({ database }) => {
-    const defects: FleetDefect[] = database.all<FleetDefect>('SELECT path, text FROM defect');
-    const known = new Set(defects.map(({ path }) => path));
+    const found = database.all<FleetDefect & { readonly code: string }>(
+      'SELECT path, code, text FROM defect ORDER BY path',
+    );
+    const known = new Set(found.map(({ path }) => path));
+    const listed = (pending: boolean): FleetDefect[] =>
+      found
+        .filter(({ code }) => (code === 'threshold-unmet') === pending)
+        .map(({ path, text }) => ({ path, text }));
+    const defects = listed(false);
     for (const each of recordedDocuments(database)) {
       // The index has read these already.
       if (isOfSite(each.path) || known.has(each.path)) continue;
@@ -61,6 +70,7 @@ export async function checkFleet(folder: FleetFolder, context: Context): Promise
       entries: entries?.count ?? 0,
       documents: recorded?.count ?? 0,
       defects: defects.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+      pending: listed(true),
     };
   });
 }

@@ -20,6 +20,8 @@ export interface RecordedFact {
   readonly inForce: boolean;
   /** Why it is not in force. */
   readonly reason?: string;
+  /** The role whose signatures it lacks. */
+  readonly role?: 'release' | 'approval';
 }
 
 interface By {
@@ -95,7 +97,10 @@ export function factAt(
   const defect = database.first<{ text: string }>(sql, document);
   return defect === undefined
     ? { document, inForce: true }
-    : { document, inForce: false, reason: defect.text };
+    : {
+        ...{ document, inForce: false, reason: defect.text },
+        role: defect.text.startsWith('too few approval') ? 'approval' : 'release',
+      };
 }
 
 function blocked(

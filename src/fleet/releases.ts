@@ -111,17 +111,21 @@ export function recallsOf(
   return found;
 }
 
-/** Why versions were recalled, and where all of these recalls lead from them, in words. */
-export function recallWords(recalls: readonly Pick<FleetRecall, 'reason' | 'backTo'>[]): {
+/**
+ * Why versions were recalled, and where all of these recalls lead from them, in words.
+ * @param forward the words for newer versions alone
+ */
+export function recallWords(
+  recalls: readonly Pick<FleetRecall, 'reason' | 'backTo'>[],
+  forward = 'upgrade only',
+): {
   readonly reason: string;
   readonly way: string;
 } {
   const reason = [...new Set(recalls.map((each) => each.reason))].join('; ');
   const back = recalls.flatMap(({ backTo }) => backTo ?? []).toSorted(compare);
   const way =
-    back.length < recalls.length
-      ? 'upgrade only'
-      : `upgrade, or go back to ${back.at(-1)} or later`;
+    back.length < recalls.length ? forward : `upgrade, or go back to ${back.at(-1)} or later`;
   return { reason, way };
 }
 

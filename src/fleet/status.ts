@@ -173,7 +173,7 @@ function releaseProblems({ releases }: ReceiptState, catalog: Catalog): Problem[
     const advisory = catalog.advisories.get(bundle);
     const known = catalog.releases.filter((release) => release.name === name);
     const isStrange = known.length > 0 && !known.some((release) => release.bundle === bundle);
-    const { reason, way } = recallWords(recalls);
+    const { reason, way } = recallWords(recalls, 'upgrade');
     return [
       ...(recalls.length === 0
         ? []

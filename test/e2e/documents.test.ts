@@ -17,6 +17,7 @@ import {
   callsOf,
   commandsOfGuide,
   commandsOfPage,
+  WITH_FLEET_PAGE,
 } from '../support/documents.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
@@ -197,7 +198,7 @@ async function follow(page: string, blocks: readonly CommandBlock[]): Promise<vo
     for (const words of block.commands.flatMap(callsOf).map((each) => each.map(inserted)))
       expect(await parses(words), `${where}: stowage ${words.join(' ')}`).toBe('parsed');
     if (block.notRun !== undefined) {
-      counted.parsed += block.commands.length;
+      if (block.notRun !== WITH_FLEET_PAGE) counted.parsed += block.commands.length;
       continue;
     }
     const [first = ''] = block.commands;
@@ -274,6 +275,6 @@ describe('when the commands of a page are typed as printed', () => {
 
   it('nearly all of them', () => {
     expect(counted.run).toBeGreaterThan(120);
-    expect(counted.parsed).toBeLessThan(60);
+    expect(counted.parsed).toBeLessThan(56);
   });
 });

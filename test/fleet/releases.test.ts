@@ -230,16 +230,24 @@ describe('when a release is promoted', () => {
       },
     };
     const folder = await fleetWith([], { evidence: 'approval: true', trust });
-    const { document, inForce, reason } = await promote(folder, young);
-    expect({ inForce, reason }).toMatchObject({
+    const { document, inForce, reason, role } = await promote(folder, young);
+    expect({ inForce, reason, role }).toMatchObject({
       inForce: false,
       reason: expect.stringContaining('approval'),
+      role: 'approval',
     });
+    const pending = async (): Promise<object> => {
+      const checked = await checkFleet(folder, context());
+      expect(checked.defects).toEqual([]);
+      return checked.pending;
+    };
+    expect(await pending()).toEqual([{ path: document, text: reason }]);
     expect((await statusOf(folder)).behind).toEqual([]);
     const sign = (signer: typeof authority.signer, name: string): Promise<object> =>
       signFact(folder, document, { by: { name, signer }, role: 'approval' }, byEngineer());
     await expectCode(() => sign(authority.signer, 'again'), 'threshold-unmet');
     expect(await sign(officer.signer, 'approval-officer')).toMatchObject({ inForce: true });
+    expect(await pending()).toEqual([]);
   });
 
   it('is not if it is recalled, or the channel before lacks it', async () => {
@@ -386,7 +394,7 @@ describe('when a release is recalled', () => {
   });
 
   it.each<[string, RecallOrder['strategy'], string]>([
-    ['one leads to newer versions only', 'forward', 'upgrade only'],
+    ['one leads to newer versions only', 'forward', 'upgrade'],
     ['both lead back', { backTo: '0.10.0' }, 'upgrade, or go back to 0.10.0 or later'],
   ])('says where two recalls of one version lead: %s', async (_, strategy, way) => {
     const folder = await fleetWith([receipt(1, old)]);

@@ -25,9 +25,14 @@ export const typedPages = [
   'signing/TRUST.md',
   'manifests/README.md',
   'manifests/MEDIA.md',
-  'manifests/FLEET.md',
   'CONTRIBUTING.md',
 ] as const;
+
+/** The page whose commands `test/e2e/fleet-page.test.ts` types, at home and at a site. */
+export const fleetPage = 'manifests/FLEET.md';
+
+/** The mark of blocks of other pages that are typed with that page: why they are not run where they stand. */
+export const WITH_FLEET_PAGE = 'typed with the page of fleets';
 
 /** The page whose commands `test/e2e/perimeter.test.ts` types in a network without a way out. */
 export const perimeterPage = 'manifests/PERIMETER.md';

@@ -56,7 +56,7 @@ export async function fleetInit(
 export async function check(options: FleetOption, context: CommandContext): Promise<CommandResult> {
   const folder = await openFleet(options, context);
   const found = await checkFleet(folder, context);
-  const { entries, documents, defects } = found;
+  const { entries, documents, defects, pending } = found;
   if (defects.length > 0)
     throw new StowageError('fleet-damaged', 'this fleet is not as its ledger records it', {
       expected: 'every document as it was recorded and signed',
@@ -66,7 +66,13 @@ export async function check(options: FleetOption, context: CommandContext): Prom
     });
   return {
     json: found,
-    text: `${counted(documents, 'document')} and ${counted(entries, 'ledger entry', 'ledger entries')} verified; the index is up to date\n`,
+    text: printableLines(
+      [
+        `${counted(documents, 'document')} and ${counted(entries, 'ledger entry', 'ledger entries')} verified; the index is up to date\n`,
+        ...pending.map(({ path, text }) => `  not in force yet: ${path}: ${text}\n`),
+      ].join(''),
+    ),
+    ...(pending.length === 0 ? {} : { exitStatus: exitStatus.attention }),
   };
 }
 

@@ -176,9 +176,9 @@ export async function recall(
 }
 
 function factResult(what: string, fact: RecordedFact): CommandResult {
-  const { document, inForce, reason } = fact;
+  const { document, inForce, reason, role } = fact;
   const pending = inForce
     ? ''
-    : `  not in force yet: ${reason}; next: stowage fleet sign ${document}\n`;
+    : `  not in force yet: ${reason}; next: stowage fleet sign ${document}${role === 'approval' ? ' --role approval' : ''}\n`;
   return { json: fact, text: printableLines(`${what}\n  ${document}\n${pending}`) };
 }
