@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type CommandContext, chosenSite, usage as usageError } from './command.ts';
 import type { LockOptions } from './commands/lock.ts';
 import type { PackOptions } from './commands/pack.ts';
+import type { AttachRehearsalOptions } from './commands/attach.ts';
 import type { RehearseOptions } from './commands/rehearse.ts';
 import type { SplitOptions } from './commands/split.ts';
 import type { StoreOptions, StorePruneOptions, StorePullOptions } from './commands/store.ts';
@@ -152,6 +153,16 @@ export function addConnectedCommands(program: Command, run: Run): void {
     .action((places: readonly string[], options: RehearseOptions) =>
       run(async (context) =>
         (await import('./commands/rehearse.ts')).rehearseCommand(places, options, context),
+      ),
+    );
+  command(
+    'attach <bundle> <rehearsal>',
+    'put a rehearsal among the attestations of a bundle that is not signed yet',
+  )
+    .option('--replace', 'in the place of a rehearsal that is attached already')
+    .action((bundle: string, rehearsal: string, options: AttachRehearsalOptions) =>
+      run(async (context) =>
+        (await import('./commands/attach.ts')).attach(bundle, rehearsal, options, context),
       ),
     );
   addStoreCommands(program, run);

@@ -11,6 +11,7 @@ const CONNECTED: readonly (readonly [path: string, ...aliases: string[]])[] = [
   ['pack'],
   ['split'],
   ['rehearse'],
+  ['attach'],
   ['store pull'],
   ['store list', 'ls'],
   ['store prune'],

@@ -49,6 +49,12 @@ export function addTrustCommands(program: Command, run: Run): void {
       .addOption(
         repeatable('--seq-floor <product/channel=number>', 'lowest accepted sequence (repeatable)'),
       )
+      .addOption(
+        repeatable(
+          '--rehearsal <channel=days>',
+          'maximum age of the rehearsal that releases of a channel need; with :podman also the target (repeatable)',
+        ),
+      )
       .option(
         '--max-age-days <days>',
         'maximum age of the newest signature of a bundle',

@@ -13,6 +13,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'stowage rehearse chat-1.0.0',
     'stowage rehearse stowage.yaml --settings site.yaml --watch 60',
   ],
+  attach: ['stowage attach chat-1.0.0 chat-1.0.0.rehearsal.json'],
   split: ['stowage split chat-1.0.0 --disc-size bd25'],
   'store pull': ['stowage store pull'],
   'store list': ['stowage store list'],

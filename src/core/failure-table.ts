@@ -29,6 +29,10 @@ export const failures = {
     remedy:
       'stop each attempt with the setting that is named, or list it in knownEgress with a reason, and rehearse again',
   },
+  'bundle-signed': {
+    cause: 'the bundle is signed already, and the command would change what was signed',
+    remedy: 'pack the bundle again, attach what belongs to it, and sign it last',
+  },
   'rehearsal-unsupported': {
     cause: 'a release of this kind, or for this target, cannot be rehearsed',
     remedy: 'rehearse releases with services on podman; the same images and settings run elsewhere',
@@ -246,7 +250,7 @@ export const failures = {
   },
   'promotion-blocked': {
     cause: 'what fleet.yaml asks for before a promotion was not shown',
-    remedy: 'add --check to see what is missing; receipts of healthy sites are evidence',
+    remedy: 'add --check to see what is missing; receipts of healthy sites and rehearsals are evidence',
   },
   'scan-failed': {
     cause:

@@ -125,6 +125,17 @@ export const refusals = {
     cause: 'the newest signature is older than the trust document allows',
     remedy: "check the host's clock; if it is right, have the bundle signed again",
   },
+  'rehearsal-missing': {
+    cause:
+      'the site, or the channel of its trust document, requires a rehearsal, and none that counts is attached to the bundle',
+    remedy:
+      'read why in the error; ask the release engineer for a bundle of a new lock with its rehearsal attached',
+  },
+  'rehearsal-late': {
+    cause: 'the rehearsal of the release is older than the site or its trust document allows',
+    remedy:
+      'check the clock of the host; otherwise ask for a bundle of a new lock with its rehearsal attached',
+  },
   'release-recalled': {
     cause: 'a signed bundle recalled this version',
     remedy: 'install a version that is not recalled, or return to one with stowage rollback',

@@ -1,15 +1,28 @@
+import {
+  type AttachedRehearsal,
+  attachedRehearsal,
+} from '../bundle/rehearsal/attached-rehearsal.ts';
+import { judgeRehearsal, type RehearsalCheck, rehearsalHints } from '../bundle/rehearsal/judge-rehearsal.ts';
 import { counted } from '../core/text.ts';
+import { bundleKind } from '../format/bundle.ts';
+import { readCanonical } from '../format/document.ts';
 import type { Fleet } from '../format/fleet.ts';
+import type { RehearsalRequirement } from '../format/rehearsal-requirement.ts';
+import { type FleetFolder, releaseFolder, releaseRehearsal } from './fleet-folder.ts';
+import { readRecorded } from './index/applying.ts';
 import type { Database } from './index/database.ts';
 import { type Catalog, type FleetRelease, recallsOf, recallWords } from './releases.ts';
 import { runningSince } from './site-report.ts';
 
 /** A condition of a promotion. */
 export interface PromotionCheck {
-  readonly rule: 'from' | 'recall' | 'healthy';
+  readonly rule: 'from' | 'recall' | 'healthy' | 'rehearsal' | 'rehearsal-age';
   readonly satisfied: boolean;
   readonly needs: string;
   readonly found: string;
+  /** If it is not satisfied, and more is to be said than what it needs: the code of it, and what a person can do. */
+  readonly code?: RehearsalCheck['code'];
+  readonly hint?: string;
 }
 
 export interface PromotionInput {
@@ -18,12 +31,17 @@ export interface PromotionInput {
   readonly settings: Fleet;
   readonly catalog: Catalog;
   readonly database: Database;
+  readonly folder: FleetFolder;
+  readonly now: Date;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** What must hold before a release is promoted to a channel, but for the signatures. */
-export function promotionChecks(input: PromotionInput): PromotionCheck[] {
+/**
+ * What must hold before a release is promoted to a channel, but for the signatures.
+ * @throws StowageError `fleet-damaged` for a recorded `bundle.json` that is not as it was, `io-failed`
+ */
+export async function promotionChecks(input: PromotionInput): Promise<PromotionCheck[]> {
   const { release, to, settings, catalog } = input;
   const { from, evidence = {} } = settings.channels[to] ?? {};
   const inChannels = Object.keys(release.channels).toSorted().join(', ');
@@ -42,7 +60,40 @@ export function promotionChecks(input: PromotionInput): PromotionCheck[] {
       found: recalls.length === 0 ? 'no recall' : `recalled: ${recallWords(recalls).reason}`,
     },
     ...(evidence.healthy === undefined ? [] : [healthCheck(evidence.healthy, input)]),
+    ...(evidence.rehearsal === undefined
+      ? []
+      : rehearsalChecks(evidence.rehearsal, await rehearsalOf(input), input.now)),
   ];
+}
+
+function rehearsalChecks(
+  asked: RehearsalRequirement,
+  attached: AttachedRehearsal,
+  now: Date,
+): PromotionCheck[] {
+  return judgeRehearsal(attached, asked, now).map(({ code, satisfied, needs, found }) => ({
+    rule: code === 'rehearsal-missing' ? 'rehearsal' : 'rehearsal-age',
+    ...{ satisfied, needs, found },
+    ...(satisfied ? {} : { code, hint: rehearsalHints[code] }),
+  }));
+}
+
+/** The rehearsal of a release, from what was recorded of its bundle. */
+async function rehearsalOf({
+  release: { bundle: id },
+  folder,
+  database,
+}: PromotionInput): Promise<AttachedRehearsal> {
+  const read = async (path: string): Promise<Buffer | undefined> => {
+    const sql = 'SELECT path, sha512 FROM file WHERE path = ?';
+    const recorded = database.first<{ path: string; sha512: string }>(sql, path);
+    return recorded === undefined ? undefined : readRecorded(recorded, folder);
+  };
+  const index = await read(`${releaseFolder(id)}/bundle.json`);
+  if (index === undefined) return { missing: 'the fleet has no bundle.json of the bundle' };
+  return attachedRehearsal(readCanonical(bundleKind, index), (path) =>
+    read(releaseRehearsal(id, path)),
+  );
 }
 
 function healthCheck(

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { readChain, trustFileName, trustFileVersion } from '../bundle/admission/trust-files.ts';
 import { StowageError } from '../core/error.ts';
 import { MAX_TRUST_BYTES } from '../core/limits.ts';
@@ -117,6 +117,11 @@ export function releaseFolder(bundle: string): string {
 /** Where the SBOM of a bundle is in the folder of a fleet. @param bundle as for {@link releaseFolder} */
 export function releaseBill(bundle: string): string {
   return `${releaseFolder(bundle)}/sbom.cdx.json`;
+}
+
+/** Where the rehearsal of a bundle, and its signature, are in the folder of a fleet. @param path in the bundle */
+export function releaseRehearsal(bundle: string, path: string): string {
+  return `${releaseFolder(bundle)}/${basename(path)}`;
 }
 
 /** Where a dispatch is in the folder of a fleet. */

@@ -40,7 +40,8 @@ export async function promoteRelease(
 ): Promise<RecordedFact> {
   const { database } = fleet;
   const catalog = catalogOf(database);
-  const checks = promotionChecks({ release, to, settings, catalog, database });
+  const { folder } = fleet;
+  const checks = await promotionChecks({ release, to, settings, catalog, database, folder, now });
   const { from, evidence } = settings.channels[to] ?? {};
   if (from === undefined || checks.some(({ satisfied }) => !satisfied))
     throw blocked(release, to, checks);
@@ -112,6 +113,8 @@ function blocked(
   return new StowageError('promotion-blocked', `${name} ${version} cannot be promoted to ${to}`, {
     expected: unmet.map(({ needs }) => needs).join('; '),
     found: unmet.map(({ found }) => found).join('; '),
-    hint: 'run the command with --check to see what is missing, and take newer receipts with stowage fleet take',
+    hint:
+      unmet.find(({ hint }) => hint !== undefined)?.hint ??
+      'run the command with --check to see what is missing, and take newer receipts with stowage fleet take',
   });
 }

@@ -7,13 +7,20 @@ import type { Checksum } from '../format/checksums.ts';
 import { writeCanonical } from '../format/document.ts';
 import { momentOf } from '../format/field.ts';
 import { type FleetSite, fleetSiteKind } from '../format/fleet.ts';
+import { rehearsalPaths } from '../format/rehearsal.ts';
 import type { Trust } from '../format/trust.ts';
 import { readBounded } from '../io/file.ts';
 import { type Signer, signDetached } from '../trust/cms-sign.ts';
 import { requireCounted } from '../trust/policy.ts';
 import { type TrustLink, walkTrust } from '../trust/trust-chain.ts';
 import { type ChangeOptions, type ChangingFleet, changeFleet } from './change.ts';
-import { type FleetFolder, releaseBill, releaseFolder, trustPath } from './fleet-folder.ts';
+import {
+  type FleetFolder,
+  releaseBill,
+  releaseFolder,
+  releaseRehearsal,
+  trustPath,
+} from './fleet-folder.ts';
 import { judgeFact } from './judged.ts';
 import type { NewFile } from './record.ts';
 
@@ -127,16 +134,27 @@ export interface AddedRelease {
 
 const BILL = 'attestations/sbom.cdx.json';
 
-/** The SBOM of a bundle, as its list has it; undefined for a bundle without one. */
-async function billIn(disc: string, checksums: readonly Checksum[]): Promise<Buffer | undefined> {
-  if (!checksums.some(({ path }) => path === BILL)) return undefined;
-  const bytes = await readListed(disc, BILL, MAX_CONTROL_FILE_BYTES, 'part-missing');
-  requireSum(checksums, BILL, bytes);
-  return bytes;
+/** The SBOM and the rehearsal of a bundle, as its list has them, by their paths in the fleet; without those that it does not have. */
+async function evidenceIn(
+  disc: string,
+  { id, checksums }: { readonly id: string; readonly checksums: readonly Checksum[] },
+): Promise<NewFile[]> {
+  const places = [
+    [BILL, releaseBill(id)],
+    ...Object.values(rehearsalPaths).map((path) => [path, releaseRehearsal(id, path)] as const),
+  ] as const;
+  const files: NewFile[] = [];
+  for (const [path, target] of places) {
+    if (!checksums.some((each) => each.path === path)) continue;
+    const bytes = await readListed(disc, path, MAX_CONTROL_FILE_BYTES, 'part-missing');
+    requireSum(checksums, path, bytes);
+    files.push({ path: target, bytes, recorded: true });
+  }
+  return files;
 }
 
 /**
- * Records the signed lists of a bundle: `SHA512SUMS`, `bundle.json`, the SBOM and the signatures. Its parts are not read.
+ * Records the signed lists of a bundle: `SHA512SUMS`, `bundle.json`, the SBOM, the rehearsal and the signatures. Its parts are not read.
  * @param place the folder of the bundle, or one with its discs
  * @throws StowageError `bundle-absent`, those of signatures, `index-malformed`, `part-damaged`
  */
@@ -150,18 +168,17 @@ export async function addRelease(
   const signatures = await readSignatures(disc);
   const index = await readBounded(`${disc}/bundle.json`, bundleKind.maxBytes);
   requireSum(checksums, 'bundle.json', index);
-  const bill = await billIn(disc, checksums);
+  const evidence = await evidenceIn(disc, { id, checksums });
   const { name, version } = bundle;
   return changeFleet(folder, options, async (fleet) => {
     const now = options.now();
     judgeFact(await folder.trust(now), 'release', { content: list, signatures }, now);
     const recorded = true as const;
     const target = releaseFolder(id);
-    const bills = bill === undefined ? [] : [{ path: releaseBill(id), bytes: bill, recorded }];
     const sql = 'SELECT 1 FROM release WHERE bundle = ?';
     if (fleet.database.first(sql, id) !== undefined) {
       const known = 'SELECT 1 FROM file WHERE path = ?';
-      const lacking = bills.filter(({ path }) => fleet.database.first(known, path) === undefined);
+      const lacking = evidence.filter(({ path }) => fleet.database.first(known, path) === undefined);
       if (lacking.length > 0)
         await fleet.add({ action: 'release', subject: `${name} ${version}`, files: lacking });
       return { name, version, bundle: id, added: false };
@@ -171,7 +188,7 @@ export async function addRelease(
       files: [
         { path: `${target}/SHA512SUMS`, bytes: list, recorded },
         { path: `${target}/bundle.json`, bytes: index, recorded },
-        ...bills,
+        ...evidence,
         ...signatures.map((each) => ({
           ...{ path: `${target}/signatures/${each.name}`, bytes: each.bytes, recorded },
         })),

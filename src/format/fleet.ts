@@ -3,12 +3,15 @@ import { MAX_CERTIFICATE_BYTES, MAX_MANIFEST_BYTES, MIB } from '../core/limits.t
 import { apiVersionMember, type DocumentKind, newerHints, schemaMember } from './document.ts';
 import * as field from './field.ts';
 import type { LedgerUser } from './ledger.ts';
+import { type RehearsalRequirement, rehearsalRequirement } from './rehearsal-requirement.ts';
 import { type TargetName, targetNames } from './target-name.ts';
 
 /** What must be shown before a release is promoted to a channel. */
 export interface Evidence {
   /** So many sites ran the release, healthy in all their receipts, for at least so many days. */
   readonly healthy?: { readonly sites: number; readonly days: number };
+  /** The bundle has a rehearsal that passed. */
+  readonly rehearsal?: RehearsalRequirement;
   /** The promotion needs signatures of the trust document's role `approval` as well. */
   readonly approval?: boolean;
 }
@@ -37,6 +40,7 @@ const evidence: z.ZodType<Evidence> = field.exact(
         days: z.int().min(0).max(3650),
       })
       .exactOptional(),
+    rehearsal: rehearsalRequirement.exactOptional(),
     approval: z.boolean().exactOptional(),
   }),
 );

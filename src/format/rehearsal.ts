@@ -111,6 +111,12 @@ export function rehearsedDigest(bundle: Bundle): string {
     .digest('hex');
 }
 
+/** Where a bundle has its rehearsal, and the signature of the throw-away site. */
+export const rehearsalPaths = {
+  document: 'attestations/rehearsal.json',
+  signature: 'attestations/rehearsal.p7s',
+} as const;
+
 export const MAX_ATTEMPTS = 2_000;
 const count = z.int().min(0);
 const rate = z.number().min(0).max(1);

@@ -122,6 +122,18 @@ export interface ReportTrust {
   readonly revoked: number;
 }
 
+/** The rehearsal that is attached to a bundle. */
+export interface ReportRehearsal {
+  /** In words: the result, where and when it was; or why it does not count. */
+  readonly summary: string;
+  /** Absent if it does not count; so are the other members. */
+  readonly passed?: boolean;
+  readonly at?: string;
+  readonly target?: string;
+  /** SHA-256 of what was rehearsed: the content of the bundle. */
+  readonly content?: string;
+}
+
 const schemas = ['stowage/report/v1', 'stowage/report/v2'] as const;
 
 /** The first version that has every field of a report. */
@@ -129,15 +141,17 @@ export function reportSchema({
   contents,
   bundle: of,
   absent,
-}: Pick<Report, 'contents' | 'bundle' | 'absent'>): Report['schema'] {
+  rehearsal: attached,
+}: Pick<Report, 'contents' | 'bundle' | 'absent' | 'rehearsal'>): Report['schema'] {
   const names = of?.optional ?? absent?.optional;
-  const later = (contents !== undefined && usesCluster(contents)) || names !== undefined;
+  const cluster = contents !== undefined && usesCluster(contents);
+  const later = cluster || names !== undefined || attached !== undefined;
   return later ? schemas[1] : schemas[0];
 }
 
 /** Evidence of one verification of one bundle, for a file. */
 export interface Report {
-  /** Version 2 if the contents have charts or objects, or the bundle has optional parts. */
+  /** Version 2 if the contents have charts or objects, or the bundle has optional parts or a rehearsal. */
   readonly schema: (typeof schemas)[number];
   /** `incomplete`: everything present is as signed, but parts are missing. */
   readonly outcome: 'passed' | 'incomplete' | 'failed';
@@ -165,6 +179,8 @@ export interface Report {
   readonly contents?: ReportContents;
   /** The findings recorded at packing; absent if the bundle has none. */
   readonly findings?: readonly Finding[];
+  /** Absent if none is attached, or the bundle was rejected. */
+  readonly rehearsal?: ReportRehearsal;
   readonly unchecked: readonly { readonly what: string; readonly why: string }[];
   readonly tool: ReportTool;
   readonly host: { readonly platform: string; readonly node: string; readonly openssl: string };
@@ -278,6 +294,16 @@ const tool: z.ZodType<ReportTool> = field.exact(
   }),
 );
 
+const rehearsal: z.ZodType<ReportRehearsal> = field.exact(
+  z.strictObject({
+    summary: words,
+    passed: z.boolean().exactOptional(),
+    at: field.moment.exactOptional(),
+    target: field.name.exactOptional(),
+    content: field.hex(64).exactOptional(),
+  }),
+);
+
 const schema: z.ZodType<Report> = field.exact(
   z
     .strictObject({
@@ -302,6 +328,7 @@ const schema: z.ZodType<Report> = field.exact(
       trust,
       contents: contents.exactOptional(),
       findings: z.array(finding).max(MAX_BUNDLE_FILES).exactOptional(),
+      rehearsal: rehearsal.exactOptional(),
       unchecked: z.array(z.strictObject({ what: words, why: words })).min(1),
       tool,
       host: z.strictObject({ platform: words, node: words, openssl: words }),

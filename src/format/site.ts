@@ -14,6 +14,7 @@ import {
   secretReference,
 } from './kubernetes-site.ts';
 import { partName } from './optional.ts';
+import { type RehearsalRequirement, rehearsalRequirement } from './rehearsal-requirement.ts';
 import { type TargetName, targetNames } from './target-name.ts';
 
 export type ParameterValue = string | number | boolean;
@@ -58,6 +59,8 @@ export interface Site {
   readonly requireApproval: boolean;
   /** Whether a plan needs a signature of that role before it is applied. */
   readonly requirePlanApproval: boolean;
+  /** Whether a release needs a rehearsal before it is installed, and which. */
+  readonly requireRehearsal?: RehearsalRequirement;
   /** Free text about the site, for receipts. */
   readonly labels: Readonly<Record<string, string>>;
   /** When changes may start; at any time if empty. */
@@ -128,6 +131,7 @@ const schema: z.ZodType<Site> = field.exact(
       channel: field.name.exactOptional(),
       requireApproval: z.boolean().default(false),
       requirePlanApproval: z.boolean().default(false),
+      requireRehearsal: rehearsalRequirement.exactOptional(),
       labels: z.record(field.name, field.line(256)).default({}),
       windows: z.array(window).max(64).default([]),
       suppressions: z

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { MAX_CERTIFICATE_BYTES, MAX_TRUST_BYTES } from '../core/limits.ts';
 import { type DocumentKind, readCanonical, schemaMember, writeCanonical } from './document.ts';
 import * as field from './field.ts';
+import { type RehearsalRequirement, rehearsalRequirement } from './rehearsal-requirement.ts';
 
 /** The signature algorithms a trust document can allow. */
 export const algorithmNames = [
@@ -27,9 +28,13 @@ export interface Role {
   readonly requires?: readonly AlgorithmName[];
 }
 
+const schemas = ['stowage/trust/v1', 'stowage/trust/v2'] as const;
+export type TrustSchema = (typeof schemas)[number];
+
 /** Whose signatures a site accepts, how many, with what algorithms. Pinned at the site, never taken from the bundle it judges. */
 export interface Trust {
-  readonly schema: 'stowage/trust/v1';
+  /** Version 2 with `rehearsals`. */
+  readonly schema: TrustSchema;
   /** One more than in the previous document. */
   readonly version: number;
   readonly issuedAt: string;
@@ -57,6 +62,8 @@ export interface Trust {
    * higher sequence: the recovery if a stolen key signed a sequence that no later bundle can exceed.
    */
   readonly seqFloor?: Readonly<Record<string, number>>;
+  /** The channels whose releases need a rehearsal before they are installed. */
+  readonly rehearsals?: Readonly<Record<string, RehearsalRequirement>>;
   /** How old the newest signature that counts may be when a bundle is imported. */
   readonly maxAgeDays?: number;
 }
@@ -81,7 +88,7 @@ export const seqFloor: z.ZodType<Readonly<Record<string, number>>> = field.exact
 const schema: z.ZodType<Trust> = field.exact(
   z
     .strictObject({
-      schema: z.literal('stowage/trust/v1'),
+      schema: z.literal(schemas),
       version: field.sequence,
       issuedAt: field.moment,
       expiresAt: field.moment.exactOptional(),
@@ -107,6 +114,7 @@ const schema: z.ZodType<Trust> = field.exact(
         .max(10_000),
       channels: z.array(field.name).min(1).max(64).exactOptional(),
       seqFloor: seqFloor.exactOptional(),
+      rehearsals: z.record(field.name, rehearsalRequirement).exactOptional(),
       maxAgeDays: z.int().min(1).max(3650).exactOptional(),
     })
     .superRefine((trust, context) => {
@@ -121,6 +129,8 @@ const schema: z.ZodType<Trust> = field.exact(
           if (!trust.algorithms.includes(required))
             defect(['roles', name], `requires ${required}, which is not in algorithms`);
       }
+      if (schemas.indexOf(trust.schema) < schemas.indexOf(trustSchema(trust)))
+        defect(['schema'], `it has fields of ${trustSchema(trust)}`);
       for (const key of Object.keys(trust.seqFloor ?? {}))
         if (!PRODUCT_AND_CHANNEL.test(key)) defect(['seqFloor', key], 'expected PRODUCT/CHANNEL');
       if (trust.expiresAt !== undefined && trust.expiresAt <= trust.issuedAt)
@@ -128,9 +138,15 @@ const schema: z.ZodType<Trust> = field.exact(
     }),
 );
 
+/** The first version that has every field of a trust document. */
+export function trustSchema({ rehearsals }: Pick<Trust, 'rehearsals'>): TrustSchema {
+  return rehearsals === undefined ? schemas[0] : schemas[1];
+}
+
 export const trustKind: DocumentKind<Trust> = {
   name: 'trust document',
   versionIn: schemaMember('trust'),
+  span: schemas.length,
   code: 'document-invalid',
   schema,
   maxBytes: MAX_TRUST_BYTES,

@@ -9,8 +9,12 @@ type Named = Pick<Manifest, 'name' | 'version'>;
  * `VERIFY.txt`: how to check a bundle with openssl and coreutils alone. Commands are on lines indented by four
  * spaces, and run in order, in bash, in the bundle's folder. ASCII, at most 80 columns, except commands.
  */
-export function verifyText(bundle: Named): string {
-  return fill(`${verifySteps(bundle)}${DISCS}${digestText('bundle')}`, COLUMNS);
+export function verifyText(
+  bundle: Named,
+  { rehearsal = false }: { readonly rehearsal?: boolean } = {},
+): string {
+  const rehearsed = rehearsal ? REHEARSAL : '';
+  return fill(`${verifySteps(bundle)}${rehearsed}${DISCS}${digestText('bundle')}`, COLUMNS);
 }
 
 /** `VERIFY.txt` of a notice: the same steps. */
@@ -62,6 +66,14 @@ the certificate. If signers have different roots, name all of them, separated by
 
 `;
 }
+
+const REHEARSAL = `The bundle has a rehearsal: the release was installed in a sealed network before it was signed, and attestations/rehearsal.json says
+what it did there and what it tried to reach. The list SHA512SUMS covers it like every other file. This line shows when it was, on
+what, and whether it passed. Compare this with what your site requires.
+
+    grep -oE '"at":"[^"]*"|"passed":(true|false),"peak|"target":"[^"]*"' attestations/rehearsal.json
+
+`;
 
 const DISCS = `To check a single disc (a folder named disc-K-of-N), or an increment (a folder without files that the receiving site
 stores or does without), follow steps 1 to 3 in that folder. Instead of steps 4 and 5, type these three lines. They check that every file

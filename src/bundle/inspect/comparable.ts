@@ -24,6 +24,7 @@ import { verifyDetached } from '../../trust/cms-verify.ts';
 import { readListed, readSignatures } from '../bundle-files.ts';
 import { whyNotCounted } from '../report/describe-signatures.ts';
 import { reportLine } from '../report/report-line.ts';
+import { attachedInWords, attachedRehearsal } from '../rehearsal/attached-rehearsal.ts';
 import type { BundleView } from './bundle-view.ts';
 
 /** A signature and the signer that it names. */
@@ -205,6 +206,8 @@ export interface Comparable extends Sections<'compared'> {
   /** Absent if they cannot be read. */
   readonly findings?: readonly Finding[];
   readonly signers: readonly NamedSigner[];
+  /** In words; empty if none was attached. A lock has none. */
+  readonly rehearsals: readonly string[];
   /** Absent for a lock. */
   readonly installers?: readonly Installer[];
   readonly blobs: ReadonlyMap<Digest, number>;
@@ -223,6 +226,7 @@ export async function comparableBundle(view: BundleView): Promise<Comparable> {
   const lock = await readPackedLock(view);
   const bill = await readPackageLists(view);
   const seen = { ...(bill && { bill }), objects: await readRendered(view) };
+  const rehearsed = attachedInWords(await attachedRehearsal(bundle, view.control));
   const { control, installers = [], parity } = bundle;
   const others = [...control, ...installers, ...(parity?.rows.flat() ?? [])];
   return {
@@ -233,6 +237,7 @@ export async function comparableBundle(view: BundleView): Promise<Comparable> {
     ),
     ...(lock === undefined ? {} : { findings: lock.findings }),
     signers: await namedSigners(view),
+    rehearsals: rehearsed === undefined ? [] : [rehearsed],
     installers,
     blobs: new Map(bundle.blobs.map(({ digest, size }) => [digest, size])),
     otherBytes: others.reduce((sum, { size }) => sum + size, 0),
@@ -252,6 +257,7 @@ export function comparableLock(lock: Lock): Comparable {
       itemsIn<'locked'>(lock, kind).map((item) => kind.comparedFromLock(item)),
     ),
     signers: [],
+    rehearsals: [],
     blobs: lockBlobs(lock),
     otherBytes: 0,
   };

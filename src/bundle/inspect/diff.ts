@@ -34,7 +34,7 @@ type ItemDifference = Named<Forms['summary'], Forms['change']>;
 export interface Difference extends ContentDifference {
   readonly from: ComparedIdentity;
   readonly to: ComparedIdentity;
-  /** Whether the contents are the same, regardless of sequence, lock time and signers. */
+  /** Whether the contents are the same, regardless of sequence, lock time, signers and rehearsals. */
   readonly same: boolean;
   readonly release: readonly Change[];
   readonly licenses: LicenseChanges;
@@ -51,6 +51,8 @@ export interface Difference extends ContentDifference {
   /** The programs that a bundle brings; absent if one side is a lock. */
   readonly installers?: Named<Installer, NamedChange>;
   readonly signers: Named<NamedSigner, never>;
+  /** In words; absent if one side is a lock. */
+  readonly rehearsals?: Named<string, never>;
   readonly travel: Travel;
 }
 
@@ -125,6 +127,9 @@ export function diffSides(from: Comparable, to: Comparable): Difference {
       : { findings: byPresence(from.findings, to.findings, findingKey) }),
     ...(installers === undefined ? {} : { installers }),
     signers,
+    ...(from.kind === 'lock' || to.kind === 'lock'
+      ? {}
+      : { rehearsals: byPresence(from.rehearsals, to.rehearsals, (each) => each) }),
     travel: travelOf(from, to),
   };
 }

@@ -2,6 +2,7 @@ import type { Seen } from '../../content/seen.ts';
 import type { Lock } from '../../format/lock.ts';
 import type { GivenTrust } from '../admission/trust-files.ts';
 import { type BundleView, type Presence, presentDiscs } from './bundle-view.ts';
+import { type AttachedRehearsal, attachedRehearsal } from '../rehearsal/attached-rehearsal.ts';
 import {
   type NamedSigner,
   namedSigners,
@@ -21,6 +22,7 @@ export interface Inspection extends Seen {
   readonly signers: readonly NamedSigner[];
   /** Absent if it cannot be read. */
   readonly lock?: Lock;
+  readonly attached: AttachedRehearsal;
   readonly madeAt: Date;
 }
 
@@ -36,6 +38,7 @@ export async function inspection(
   return {
     ...{ view, ...(given && { given }), ...(lock && { lock }), ...(bill && { bill }) },
     ...(here && { here }),
+    attached: await attachedRehearsal(view.bundle, view.control),
     platforms: await readPlatforms(view),
     objects: await readRendered(view),
     signers: await namedSigners(view),

@@ -14,6 +14,7 @@ import { approversOf } from '../admission/approval.ts';
 import { trustOf } from '../admission/trust-files.ts';
 import type { Admission } from '../admitted-bundle.ts';
 import { readListed, readSignatures, requireSum } from '../bundle-files.ts';
+import { type AttachedRehearsal, attachedRehearsal } from '../rehearsal/attached-rehearsal.ts';
 import { describeRefused, describeVerdicts, markApprovals } from './describe-signatures.ts';
 
 /** What a report can state about a bundle. */
@@ -26,6 +27,8 @@ export interface BundleFacts {
   /** Absent unless its signatures are valid. */
   readonly bundle?: Bundle;
   readonly findings?: readonly Finding[];
+  /** Absent for a rejected bundle. */
+  readonly attached?: AttachedRehearsal;
 }
 
 const LOCK = 'attestations/lock.json';
@@ -44,7 +47,8 @@ export async function admittedFacts(admitted: Admission): Promise<BundleFacts> {
     (name) => bytes.get(`signatures/${name}`) ?? Buffer.alloc(0),
   );
   const signatures = markApprovals(described, approvers);
-  return { id, signatures, trust, bundle, ...findingsOf(await controlFiles.get(LOCK)?.read()) };
+  const attached = await attachedRehearsal(bundle, async (path) => controlFiles.get(path)?.read());
+  return { id, signatures, trust, bundle, attached, ...findingsOf(await controlFiles.get(LOCK)?.read()) };
 }
 
 /**

@@ -9,12 +9,14 @@ import {
   type Report,
   type ReportBundle,
   type ReportFailure,
+  type ReportRehearsal,
   reportKind,
   reportSchema,
 } from '../../format/report.ts';
 import type { ReportContents } from '../../format/report-contents.ts';
 import { absentParts } from '../absent-parts.ts';
 import type { GivenTrust } from '../admission/trust-files.ts';
+import { type AttachedRehearsal, attachedInWords } from '../rehearsal/attached-rehearsal.ts';
 import { admittedFacts, refusedFacts } from './bundle-facts.ts';
 import { amountOf, describeSteps } from './describe-steps.ts';
 import { describeTrust } from './describe-trust.ts';
@@ -48,6 +50,7 @@ export async function makeReport(
       : await admittedFacts(admitted);
   const { bundle } = facts;
   const contents = bundle && contentsOf(bundle);
+  const rehearsal = facts.attached && rehearsalOf(facts.attached);
   const steps = describeSteps(record, facts);
   // The parts that a failed verification did not find are listed in its error.
   const absent =
@@ -60,6 +63,7 @@ export async function makeReport(
       ...missing,
       ...(contents && { contents }),
       ...(identity && { bundle: identity }),
+      ...(rehearsal && { rehearsal }),
     }),
     outcome: failure !== undefined ? 'failed' : 'absent' in missing ? 'incomplete' : 'passed',
     startedAt: momentOf(startedAt),
@@ -75,6 +79,7 @@ export async function makeReport(
     trust,
     ...(contents === undefined ? {} : { contents }),
     ...(facts.findings === undefined ? {} : { findings: facts.findings }),
+    ...(rehearsal === undefined ? {} : { rehearsal }),
     unchecked: unchecked({ steps, facts, trust, ...missing, readAll: verdict !== undefined }),
     tool: await describeTool(running.program),
     host: describeHost(running),
@@ -85,6 +90,15 @@ function absentOf(bundle: Bundle, parts: readonly Part[]): Report['absent'] {
   if (parts.length === 0) return undefined;
   const optional = absentParts(bundle, parts).parts;
   return { ...amountOf(parts), ...(optional.length === 0 ? {} : { optional }) };
+}
+
+function rehearsalOf(attached: AttachedRehearsal): ReportRehearsal | undefined {
+  const summary = attachedInWords(attached);
+  if (summary === undefined) return undefined;
+  const { rehearsal } = attached;
+  if (rehearsal === undefined) return { summary: reportLine(summary) };
+  const { passed, at, target, content } = rehearsal;
+  return { summary: reportLine(summary), passed, at, target, content };
 }
 
 function describeFailure(error: StowageError): ReportFailure {

@@ -42,7 +42,7 @@ function verdict({ outcome, failure, bundle, absent }: Report): Html {
 }
 
 function identity(report: Report, jsonSha512: string | undefined): Html {
-  const { bundle, id, folder, startedAt, endedAt, milliseconds } = report;
+  const { bundle, id, folder, rehearsal, startedAt, endedAt, milliseconds } = report;
   return facts([
     ['Bundle', bundle && html`${foreign(`${bundle.name} ${bundle.version}`)}`],
     ['Description', bundle?.description ? html`${foreign(bundle.description)}` : undefined],
@@ -56,6 +56,7 @@ function identity(report: Report, jsonSha512: string | undefined): Html {
     ],
     optionalFact(bundle?.optional),
     absentFact(report.absent?.optional),
+    ['Rehearsal', rehearsal && html`${foreign(rehearsal.summary)}`],
     ['SHA-512 of SHA512SUMS', id === undefined ? html`could not be read` : digest(id)],
     ['Read from', html`<code>${foreign(folder)}</code>`],
     [

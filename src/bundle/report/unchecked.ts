@@ -42,6 +42,14 @@ export function unchecked({ steps, facts, trust, absent, readAll }: Known): Unch
       what: 'whether the software is safe and works',
       why: 'a signature shows who released it, not that it is safe or free of defects. No model was run and no output was tested',
     },
+    ...(facts.attached?.rehearsal === undefined
+      ? []
+      : [
+          {
+            what: 'the rehearsal',
+            why: 'it is of this bundle, and as recorded by whoever ran it; it was not repeated. Whether it is recent enough, the site decides when it installs the release',
+          },
+        ]),
     {
       what: 'malware and known vulnerabilities',
       why: 'no scanner was run. You can scan the files, and check attestations/sbom.cdx.json in the bundle with a vulnerability scanner',

@@ -5,6 +5,7 @@ import { type BundleView, presentDiscs, viewBundle } from '../../bundle/inspect/
 import { readPlatforms } from '../../bundle/inspect/platforms.ts';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { withoutInWords } from '../../content/optional.ts';
+import { attachedInWords, attachedRehearsal } from '../../bundle/rehearsal/attached-rehearsal.ts';
 import { counted, printableLines } from '../../core/text.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, showsUnicode, usage } from '../command.ts';
@@ -39,6 +40,8 @@ export async function inspect(
   const platforms = await readPlatforms(view);
   const here = await presentDiscs(view);
   const { id, bundle, verdict } = view;
+  const attached = await attachedRehearsal(bundle, view.control);
+  const rehearsed = attachedInWords(attached);
   const { hops, fault } = await readHops(hopsBeside(context.path(place)), id);
   const tree = bundleTree(bundle, { platforms });
   if (here !== undefined) tree.push(discBranch(here.discs, here.absent));
@@ -49,6 +52,7 @@ export async function inspect(
     ...(here === undefined || here.without.length === 0
       ? []
       : [`  ${withoutInWords(here.without)}`]),
+    ...(rehearsed === undefined ? [] : [`  rehearsal: ${rehearsed}`]),
     ...hops.map(hopLine),
     ...(fault === undefined ? [] : [`  a statement of a hop does not count: ${fault.message}`]),
     ...written,
@@ -60,6 +64,7 @@ export async function inspect(
         ? { verified: false }
         : { verified: 'signatures', signers: verdict.signers, approvers: verdict.approvers }),
       ...{ id, bundle, platforms },
+      ...(rehearsed === undefined ? {} : { rehearsal: attached.rehearsal ?? attached }),
       hops: hops.map(({ hop, fingerprint }) => ({ ...hop, fingerprint })),
       ...(here === undefined
         ? {}

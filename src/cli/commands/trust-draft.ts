@@ -4,7 +4,9 @@ import { StowageError } from '../../core/error.ts';
 import { digitsDefect, FINGERPRINT_DIGITS, normalizeFingerprint } from '../../core/text.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
-import { type RoleName, roleNames, type Trust, trustKind } from '../../format/trust.ts';
+import type { RehearsalRequirement } from '../../format/rehearsal-requirement.ts';
+import { targetNames } from '../../format/target-name.ts';
+import { type RoleName, roleNames, type Trust, trustKind, trustSchema } from '../../format/trust.ts';
 import { exists, writeNew } from '../../io/file.ts';
 import { allAlgorithms, keyKind } from '../../trust/algorithm.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
@@ -17,6 +19,8 @@ export interface DraftOptions extends RoleOptions {
   readonly algorithm: readonly string[];
   readonly channel: readonly string[];
   readonly seqFloor: readonly string[];
+  /** Each is `CHANNEL=DAYS` or `CHANNEL=DAYS:TARGET,...`. */
+  readonly rehearsal: readonly string[];
   readonly maxAgeDays?: number;
   readonly expires?: string;
 }
@@ -40,15 +44,16 @@ export async function trustInit(
 ): Promise<CommandResult> {
   const roots = await Promise.all(options.root.map((pair) => readRoot(pair, context)));
   const names = roots.map(({ name }) => name);
+  const limits = limitsOf(options, {});
   const trust: Trust = {
-    schema: 'stowage/trust/v1',
+    schema: trustSchema(limits),
     version: 1,
     issuedAt: momentOf(context.now()),
     roots,
     roles: rolesOf(names, undefined, options),
     algorithms: allAlgorithms,
     revoked: [],
-    ...limitsOf(options, {}),
+    ...limits,
   };
   return writeDraft(trust, options.output, context);
 }
@@ -74,14 +79,16 @@ export async function trustNext(
   const kept = old.roots.filter(({ name }) => !options.removeRoot.includes(name));
   const roots = [...kept, ...added];
   const names = roots.map(({ name }) => name);
+  const limits = limitsOf(options, old);
   const trust: Trust = {
     ...old,
+    schema: trustSchema({ ...old, ...limits }),
     version: old.version + 1,
     issuedAt: momentOf(context.now()),
     roots,
     roles: rolesOf(names, old.roles, options),
     revoked: [...old.revoked, ...options.revoke.map(revocationOf)],
-    ...limitsOf(options, old),
+    ...limits,
   };
   if (trust.expiresAt !== undefined && trust.expiresAt <= trust.issuedAt)
     throw usage(
@@ -99,6 +106,7 @@ function limitsOf(options: DraftOptions, old: Partial<Trust>): Partial<Trust> {
     const [key, number] = splitPair(pair, '--seq-floor', 'PRODUCT/CHANNEL=NUMBER');
     return [key, Number(number)];
   });
+  const rehearsals = options.rehearsal.map(rehearsalOf);
   const algorithms = options.algorithm.map((each) => algorithmIn(each, '--algorithm'));
   return {
     ...(algorithms.length === 0 ? {} : { algorithms }),
@@ -106,9 +114,24 @@ function limitsOf(options: DraftOptions, old: Partial<Trust>): Partial<Trust> {
     ...(floors.length === 0
       ? {}
       : { seqFloor: { ...old.seqFloor, ...Object.fromEntries(floors) } }),
+    ...(rehearsals.length === 0
+      ? {}
+      : { rehearsals: { ...old.rehearsals, ...Object.fromEntries(rehearsals) } }),
     ...(options.maxAgeDays === undefined ? {} : { maxAgeDays: options.maxAgeDays }),
     ...(options.expires === undefined ? {} : { expiresAt: momentIn(options.expires) }),
   };
+}
+
+function rehearsalOf(pair: string): [string, RehearsalRequirement] {
+  const form = 'CHANNEL=DAYS or CHANNEL=DAYS:TARGET,...';
+  const [channel, asked] = splitPair(pair, '--rehearsal', form);
+  const [days = '', listed] = asked.split(':');
+  const targets = listed?.split(',').map((name) => {
+    const known = targetNames.find((each) => each === name);
+    if (known !== undefined) return known;
+    throw usage('--rehearsal names an unknown target', targetNames.join(', '), name);
+  });
+  return [channel, { maxAgeDays: Number(days), ...(targets === undefined ? {} : { targets }) }];
 }
 
 /** A date means midnight UTC at the start of that day. */

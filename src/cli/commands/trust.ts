@@ -148,6 +148,10 @@ export async function trustShow(file: string, context: CommandContext): Promise<
       ...(trust.maxAgeDays === undefined
         ? []
         : [`maximum age of a bundle's newest signature: ${counted(trust.maxAgeDays, 'day')}`]),
+      ...Object.entries(trust.rehearsals ?? {}).map(
+        ([channel, { maxAgeDays, targets }]) =>
+          `channel ${channel}: a rehearsal from the last ${counted(maxAgeDays, 'day')}, on ${targets?.join(' or ') ?? 'the target of the site'}`,
+      ),
       ...trust.revoked.map(
         ({ issuer, serial, reason }) => `revoked: ${serial} of issuer ${issuer}: ${reason}`,
       ),

@@ -6,6 +6,7 @@ import { optionalNames } from '../../../format/optional.ts';
 import { absentFact, optionalFact } from '../../html/html-optional.ts';
 import { page } from '../../html/html-page.ts';
 import { digest, facts, moment, nothing } from '../../html/html-parts.ts';
+import { attachedInWords } from '../../rehearsal/attached-rehearsal.ts';
 import type { Inspection } from '../inspection.ts';
 import { contents, findings, licenses, packages, publishers, sizes } from './page-contents.ts';
 import { running } from './page-running.ts';
@@ -73,7 +74,8 @@ function verdict({ view: { bundle, verdict: each } }: Inspection): Html {
 <p><b>The ${foreign(formatBytes(bundleSize(bundle).content))} of content were not read.</b> To check them, run <code>stowage verify</code> or the commands at the end of this page.</p></div>\n`;
 }
 
-function identity({ view: { bundle, id, folders }, here, madeAt }: Inspection): Html {
+function identity({ view: { bundle, id, folders }, here, attached, madeAt }: Inspection): Html {
+  const rehearsed = attachedInWords(attached);
   const { description, channel, seq, resolvedAt, platforms } = bundle;
   return facts([
     ['Description', description === '' ? undefined : html`${foreign(description)}`],
@@ -86,6 +88,7 @@ function identity({ view: { bundle, id, folders }, here, madeAt }: Inspection): 
     ],
     optionalFact(optionalNames(bundle)),
     absentFact(here?.without),
+    ['Rehearsal', rehearsed === undefined ? undefined : html`${foreign(rehearsed)}`],
     ['SHA-512 of SHA512SUMS', digest(id)],
     ['Read from', html`${folders.map((folder) => html`<code>${foreign(folder)}</code> `)}`],
     ['Page created', moment(momentOf(madeAt))],

@@ -48,7 +48,7 @@ function standing({ counted, reason, broken }: NamedSigner): Html {
 }
 
 /** What a reader must not assume was checked. */
-export function notChecked({ view: { verdict }, lock, bill }: Inspection): Html {
+export function notChecked({ view: { verdict }, lock, bill, attached }: Inspection): Html {
   const rows: (readonly [string, string])[] = [
     ...(verdict === undefined
       ? [
@@ -74,6 +74,14 @@ export function notChecked({ view: { verdict }, lock, bill }: Inspection): Html 
       'whether the content is safe',
       'a signature shows who released it, not that it is safe or free of defects. No model was run',
     ],
+    ...(attached.rehearsal === undefined
+      ? []
+      : [
+          [
+            'the rehearsal',
+            'it is of this bundle, and as recorded by whoever ran it; it was not repeated',
+          ] as const,
+        ]),
     [
       'this program and the machine it ran on',
       'a manipulated program could lie. The commands at the end of this page do not depend on it',

@@ -114,14 +114,15 @@ export async function promote(
     return withIndex(folder, context, async ({ database }) => {
       const catalog = catalogOf(database);
       const release = releaseNamed(text, catalog);
-      const checks = promotionChecks({ release, to, settings, catalog, database });
+      const input = { release, to, settings, catalog, database, folder, now: context.now() };
+      const checks = await promotionChecks(input);
       const approval = settings.channels[to]?.evidence?.approval === true;
       const lines = [
         `${release.name} ${release.version} to ${to}`,
-        ...checks.map(
-          ({ satisfied, needs, found }) =>
-            `  ${satisfied ? 'ok' : 'MISSING'}: ${needs}; found: ${found}`,
-        ),
+        ...checks.flatMap(({ satisfied, needs, found, code, hint }) => [
+          `  ${satisfied ? 'ok' : 'MISSING'}: ${needs}; found: ${found}${code === undefined ? '' : ` [${code}]`}`,
+          ...(hint === undefined ? [] : [`    hint: ${hint}`]),
+        ]),
         ...(approval ? ['  afterwards: signatures of the role approval'] : []),
       ];
       return {

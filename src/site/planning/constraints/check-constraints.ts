@@ -1,3 +1,4 @@
+import { rehearsalHints } from '../../../bundle/rehearsal/judge-rehearsal.ts';
 import { type ErrorCode, StowageError } from '../../../core/error.ts';
 import { oneLine } from '../../../core/text.ts';
 import { momentOf } from '../../../format/field.ts';
@@ -7,6 +8,7 @@ import { appliesObjects, channel, promotion, recalled, signers } from './admissi
 import type { ConstraintInput, Rule } from './constraint.ts';
 import { chosenParts } from './optional-parts.ts';
 import { overridableRules, withOverrides } from './override.ts';
+import { rehearsed } from './rehearsed.ts';
 import { conflictingReleases, requiredReleases } from './releases.ts';
 import { maintenanceWindows, space, suppressions } from './site.ts';
 import { confirmedParameters, upgradePath } from './upgrade-path.ts';
@@ -18,6 +20,7 @@ const rules: readonly Rule[] = [
   signers,
   channel,
   promotion,
+  rehearsed,
   appliesObjects,
   chosenParts,
   requiredReleases,
@@ -70,12 +73,22 @@ const forbidden: Readonly<Record<string, { code: ErrorCode; message: string; hin
     message: 'the channel that this site follows does not have a release of this plan',
     hint: 'import the notice that promotes the release to this channel, or ask the release engineer for it',
   },
+  rehearsal: {
+    code: 'rehearsal-missing',
+    message: 'a release of this plan has no rehearsal that counts here',
+    hint: rehearsalHints['rehearsal-missing'],
+  },
+  'rehearsal-age': {
+    code: 'rehearsal-late',
+    message: 'the rehearsal of a release of this plan is too old',
+    hint: rehearsalHints['rehearsal-late'],
+  },
 };
 
 /**
  * @throws StowageError `host-unfit` listing every constraint that is violated and not overridden;
  * `release-recalled` when a recall is among them, or else `signer-revoked` when a revoked signer is, or else `release-foreign` when
- * the site's channel does not have a release
+ * the site's channel does not have a release, or else `rehearsal-missing` or `rehearsal-late`
  */
 export function requireSatisfied(constraints: readonly Constraint[]): void {
   const violated = constraints.filter((each) => !each.satisfied && each.override === undefined);

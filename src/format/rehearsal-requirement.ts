@@ -1,0 +1,18 @@
+import * as z from 'zod';
+import * as field from './field.ts';
+import { type TargetName, targetNames } from './target-name.ts';
+
+/** That a release was rehearsed: asked for by a site, a trust document or a fleet. */
+export interface RehearsalRequirement {
+  /** How many days may have passed since the rehearsal. */
+  readonly maxAgeDays: number;
+  /** The targets of rehearsals that count. Absent: at a site, its own target; in a fleet, every target. */
+  readonly targets?: readonly TargetName[];
+}
+
+export const rehearsalRequirement: z.ZodType<RehearsalRequirement> = field.exact(
+  z.strictObject({
+    maxAgeDays: z.int().min(1).max(3650),
+    targets: z.array(z.enum(targetNames)).min(1).max(targetNames.length).exactOptional(),
+  }),
+);
