@@ -13,7 +13,7 @@ export interface SignedDocument<T> {
 }
 
 /**
- * Reads a document, `NAME.json`, and the signature beside it, `NAME.p7s`. Who signed it is not judged.
+ * Reads a document, `NAME.json` or `NAME`, and the signature beside it, `NAME.p7s`. Who signed it is not judged.
  * @throws StowageError `file-missing`, `file-kind`, `io-failed`, the code of the kind, `signature-malformed`, `signature-invalid`
  */
 export async function readSignedDocument<T>(
@@ -21,7 +21,7 @@ export async function readSignedDocument<T>(
   kind: DocumentKind<T>,
 ): Promise<SignedDocument<T>> {
   const bytes = await readBounded(file, kind.maxBytes, kind.code);
-  const signature = await readSignature(file.replace(/\.json$/, '.p7s'));
+  const signature = await readSignature(file.replace(/(?:\.json)?$/, '.p7s'));
   const { certificate } = verifyDetached(signature, bytes, new Set(allAlgorithms));
   return { document: readCanonical(kind, bytes), bytes, signature, certificate };
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { type CommandContext, chosenSite, usage as usageError } from './command.ts';
+import type { AttachRehearsalOptions } from './commands/attach.ts';
 import type { LockOptions } from './commands/lock.ts';
 import type { PackOptions } from './commands/pack.ts';
-import type { AttachRehearsalOptions } from './commands/attach.ts';
 import type { RehearseOptions } from './commands/rehearse.ts';
 import type { SplitOptions } from './commands/split.ts';
 import type { StoreOptions, StorePruneOptions, StorePullOptions } from './commands/store.ts';

@@ -250,7 +250,8 @@ export const failures = {
   },
   'promotion-blocked': {
     cause: 'what fleet.yaml asks for before a promotion was not shown',
-    remedy: 'add --check to see what is missing; receipts of healthy sites and rehearsals are evidence',
+    remedy:
+      'add --check to see what is missing; receipts of healthy sites and rehearsals are evidence',
   },
   'scan-failed': {
     cause:

@@ -2,7 +2,11 @@ import {
   type AttachedRehearsal,
   attachedRehearsal,
 } from '../bundle/rehearsal/attached-rehearsal.ts';
-import { judgeRehearsal, type RehearsalCheck, rehearsalHints } from '../bundle/rehearsal/judge-rehearsal.ts';
+import {
+  judgeRehearsal,
+  type RehearsalCheck,
+  rehearsalHints,
+} from '../bundle/rehearsal/judge-rehearsal.ts';
 import { counted } from '../core/text.ts';
 import { bundleKind } from '../format/bundle.ts';
 import { readCanonical } from '../format/document.ts';

@@ -178,7 +178,9 @@ export async function addRelease(
     const sql = 'SELECT 1 FROM release WHERE bundle = ?';
     if (fleet.database.first(sql, id) !== undefined) {
       const known = 'SELECT 1 FROM file WHERE path = ?';
-      const lacking = evidence.filter(({ path }) => fleet.database.first(known, path) === undefined);
+      const lacking = evidence.filter(
+        ({ path }) => fleet.database.first(known, path) === undefined,
+      );
       if (lacking.length > 0)
         await fleet.add({ action: 'release', subject: `${name} ${version}`, files: lacking });
       return { name, version, bundle: id, added: false };

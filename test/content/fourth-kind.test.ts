@@ -90,7 +90,7 @@ describe('when a kind of content is added to the one list', () => {
       /notes {2}17 B\n.*memo, a note of 17 bytes/,
     );
     const inspection = {
-      ...{ platforms: [], signers: [], madeAt: new Date(0) },
+      ...{ platforms: [], signers: [], madeAt: new Date(0), attached: { missing: 'none' } },
       view: { folders: [], id: '', bundle, control: async () => undefined },
     };
     expect(contents(inspection)).toContain('<bdi>Note</bdi> <bdi>memo</bdi>');

@@ -254,10 +254,11 @@ describe('when a release is promoted', () => {
     const folder = await fleetWith([]);
     const settings = await folder.settings();
     await recall(folder, { versions: '1.1.0', strategy: 'forward' });
-    const unmet = await look(folder, ({ database }) => {
+    const unmet = await look(folder, async ({ database }) => {
       const catalog = catalogOf(database);
       const release = releaseNamed('chat@1.1.0', catalog);
-      return promotionChecks({ release, to: 'candidate', settings, catalog, database })
+      const input = { release, to: 'candidate', settings, catalog, database, folder };
+      return (await promotionChecks({ ...input, now: packedAt }))
         .filter(({ satisfied }) => !satisfied)
         .map(({ rule }) => rule);
     });

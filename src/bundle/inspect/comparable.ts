@@ -22,9 +22,9 @@ import { readBounded } from '../../io/file.ts';
 import { allAlgorithms } from '../../trust/algorithm.ts';
 import { verifyDetached } from '../../trust/cms-verify.ts';
 import { readListed, readSignatures } from '../bundle-files.ts';
+import { attachedInWords, attachedRehearsal } from '../rehearsal/attached-rehearsal.ts';
 import { whyNotCounted } from '../report/describe-signatures.ts';
 import { reportLine } from '../report/report-line.ts';
-import { attachedInWords, attachedRehearsal } from '../rehearsal/attached-rehearsal.ts';
 import type { BundleView } from './bundle-view.ts';
 
 /** A signature and the signer that it names. */

@@ -12,17 +12,17 @@ import { verifyText } from '../../format/verify-text.ts';
 import {
   ioError,
   readIfThere,
-  readNamed,
   removeTemporaries,
   renameIntoPlace,
   writeAtomic,
 } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
-import { readControlFiles, readSignature } from '../bundle-files.ts';
+import { readControlFiles } from '../bundle-files.ts';
 import { findDiscs, onDiscs } from '../discs.ts';
 import { mixed, type ReadIndex, readIndex } from '../read-index.ts';
+import { readSignedDocument } from '../signed-document.ts';
 import { throwWorst } from '../worst-fault.ts';
-import { readRehearsal, rehearsalInWords, requireSameContent } from './attached-rehearsal.ts';
+import { rehearsalInWords, requireSameContent } from './attached-rehearsal.ts';
 
 /** A bundle with its rehearsal, not yet signed. */
 export interface WithRehearsal {
@@ -49,7 +49,7 @@ const MAX_ADDED_BYTES: number = 256 * KIB;
  * `SHA512SUMS`, so it must not be signed yet. A killed call is completed by repeating it.
  * @param place the folder of the bundle, or one with its discs
  * @param file the rehearsal, `NAME.json`, with its signature `NAME.p7s`
- * @throws StowageError `bundle-signed`, `document-invalid`, `format-newer`, `signature-malformed`, `signature-invalid`,
+ * @throws StowageError `bundle-signed`, `document-invalid`, `format-newer`, `signature-malformed`, `signature-invalid`, `file-missing`,
  * `rehearsal-failed`, `output-exists`, `disc-too-small`, `bundle-absent`, `bundle-mixed`, `part-damaged`; then nothing was changed
  */
 export async function attachRehearsal(
@@ -59,12 +59,10 @@ export async function attachRehearsal(
 ): Promise<WithRehearsal> {
   const folders = await findDiscs([place]);
   for (const folder of folders) await requireUnsigned(folder);
-  const document = await readNamed(file, rehearsalKind.maxBytes);
-  const signature = await readSignature(file.replace(/(?:\.json)?$/, '.p7s'));
-  const rehearsal = readRehearsal(document, signature);
+  const { document: rehearsal, ...read } = await readSignedDocument(file, rehearsalKind);
   const added = new Map([
-    [rehearsalPaths.document, document],
-    [rehearsalPaths.signature, signature],
+    [rehearsalPaths.document, read.bytes],
+    [rehearsalPaths.signature, read.signature],
   ] as const);
   const found: ReadIndex[] = [];
   for (const folder of folders) found.push(await readUnsigned(folder, [...added.keys(), VERIFY]));
@@ -173,7 +171,10 @@ function withRehearsal(bundle: Bundle, added: ReadonlyMap<string, Buffer>): Next
   );
   const next: Bundle = { ...bundle, control: [...kept, ...entries] };
   const index = writeCanonical(bundleKind, next);
-  const list = writeChecksums([...bundleFiles(next), { path: 'bundle.json', sha512: sriOf(index) }]);
+  const list = writeChecksums([
+    ...bundleFiles(next),
+    { path: 'bundle.json', sha512: sriOf(index) },
+  ]);
   return {
     bundle: readCanonical(bundleKind, index),
     id: sriHex(sriOf(list)),

@@ -42,7 +42,8 @@ export async function attachedRehearsal(
       await listedBytes(rehearsalPaths.document, bundle, read),
       await listedBytes(rehearsalPaths.signature, bundle, read),
     ];
-    const rehearsal = readRehearsal(document, signature);
+    verifyDetached(signature, document, new Set(allAlgorithms));
+    const rehearsal = readCanonical(rehearsalKind, document);
     requireSameContent(rehearsal, bundle);
     return { rehearsal };
   } catch (error) {
@@ -69,16 +70,6 @@ export function rehearsalInWords(rehearsal: Rehearsal): string {
       ? 'no attempt to reach out'
       : `${counted(attempts.length, 'attempt')} to reach out, ${unknown === 0 ? 'all known' : `${unknown} unknown`}`;
   return `${passed ? 'passed' : 'did NOT pass'} at ${at} on ${target} (${engine.name} ${engine.version}, ${platform}); ${reach}`;
-}
-
-/**
- * A rehearsal with a valid signature.
- * @throws StowageError `document-invalid`, `format-newer`, `signature-malformed`, `signature-invalid`
- */
-export function readRehearsal(document: Buffer, signature: Buffer): Rehearsal {
-  const rehearsal = readCanonical(rehearsalKind, document);
-  verifyDetached(signature, document, new Set(allAlgorithms));
-  return rehearsal;
 }
 
 /** @throws StowageError `document-invalid` for the rehearsal of another bundle */

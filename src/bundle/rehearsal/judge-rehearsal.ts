@@ -59,8 +59,7 @@ function reasonAgainst(
 ): string | undefined {
   const { passed, failures, target } = rehearsal;
   if (!passed || failures.length > 0) return `it did not pass: ${failures[0] ?? 'no reason given'}`;
-  if (targets?.some((each) => each === target) === false)
-    return `it was rehearsed on ${target}`;
+  if (targets?.some((each) => each === target) === false) return `it was rehearsed on ${target}`;
   return undefined;
 }
 

@@ -48,7 +48,14 @@ export async function admittedFacts(admitted: Admission): Promise<BundleFacts> {
   );
   const signatures = markApprovals(described, approvers);
   const attached = await attachedRehearsal(bundle, async (path) => controlFiles.get(path)?.read());
-  return { id, signatures, trust, bundle, attached, ...findingsOf(await controlFiles.get(LOCK)?.read()) };
+  return {
+    id,
+    signatures,
+    trust,
+    bundle,
+    attached,
+    ...findingsOf(await controlFiles.get(LOCK)?.read()),
+  };
 }
 
 /**

@@ -102,7 +102,12 @@ function groups(difference: Difference): Branch[] {
         ]),
     ...(difference.rehearsals === undefined
       ? []
-      : [group('rehearsals', differenceBranches(difference.rehearsals, (each) => each, never))]),
+      : [
+          group(
+            'rehearsals',
+            differenceBranches(difference.rehearsals, (each) => each, never),
+          ),
+        ]),
     group('signers', differenceBranches(difference.signers, signerLine, never)),
   ].filter(({ below }: Branch) => below === undefined || below.length > 0);
 }

@@ -6,7 +6,13 @@ import { writeCanonical } from '../../format/document.ts';
 import { momentOf } from '../../format/field.ts';
 import type { RehearsalRequirement } from '../../format/rehearsal-requirement.ts';
 import { targetNames } from '../../format/target-name.ts';
-import { type RoleName, roleNames, type Trust, trustKind, trustSchema } from '../../format/trust.ts';
+import {
+  type RoleName,
+  roleNames,
+  type Trust,
+  trustKind,
+  trustSchema,
+} from '../../format/trust.ts';
 import { exists, writeNew } from '../../io/file.ts';
 import { allAlgorithms, keyKind } from '../../trust/algorithm.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
