@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { type CommandContext, chosenSite, usage as usageError } from './command.ts';
-import type { AttachRehearsalOptions } from './commands/attach.ts';
 import type { LockOptions } from './commands/lock.ts';
 import type { PackOptions } from './commands/pack.ts';
-import type { RehearseOptions } from './commands/rehearse.ts';
+import type { AttachRehearsalOptions, RehearseOptions } from './commands/rehearse.ts';
 import type { SplitOptions } from './commands/split.ts';
 import type { StoreOptions, StorePruneOptions, StorePullOptions } from './commands/store.ts';
 import type { StoreVerifyOptions } from './commands/store-verify.ts';
@@ -162,7 +161,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
     .option('--replace', 'in the place of a rehearsal that is attached already')
     .action((bundle: string, rehearsal: string, options: AttachRehearsalOptions) =>
       run(async (context) =>
-        (await import('./commands/attach.ts')).attach(bundle, rehearsal, options, context),
+        (await import('./commands/rehearse.ts')).attachCommand(bundle, rehearsal, options, context),
       ),
     );
   addStoreCommands(program, run);

@@ -1,3 +1,4 @@
+import { createHash, X509Certificate } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -15,6 +16,7 @@ import { writeCanonical } from '../../src/format/document.ts';
 import type { KnownEgress } from '../../src/format/known-egress.ts';
 import type { Rehearsal, RehearsedAttempt } from '../../src/format/rehearsal.ts';
 import { trustKind } from '../../src/format/trust.ts';
+import { hostPlatform } from '../../src/target/host/platform.ts';
 import { type CallingImage, callingImage } from '../lab/calling-home/image.ts';
 import { type Engine, isolatedEngine } from '../lab/engine.ts';
 import { capture } from '../lab/process.ts';
@@ -38,6 +40,7 @@ interface Settings {
   readonly node?: object;
   readonly go?: object;
   readonly knownEgress?: readonly KnownEgress[];
+  readonly port?: number;
 }
 
 async function release(
@@ -45,7 +48,7 @@ async function release(
   seq: number,
   settings: Settings = {},
 ): Promise<SmallBundle> {
-  const { python = {}, node = {}, go = {}, knownEgress } = settings;
+  const { python = {}, node = {}, go = {}, knownEgress, port = PORT } = settings;
   const user = '10001:10001';
   return smallBundle({
     ...{ place: at(`made-${version}`), version, seq, image },
@@ -54,7 +57,7 @@ async function release(
       {
         ...{ name: 'answers', image: 'server', user, env: python },
         args: ['/bin/python3', '/app/server.py'],
-        ports: [{ name: 'http', container: 8080, host: PORT }],
+        ports: [{ name: 'http', container: 8080, host: port }],
         health: { server: 'http', port: 'http', path: '/', startupSeconds: 120 },
       },
       {
@@ -232,6 +235,123 @@ describe('when the manifest lists what is known', () => {
       ['registry.npmjs.org', reason],
       ['registry.npmjs.org', reason],
     ]);
+  });
+});
+
+describe('when a site requires a rehearsal', () => {
+  const strict = (...args: readonly string[]): Promise<Ran> =>
+    stowage({ cwd: work, env: { ...engine.env, STOWAGE_SITE: at('strict') } }, ...args);
+  const keys = ['--key', 'release.key.pem', '--certificate', 'release.pem'];
+  const sum = ({ folder }: SmallBundle): string =>
+    createHash('sha512')
+      .update(readFileSync(join(folder, 'SHA512SUMS')))
+      .digest('hex');
+  let rehearsed: SmallBundle;
+
+  beforeAll(async () => {
+    if (missing !== undefined) return;
+    const { key, certificate } = first.signer;
+    writeFileSync(at('release.key.pem'), key.export({ type: 'pkcs8', format: 'pem' }), {
+      mode: 0o600,
+    });
+    writeFileSync(at('release.pem'), new X509Certificate(certificate.der).toString());
+    writeFileSync(at('root.json'), writeCanonical(trustKind, first.trust));
+    mkdirSync(at('strict'));
+    writeFileSync(
+      at('strict/site.yaml'),
+      'apiVersion: stowage/v1\nname: strict\nrequireRehearsal: { maxAgeDays: 1 }\n',
+    );
+    rehearsed = await release('3.0.0', 5, { ...QUIET, port: PORT + 1 });
+    rmSync(join(rehearsed.folder, 'signatures'), { recursive: true });
+  }, 900_000);
+
+  it('installs a release that was rehearsed, with the rehearsal attached and signed', async () => {
+    const { folder } = rehearsed;
+    const ran = await run('rehearse', folder, '--watch', '2');
+    expect(ran.status, ran.stderr).toBe(0);
+    expect(sum(rehearsed)).toBe(rehearsed.id);
+    const attached = await run('attach', folder, `${folder}.rehearsal.json`);
+    expect(attached.status, attached.stdout).toBe(0);
+    expect(attached.json.id).toBe(sum(rehearsed));
+    expect(attached.json.id).not.toBe(rehearsed.id);
+    const signed = await run('sign', folder, ...keys);
+    expect(signed.status, signed.stdout).toBe(0);
+    const again = await run('attach', folder, `${folder}.rehearsal.json`);
+    expect(again.json.error, again.stdout).toMatchObject({ code: 'bundle-signed' });
+
+    const shown = await run('inspect', folder, '--trust', at('root.json'));
+    expect(shown.json.rehearsal).toMatchObject({ passed: true, attempts: [], target: 'podman' });
+    const report = at('report.json');
+    const verified = await run('verify', folder, '--trust', at('root.json'), '--report', report);
+    expect(verified.status, verified.stdout).toBe(0);
+    expect(JSON.parse(readFileSync(report, 'utf8'))).toMatchObject({
+      schema: 'stowage/report/v3',
+      rehearsal: { passed: true, target: 'podman', content: shown.json.rehearsal.content },
+    });
+
+    const fingerprint = trustFingerprint(first.trust);
+    const trusted = await strict('trust', 'apply', at('root.json'), '--fingerprint', fingerprint);
+    expect(trusted.status, trusted.stdout).toBe(0);
+    const installed = await strict('install', folder);
+    expect(installed.status, installed.stdout).toBe(0);
+    const { json } = await strict('status');
+    expect(json.releases, JSON.stringify(json)).toMatchObject([{ version: '3.0.0' }]);
+  });
+
+  it('refuses one without, and goes on with what it has', async () => {
+    const bare = await release('3.1.0', 6, { ...QUIET, port: PORT + 1 });
+    const refused = await strict('install', bare.folder);
+    expect(refused.status, refused.stdout).toBe(10);
+    expect(refused.json.error).toMatchObject({
+      code: 'rehearsal-missing',
+      expected: 'a rehearsal that passed on podman for release chat 3.1.0 (site.yaml)',
+      found: 'none is attached to the bundle',
+      hint: expect.stringContaining('before signing'),
+    });
+    const { json } = await strict('status');
+    expect(json.releases, JSON.stringify(json)).toMatchObject([{ version: '3.0.0' }]);
+  });
+});
+
+describe('when a manifest is rehearsed', () => {
+  it('packs what its lock lists, rehearses that, and leaves nothing but the document', async () => {
+    const place = at('written');
+    mkdirSync(place);
+    const server = {
+      ...{ name: 'answers', image: 'server', user: '10001:10001' },
+      args: ['/bin/python3', '/app/server.py'],
+      ports: [{ name: 'http', container: 8080, host: PORT }],
+      health: { server: 'http', port: 'http', path: '/', startupSeconds: 120 },
+    };
+    const manifest = {
+      ...{ apiVersion: 'stowage/v1', name: 'written', version: '1.0.0', channel: 'stable' },
+      platforms: [hostPlatform()],
+      images: [{ name: 'server', source: `oci:${image.layout}:caller`, outside: true }],
+      services: [server],
+    };
+    // JSON is YAML.
+    writeFileSync(join(place, 'stowage.yaml'), JSON.stringify(manifest));
+    const store = ['--store', at('cache')];
+    const locked = await run('lock', join(place, 'stowage.yaml'), ...store);
+    expect(locked.status, locked.stdout).toBe(0);
+    const before = readdirSync(place).toSorted();
+    const ran = await run('rehearse', join(place, 'stowage.yaml'), ...store, '--watch', '1');
+    expect(ran.status, ran.stdout).toBe(0);
+    expect(readdirSync(place).toSorted()).toEqual(
+      [...before, 'written-1.0.0.p7s', 'written-1.0.0.rehearsal.json'].toSorted(),
+    );
+
+    // One rehearsal fits whatever is packed from the same lock.
+    const output = at('written-discs');
+    const packed = await run(
+      ...['pack', join(place, 'stowage.yaml'), ...store, '--no-installer'],
+      ...['--part-size', '4MiB', '--disc-size', '100MB', '--output', output],
+    );
+    expect(packed.status, packed.stdout).toBe(0);
+    const document = join(place, 'written-1.0.0.rehearsal.json');
+    const attached = await run('attach', output, document);
+    expect(attached.status, attached.stdout).toBe(0);
+    expect(attached.json.folders.length).toBeGreaterThan(1);
   });
 });
 

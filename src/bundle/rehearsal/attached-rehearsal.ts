@@ -80,7 +80,7 @@ export function requireSameContent({ content, release }: Rehearsal, bundle: Bund
   throw new StowageError('document-invalid', 'the rehearsal is of another bundle', {
     expected: `content ${expected} of ${bundle.name} ${bundle.version}, sequence ${bundle.seq}`,
     found: `content ${content} of ${name} ${version}, sequence ${seq}`,
-    hint: `give the rehearsal of this bundle, or make one: stowage rehearse`,
+    hint: 'give the rehearsal of this bundle; stowage rehearse on the connected side makes one',
   });
 }
 

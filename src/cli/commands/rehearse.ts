@@ -2,12 +2,13 @@ import { readlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { findDiscs } from '../../bundle/discs.ts';
 import { readIndexes } from '../../bundle/read-index.ts';
+import { attachRehearsal } from '../../bundle/rehearsal/attach-rehearsal.ts';
 import type { StowageEvent } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import { parseJson } from '../../core/json.ts';
-import { counted, formatBytes, printableLines } from '../../core/text.ts';
+import { printableLines } from '../../core/text.ts';
 import { readCanonical, readValue, writeCanonical } from '../../format/document.ts';
-import { type Rehearsal, type RehearsedService, rehearsalKind } from '../../format/rehearsal.ts';
+import { type Rehearsal, rehearsalKind, rehearsalPaths } from '../../format/rehearsal.ts';
 import { siteKind } from '../../format/site.ts';
 import {
   readBounded,
@@ -18,7 +19,6 @@ import {
   writeAtomic,
 } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
-import { attemptInWords } from '../../site/rehearsal/attempts.ts';
 import { rehearse } from '../../site/rehearsal/rehearse.ts';
 import {
   type RehearsalValues,
@@ -28,6 +28,7 @@ import {
 import { SiteFolder } from '../../site/site-folder.ts';
 import { programPath, runCommand } from '../../target/host/command.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
+import { rehearsalFailed, rehearsalLines } from './rehearsal-lines.ts';
 
 export interface RehearseOptions {
   readonly target: string;
@@ -36,6 +37,31 @@ export interface RehearseOptions {
   readonly work?: string;
   readonly watch: number;
   readonly store?: string;
+}
+
+export interface AttachRehearsalOptions {
+  readonly replace?: boolean;
+}
+
+/** Attaches a rehearsal to a bundle, which gets another digest. */
+export async function attachCommand(
+  place: string,
+  file: string,
+  { replace = false }: AttachRehearsalOptions,
+  context: CommandContext,
+): Promise<CommandResult> {
+  const attached = await attachRehearsal(context.path(place), context.path(file), { replace });
+  const { id, rehearsal, folders } = attached;
+  const lines = [
+    ...rehearsalLines(rehearsal),
+    `  attached as ${rehearsalPaths.document}`,
+    `  SHA-512 of SHA512SUMS: ${id}`,
+    `  next: stowage sign ${place}`,
+  ];
+  return {
+    json: { id, folders, file: rehearsalPaths.document, rehearsal },
+    text: printableLines(`${lines.join('\n')}\n`),
+  };
 }
 
 /** Set for the process inside the sealed network: the folder that it works in. */
@@ -74,10 +100,10 @@ export async function rehearseCommand(
     const signature = output.replace(/(?:\.json)?$/, '.p7s');
     await writeAtomic(signature, await readBounded(join(work, SIGNATURE), MAX_ANSWER_BYTES));
     await writeAtomic(output, writeCanonical(rehearsalKind, rehearsal));
-    if (!rehearsal.passed) throw failed(rehearsal, output);
+    if (!rehearsal.passed) throw rehearsalFailed(rehearsal, output);
     return {
       json: { file: output, ...rehearsal },
-      text: printableLines(`${describeRehearsal(rehearsal).join('\n')}\n  ${output}\n`),
+      text: printableLines(`${rehearsalLines(rehearsal).join('\n')}\n  ${output}\n`),
     };
   } finally {
     await remove(work);
@@ -243,63 +269,4 @@ function noAnswer(stderr: string): StowageError {
     found: last === '' ? 'no answer' : last,
     hint: 'run the command as root, on a host that allows namespaces',
   });
-}
-
-function failed(rehearsal: Rehearsal, file: string): StowageError {
-  const { release, failures, attempts } = rehearsal;
-  const unknown = attempts.filter(({ known }) => known === undefined);
-  const remedies = unknown.flatMap(({ name, address, remedy, purpose }) =>
-    remedy === undefined ? [] : [`${name ?? address}: ${purpose}; stop it with ${remedy}`],
-  );
-  return new StowageError(
-    'rehearsal-failed',
-    `${release.name} ${release.version} did not pass its rehearsal`,
-    {
-      expected: 'checks that pass, and no attempt to reach out that knownEgress does not list',
-      found: failures[0] ?? '',
-      defects: [...failures.slice(0, 100), ...new Set(remedies)],
-      hint: `stop each attempt with a setting, or list it in knownEgress of the manifest with the reason why it is harmless; ${file} has every detail`,
-    },
-  );
-}
-
-/** A rehearsal in lines for people. */
-function describeRehearsal(rehearsal: Rehearsal): string[] {
-  const { release, passed, attempts, evaluations, services, peakMemoryBytes, unseen } = rehearsal;
-  return [
-    `${release.name} ${release.version}: ${passed ? 'passed' : 'did NOT pass'} its rehearsal of ${rehearsal.at}`,
-    `  ${counted(rehearsal.gates.length, 'check')} of the gate, ${rehearsal.gates.filter((each) => each.passed).length} passed`,
-    ...evaluations.map(
-      ({ name, passed: right, questions, missed }) =>
-        `  evaluation ${name}: ${right} of ${questions} passed${missed.length === 0 ? '' : `; MISSED: ${missed.join('; ')}`}`,
-    ),
-    ...(attempts.length === 0 ? ['  no attempt to reach out'] : []),
-    ...attempts.flatMap((each) => [
-      `  ${each.known === undefined ? 'UNKNOWN' : 'known'}: ${attemptInWords(each)}`,
-      ...(each.purpose === undefined ? [] : [`    ${each.purpose}; stop it with ${each.remedy}`]),
-      ...(each.known === undefined ? [] : [`    harmless: ${each.known}`]),
-    ]),
-    ...services.map((each) => `  ${serviceInWords(each)}`),
-    `  memory of the host: ${formatBytes(peakMemoryBytes)} more than before`,
-    ...unseen.map((each) => `  not seen: ${each}`),
-  ];
-}
-
-function serviceInWords({
-  name,
-  readySeconds,
-  peakMemoryBytes,
-  context,
-  tokensPerSecond,
-  written,
-  processes,
-}: RehearsedService): string {
-  return [
-    `service ${name}: ${readySeconds === undefined ? 'never ready' : `ready after ${readySeconds.toFixed(1)} s`}`,
-    ...(peakMemoryBytes === undefined ? [] : [`at most ${formatBytes(peakMemoryBytes)} of memory`]),
-    ...(tokensPerSecond === undefined ? [] : [`${tokensPerSecond.toFixed(1)} tokens a second`]),
-    ...(context === undefined ? [] : [`context of ${counted(context, 'token')}`]),
-    ...(written === undefined ? [] : [`${formatBytes(written.bytes)} written outside its mounts`]),
-    `${counted(processes.length, 'process', 'processes')} seen`,
-  ].join(', ');
 }

@@ -22,7 +22,7 @@ let plain: SmallBundle;
 let shown: SmallBundle;
 let failed: SmallBundle;
 const REHEARSED = '2026-11-20T10:00:00Z';
-const after = (days: number, ms = 0): Date =>
+const daysLater = (days: number, ms = 0): Date =>
   new Date(Date.parse(REHEARSED) + days * 86_400_000 + ms);
 
 beforeAll(async () => {
@@ -48,7 +48,7 @@ async function unmet(
   { site, settings = {}, ...values }: Asking = {},
 ): Promise<Constraint[]> {
   const asked = {
-    now: after(1),
+    now: daysLater(1),
     ...values,
     site: site ?? (await siteWith(small)),
     to: values.to ?? [packedOf(small)],
@@ -59,18 +59,18 @@ async function unmet(
 
 describe('when a site requires a rehearsal', () => {
   it.each<[string, RehearsalRequirement | undefined, Date, readonly string[]]>([
-    ['nothing is required', undefined, after(1), []],
-    ['exactly as old as it may be', { maxAgeDays: 30 }, after(30), []],
-    ['a millisecond older', { maxAgeDays: 30 }, after(30, 1), ['rehearsal-age']],
-    ['of another target', { maxAgeDays: 30, targets: ['docker'] }, after(1), ['rehearsal']],
+    ['nothing is required', undefined, daysLater(1), []],
+    ['exactly as old as it may be', { maxAgeDays: 30 }, daysLater(30), []],
+    ['a millisecond older', { maxAgeDays: 30 }, daysLater(30, 1), ['rehearsal-age']],
+    ['of another target', { maxAgeDays: 30, targets: ['docker'] }, daysLater(1), ['rehearsal']],
     [
       'of another target, and too old',
       { maxAgeDays: 1, targets: ['depot'] },
-      after(2),
+      daysLater(2),
       ['rehearsal', 'rehearsal-age'],
     ],
-    ['of one of its targets', { maxAgeDays: 30, targets: ['docker', 'podman'] }, after(1), []],
-    ['made two days after now', { maxAgeDays: 30 }, after(-2), ['rehearsal-age']],
+    ['of one of its targets', { maxAgeDays: 30, targets: ['docker', 'podman'] }, daysLater(1), []],
+    ['made two days after now', { maxAgeDays: 30 }, daysLater(-2), ['rehearsal-age']],
   ])('%s', async (_, asked, now, expected) => {
     expect((await unmet(shown, asked, { now })).map(({ rule }) => rule)).toEqual(expected);
   });
@@ -104,7 +104,7 @@ describe('when a site requires a rehearsal', () => {
   });
 
   it('refuses a late one with a code of its own', async () => {
-    const found = await unmet(shown, { maxAgeDays: 30 }, { now: after(31) });
+    const found = await unmet(shown, { maxAgeDays: 30 }, { now: daysLater(31) });
     const error = await expectCode(() => requireSatisfied(found), 'rehearsal-late');
     expect(error.expected).toBe(
       'a rehearsal from the last 30 days for release chat 1.0.0 (site.yaml)',
@@ -128,10 +128,10 @@ describe('when a site requires a rehearsal', () => {
   it('goes by the newest signed time that the site has seen, if the clock is behind', async () => {
     const accepted = {
       ...{ kind: 'accepted', product: 'chat', channel: 'stable', seq: 1 },
-      ...{ bundle: shown.id, trust: 1, signedAt: after(31).toISOString().replace('.000', '') },
+      ...{ bundle: shown.id, trust: 1, signedAt: daysLater(31).toISOString().replace('.000', '') },
     } as never;
     const ledger = [{ at: REHEARSED, event: accepted }];
-    const found = await unmet(shown, { maxAgeDays: 30 }, { ledger, now: after(1) });
+    const found = await unmet(shown, { maxAgeDays: 30 }, { ledger, now: daysLater(1) });
     expect(found.map(({ rule }) => rule)).toEqual(['rehearsal-age']);
   });
 
@@ -147,7 +147,7 @@ describe('when a site requires a rehearsal', () => {
       ...runs,
       wanted: { ...runs.wanted, texts: [{ sha256: '0'.repeat(64), text: 'x' }] },
     };
-    const values = { site, from: [runs], to: [changed], now: after(400) };
+    const values = { site, from: [runs], to: [changed], now: daysLater(400) };
     expect(await unmet(shown, { maxAgeDays: 30 }, values)).toEqual([]);
     const elsewhere = { maxAgeDays: 30, targets: ['docker'] } as const;
     expect((await unmet(shown, elsewhere, values)).map(({ rule }) => rule)).toEqual(['rehearsal']);
