@@ -338,7 +338,7 @@ describe('when a manifest is rehearsed', () => {
     const ran = await run('rehearse', join(place, 'stowage.yaml'), ...store, '--watch', '1');
     expect(ran.status, ran.stdout).toBe(0);
     expect(readdirSync(place).toSorted()).toEqual(
-      [...before, 'written-1.0.0.p7s', 'written-1.0.0.rehearsal.json'].toSorted(),
+      [...before, 'written-1.0.0.rehearsal.json', 'written-1.0.0.rehearsal.p7s'].toSorted(),
     );
 
     // One rehearsal fits whatever is packed from the same lock.

@@ -15,6 +15,7 @@ const least: Trust = {
 };
 const most: Trust = {
   ...least,
+  schema: 'stowage/trust/v2',
   expiresAt: '2027-11-21T00:00:00Z',
   roots: [...least.roots, { name: 'site', certificate: 'MAA=' }],
   roles: {
@@ -26,6 +27,7 @@ const most: Trust = {
   channels: ['stable', 'beta'],
   seqFloor: { 'chat/stable': 7 },
   maxAgeDays: 90,
+  rehearsals: { stable: { maxAgeDays: 30 }, beta: { maxAgeDays: 1, targets: ['podman'] } },
 };
 
 describe('when a trust document is valid', () => {
@@ -40,6 +42,17 @@ describe('when a trust document is valid', () => {
 describe('when a trust document is wrong', () => {
   it.each<readonly [string, object, string]>([
     ['without a root role', { roles: { release: role } }, 'roles.root'],
+    ['with a field of a later version', { rehearsals: {} }, 'stowage/trust/v2'],
+    [
+      'of a rehearsal on no target',
+      { schema: 'stowage/trust/v2', rehearsals: { stable: { maxAgeDays: 1, targets: [] } } },
+      'targets',
+    ],
+    [
+      'of a rehearsal of no age',
+      { schema: 'stowage/trust/v2', rehearsals: { stable: { maxAgeDays: 0 } } },
+      'maxAgeDays',
+    ],
     ['without a release role', { roles: { root: role } }, 'roles.release'],
     ['of a role that nobody knows', { roles: { ...least.roles, owner: role } }, 'roles.owner'],
     [

@@ -45,6 +45,25 @@ describe('when two sides are the same', () => {
   });
 });
 
+describe('when bundles have other rehearsals', () => {
+  const has = (...rehearsals: readonly string[]): Comparable => ({
+    ...before,
+    ...{ kind: 'bundle', rehearsals },
+  });
+
+  it('names both, and the contents are the same', () => {
+    expect(diffSides(has('passed at noon'), has('passed at midnight'))).toMatchObject({
+      same: true,
+      rehearsals: { added: ['passed at midnight'], removed: ['passed at noon'] },
+    });
+    expect(diffSides(has(), has('passed')).rehearsals).toMatchObject({ added: ['passed'] });
+  });
+
+  it('says nothing of a lock, which has none', () => {
+    expect(diffSides(before, has('passed')).rehearsals).toBeUndefined();
+  });
+});
+
 describe('when bundles bring other installers', () => {
   const installer = { platform: 'linux/amd64', path: 'stowage-linux-x64', crc32: '00000000' };
   const brings = (size: number): Comparable => ({

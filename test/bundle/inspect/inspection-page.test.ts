@@ -7,6 +7,7 @@ import { inspection } from '../../../src/bundle/inspect/inspection.ts';
 import { inspectionPage } from '../../../src/bundle/inspect/page/inspection-page.ts';
 import { encodePem } from '../../../src/trust/pem.ts';
 import { context, packedAt } from '../../support/context.ts';
+import { rehearsedBundle } from '../../support/rehearsed.ts';
 import { richBundle } from '../../support/rich-bundle.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { makeAuthority, resign, smallBundle } from '../../support/small-bundle.ts';
@@ -33,6 +34,17 @@ function seen(text: string): string {
 
 beforeAll(async () => {
   ({ folder } = await richBundle(scratch.fresh(), authority));
+});
+
+describe('when a rehearsal is attached', () => {
+  it('says its result, and that it was not repeated', async () => {
+    const small = await smallBundle({ place: scratch.fresh(), authority });
+    expect(seen(await pageOf(small.folder, given))).not.toContain('rehearsal');
+    const rehearsed = await rehearsedBundle(small, scratch.copy(small.folder));
+    const text = seen(await pageOf(rehearsed.folder, given));
+    expect(text).toContain('passed at 2026-11-20T10:00:00Z on podman');
+    expect(text).toContain('it was not repeated');
+  });
 });
 
 describe('when no trust document is given', () => {

@@ -14,10 +14,12 @@ import { MIB } from '../../../src/core/limits.ts';
 import { exactBytes } from '../../../src/core/text.ts';
 import { readJson } from '../../../src/format/document.ts';
 import { lockKind, sealLock } from '../../../src/format/lock.ts';
+import { rehearsedDigest } from '../../../src/format/rehearsal.ts';
 import type { Report } from '../../../src/format/report.ts';
 import type { Trust } from '../../../src/format/trust.ts';
 import { verifyDetached } from '../../../src/trust/cms-verify.ts';
 import { context, packedAt } from '../../support/context.ts';
+import { planted, rehearsedBundle } from '../../support/rehearsed.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import {
   makeAuthority,
@@ -70,6 +72,38 @@ async function reportAfter(change: (folder: string) => unknown): Promise<Report>
 
 const outcomes = ({ steps }: Report): string[] =>
   steps.map((each) => `${each.name} ${each.outcome}`);
+
+describe('when a bundle has a rehearsal', () => {
+  it('names it, on the page too, and says that it was not repeated', async () => {
+    const folder = scratch.copy(small.folder);
+    const { bundle } = await rehearsedBundle(small, folder);
+    const made = await report(folder);
+    expect(made).toMatchObject({
+      schema: 'stowage/report/v3',
+      outcome: 'passed',
+      rehearsal: {
+        summary: expect.stringMatching(/^passed at 2026-11-20T10:00:00Z on podman/),
+        ...{ passed: true, at: '2026-11-20T10:00:00Z', target: 'podman' },
+        content: rehearsedDigest(bundle),
+      },
+    });
+    expect(made.unchecked.map(({ what }) => what)).toContain('the rehearsal');
+    expect(reportHtml(made).toString('utf8')).toContain('passed at 2026-11-20T10:00:00Z');
+  });
+
+  it('says why one does not count that somebody else put there', async () => {
+    const folder = scratch.copy(small.folder);
+    await rehearsedBundle(small, folder);
+    const other = planted({ ...small, folder }, Buffer.from('{"passed":true}'));
+    const made = await report(other.folder);
+    expect(made.rehearsal).toEqual({ summary: expect.stringContaining('it does not count') });
+  });
+
+  it('has an older version without one', async () => {
+    const { rehearsal, schema } = await report(small.folder);
+    expect([rehearsal, schema]).toEqual([undefined, 'stowage/report/v1']);
+  });
+});
 
 describe('when a verification passes', () => {
   it('reports the bundle, the signers, the amounts and the order of the steps', async () => {

@@ -163,6 +163,41 @@ describe('when a trust document is created', () => {
     });
   });
 
+  it('requires a rehearsal for a channel, and then is of a version of its own', async () => {
+    const asked = ['--rehearsal', 'stable=90', '--rehearsal', 'beta=30:podman,docker'];
+    await ok('init', ...roots, ...asked, '--output', 'rehearsed.json');
+    expect(read('rehearsed.json')).toMatchObject({
+      schema: 'stowage/trust/v2',
+      rehearsals: {
+        stable: { maxAgeDays: 90 },
+        beta: { maxAgeDays: 30, targets: ['podman', 'docker'] },
+      },
+    });
+    expect((await ok('show', 'rehearsed.json')).stdout).toContain(
+      'channel beta: a rehearsal from the last 30 days, on podman or docker',
+    );
+    await ok('next', 'rehearsed.json', '--rehearsal', 'beta=7', '--output', 'later.json');
+    expect(read('later.json')).toMatchObject({
+      schema: 'stowage/trust/v2',
+      rehearsals: { stable: { maxAgeDays: 90 }, beta: { maxAgeDays: 7 } },
+    });
+    expect(read('1.trust.json').schema).toBe('stowage/trust/v1');
+  });
+
+  it.each([
+    ['stable', 2],
+    ['stable=90:moon', 2],
+    ['stable=90:', 2],
+    ['stable=0', 1],
+    ['stable=ten', 1],
+    ['stable=1.5', 1],
+    ['Stable=1', 1],
+  ])('refuses --rehearsal %s', async (asked, status) => {
+    const ran = await run('init', ...roots, '--rehearsal', asked, '--output', 'refused.json');
+    expect(ran.status).toBe(status);
+    expect(existsSync(join(place, 'refused.json'))).toBe(false);
+  });
+
   it('revokes a certificate by the values that openssl prints', async () => {
     const pem = ['x509', '-in', 'vendor.pem', '-noout', '-fingerprint', '-sha256'];
     const issuer = openssl(pem, place).stdout.split('=')[1]?.trim() ?? '';
