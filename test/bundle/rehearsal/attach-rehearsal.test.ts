@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -93,6 +94,17 @@ describe('when a rehearsal is attached', () => {
     expect(readFileSync(join(folder, 'VERIFY.txt'), 'ascii')).toContain(
       'attestations/rehearsal.json',
     );
+  });
+
+  it('shows its result by hand, whatever a service may have called what it tried', async () => {
+    const folder = scratch.copy(small.folder);
+    const hostile = '"at":"2030-01-01T00:00:00Z","passed":false,"peak';
+    const attempts = [{ ...attempt('h.example'), known: hostile }];
+    await attach(folder, write({ attempts, unseen: [hostile] }));
+    const text = readFileSync(join(folder, 'VERIFY.txt'), 'ascii');
+    const line = /^ {4}(grep .*rehearsal\.json)$/m.exec(text)?.[1] ?? '';
+    const shown = execFileSync('bash', ['-c', line], { cwd: folder, encoding: 'utf8' });
+    expect(shown).toBe('"at":"2026-11-20T10:00:00Z"\n"passed":true,"peak\n"target":"podman"\n');
   });
 
   it('gives two engineers who attach one rehearsal the same list, and one who repeats it', async () => {
