@@ -295,7 +295,7 @@ describe('when a site requires a rehearsal', () => {
     const installed = await strict('install', folder);
     expect(installed.status, installed.stdout).toBe(0);
     const { json } = await strict('status');
-    expect(json.releases, JSON.stringify(json)).toMatchObject([{ version: '3.0.0' }]);
+    expect(json.generation.releases, JSON.stringify(json)).toMatchObject([{ version: '3.0.0' }]);
   });
 
   it('refuses one without, and goes on with what it has', async () => {
@@ -309,7 +309,7 @@ describe('when a site requires a rehearsal', () => {
       hint: expect.stringContaining('before signing'),
     });
     const { json } = await strict('status');
-    expect(json.releases, JSON.stringify(json)).toMatchObject([{ version: '3.0.0' }]);
+    expect(json.generation.releases, JSON.stringify(json)).toMatchObject([{ version: '3.0.0' }]);
   });
 });
 
@@ -345,7 +345,7 @@ describe('when a manifest is rehearsed', () => {
     const output = at('written-discs');
     const packed = await run(
       ...['pack', join(place, 'stowage.yaml'), ...store, '--no-installer'],
-      ...['--part-size', '4MiB', '--disc-size', '100MB', '--output', output],
+      ...['--part-size', '4MiB', '--disc-size', '40MB', '--output', output],
     );
     expect(packed.status, packed.stdout).toBe(0);
     const document = join(place, 'written-1.0.0.rehearsal.json');
