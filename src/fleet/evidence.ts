@@ -13,8 +13,8 @@ import { readCanonical } from '../format/document.ts';
 import type { Fleet } from '../format/fleet.ts';
 import type { RehearsalRequirement } from '../format/rehearsal-requirement.ts';
 import { type FleetFolder, releaseFolder, releaseRehearsal } from './fleet-folder.ts';
-import { readRecorded } from './index/applying.ts';
 import type { Database } from './index/database.ts';
+import { readRecorded } from './recorded-file.ts';
 import { type Catalog, type FleetRelease, recallsOf, recallWords } from './releases.ts';
 import { runningSince } from './site-report.ts';
 
@@ -91,7 +91,7 @@ async function rehearsalOf({
   const read = async (path: string): Promise<Buffer | undefined> => {
     const sql = 'SELECT path, sha512 FROM file WHERE path = ?';
     const recorded = database.first<{ path: string; sha512: string }>(sql, path);
-    return recorded === undefined ? undefined : readRecorded(recorded, folder);
+    return recorded === undefined ? undefined : readRecorded(recorded, folder.root);
   };
   const index = await read(`${releaseFolder(id)}/bundle.json`);
   if (index === undefined) return { missing: 'the fleet has no bundle.json of the bundle' };

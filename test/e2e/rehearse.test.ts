@@ -285,7 +285,7 @@ describe('when a site requires a rehearsal', () => {
     const verified = await run('verify', folder, '--trust', at('root.json'), '--report', report);
     expect(verified.status, verified.stdout).toBe(0);
     expect(JSON.parse(readFileSync(report, 'utf8'))).toMatchObject({
-      schema: 'stowage/report/v3',
+      schema: 'stowage/report/v2',
       rehearsal: { passed: true, target: 'podman', content: shown.json.rehearsal.content },
     });
 

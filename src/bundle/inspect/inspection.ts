@@ -1,8 +1,8 @@
 import type { Seen } from '../../content/seen.ts';
 import type { Lock } from '../../format/lock.ts';
 import type { GivenTrust } from '../admission/trust-files.ts';
-import { type BundleView, type Presence, presentDiscs } from './bundle-view.ts';
 import { type AttachedRehearsal, attachedRehearsal } from '../rehearsal/attached-rehearsal.ts';
+import { type BundleView, type Presence, presentDiscs } from './bundle-view.ts';
 import {
   type NamedSigner,
   namedSigners,

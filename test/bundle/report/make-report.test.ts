@@ -79,7 +79,7 @@ describe('when a bundle has a rehearsal', () => {
     const { bundle } = await rehearsedBundle(small, folder);
     const made = await report(folder);
     expect(made).toMatchObject({
-      schema: 'stowage/report/v3',
+      schema: 'stowage/report/v2',
       outcome: 'passed',
       rehearsal: {
         summary: expect.stringMatching(/^passed at 2026-11-20T10:00:00Z on podman/),
