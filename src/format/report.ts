@@ -7,12 +7,12 @@ import { type Finding, finding } from './finding.ts';
 import { partName } from './optional.ts';
 import { contents, type ReportContents } from './report-contents.ts';
 import {
-  type AlgorithmName,
-  algorithmNames,
-  type Role,
-  type RoleName,
-  roleNames,
-} from './trust.ts';
+  type ReportTrust,
+  reportTrust,
+  serialNumber,
+  reportWords as words,
+} from './report-trust.ts';
+import { type AlgorithmName, algorithmName } from './trust.ts';
 
 export type { ReportContents } from './report-contents.ts';
 
@@ -95,33 +95,6 @@ export interface ReportTool {
   readonly files?: number;
 }
 
-/** Whose signatures counted. */
-export interface ReportTrust {
-  /** The given trust document or root, for display. */
-  readonly subject: string;
-  /** SHA-256 of the given trust document or root certificate. */
-  readonly fingerprint: string;
-  readonly kind: 'document' | 'root';
-  /** The version of the given document, if the bundle contains a newer one, which was used instead. */
-  readonly walkedFrom?: number;
-  /** The version of the document that was used. */
-  readonly version: number;
-  readonly issuedAt: string;
-  readonly expiresAt?: string;
-  readonly algorithms: readonly AlgorithmName[];
-  readonly roles: readonly (Role & { readonly name: RoleName })[];
-  readonly roots: readonly {
-    readonly name: string;
-    readonly subject: string;
-    readonly serial: string;
-    /** SHA-256 of the certificate. */
-    readonly certificate: string;
-    readonly notAfter: string;
-  }[];
-  /** How many certificates it revokes. */
-  readonly revoked: number;
-}
-
 /** The rehearsal that is attached to a bundle. */
 export interface ReportRehearsal {
   /** In words: the result, where and when it was; or why it does not count. */
@@ -186,11 +159,8 @@ export interface Report {
   readonly host: { readonly platform: string; readonly node: string; readonly openssl: string };
 }
 
-const words = field.line(4000);
 const optional = z.array(partName).min(1).max(1000);
 const fingerprint = field.hex(64);
-const algorithm = z.enum(algorithmNames);
-const serial = z.string().regex(/^[1-9a-f][0-9a-f]{0,39}$/);
 const step: z.ZodType<ReportStep> = field.exact(
   z.strictObject({
     name: field.name,
@@ -224,10 +194,10 @@ const signature: z.ZodType<ReportSignature> = field.exact(
     signer: z
       .strictObject({
         subject: words,
-        serial,
+        serial: serialNumber,
         certificate: fingerprint,
         key: fingerprint,
-        algorithm,
+        algorithm: algorithmName,
         signingTime: field.moment,
         root: field.name.exactOptional(),
       })
@@ -247,41 +217,6 @@ const bundle: z.ZodType<ReportBundle> = field.exact(
     files: field.bytes,
     bytes: field.bytes,
     optional: optional.exactOptional(),
-  }),
-);
-
-const trust: z.ZodType<ReportTrust> = field.exact(
-  z.strictObject({
-    subject: words,
-    fingerprint,
-    kind: z.enum(['document', 'root']),
-    walkedFrom: field.sequence.exactOptional(),
-    version: field.sequence,
-    issuedAt: field.moment,
-    expiresAt: field.moment.exactOptional(),
-    algorithms: z.array(algorithm).min(1),
-    roles: z
-      .array(
-        z.strictObject({
-          name: z.enum(roleNames),
-          threshold: z.int().min(1),
-          roots: z.array(field.name).min(1),
-          requires: z.array(algorithm).min(1).exactOptional(),
-        }),
-      )
-      .min(1),
-    roots: z
-      .array(
-        z.strictObject({
-          name: field.name,
-          subject: words,
-          serial,
-          certificate: fingerprint,
-          notAfter: field.moment,
-        }),
-      )
-      .min(1),
-    revoked: field.bytes,
   }),
 );
 
@@ -325,7 +260,7 @@ const schema: z.ZodType<Report> = field.exact(
       failure: failure.exactOptional(),
       steps: z.array(step).max(100),
       signatures: z.array(signature).max(MAX_SIGNATURES),
-      trust,
+      trust: reportTrust,
       contents: contents.exactOptional(),
       findings: z.array(finding).max(MAX_BUNDLE_FILES).exactOptional(),
       rehearsal: rehearsal.exactOptional(),

@@ -1,5 +1,5 @@
 import { momentOf } from '../../format/field.ts';
-import type { ReportTrust } from '../../format/report.ts';
+import type { ReportTrust } from '../../format/report-trust.ts';
 import { roleNames, type Trust } from '../../format/trust.ts';
 import { trustRoots } from '../../trust/trust-root.ts';
 import type { GivenTrust } from '../admission/trust-files.ts';

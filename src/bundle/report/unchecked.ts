@@ -1,6 +1,7 @@
 import { withoutInWords } from '../../content/optional.ts';
 import { counted, exactBytes } from '../../core/text.ts';
-import type { Report, ReportStep, ReportTrust } from '../../format/report.ts';
+import type { Report, ReportStep } from '../../format/report.ts';
+import type { ReportTrust } from '../../format/report-trust.ts';
 import type { BundleFacts } from './bundle-facts.ts';
 
 type Unchecked = Report['unchecked'][number];
