@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { noticesText, packageNotices } from '../scripts/build/notices.ts';
 import { connectedInputs, installerCode, toolkitCode } from '../scripts/installer/code.ts';
@@ -33,7 +35,15 @@ describe('when the code of the installer is bundled', () => {
       connectedInputs({ inputs: Object.fromEntries(inputs.map((each) => [each, {}])) } as never),
     ).not.toEqual([]);
     expect(main).not.toContain('import.meta');
-    expect(assets['reading-worker.js']).toContain('parentPort');
+    // As the executable starts it.
+    const worker = new Worker(assets['reading-worker.js'] ?? '', { eval: true });
+    try {
+      worker.postMessage([{ file: '/nowhere/receipt.json' }]);
+      const [[result]] = await once(worker, 'message');
+      expect(result).toMatchObject({ failure: { code: 'file-missing' } });
+    } finally {
+      await worker.terminate();
+    }
   });
 
   it('has the client of Kubernetes in a part of its own, by which it grows by less than 15 MB', async () => {

@@ -50,24 +50,21 @@ async function* inThreads<T>(
   signal: AbortSignal,
 ): AsyncGenerator<readonly [T, ReadingResult]> {
   const threads = new ReadingThreads();
-  const running: { readonly chunk: readonly T[]; readonly results: Promise<ReadingResult[]> }[] =
-    [];
-  const oldest = async (): Promise<(readonly [T, ReadingResult])[]> => {
-    if (signal.aborted) throw interrupted(signal);
+  const running: { readonly chunk: readonly T[]; readonly results: Promise<Ahead[]> }[] = [];
+  async function* oldest(): AsyncGenerator<readonly [T, ReadingResult]> {
     const { chunk = [], results } = running.shift() ?? {};
     const done = (await results) ?? [];
-    return chunk.map((item, at) => {
-      const result = done[at];
-      if (result === undefined) throw new Error('a thread answered less than it was asked');
-      return [item, result];
-    });
-  };
+    for (const [at, item] of chunk.entries()) {
+      if (signal.aborted) throw interrupted(signal);
+      yield [item, done[at] ?? runReading(taskOf(item))];
+    }
+  }
   try {
     for await (const chunk of chunks) {
       running.push({ chunk, results: threads.run(chunk.map(taskOf)) });
-      if (running.length >= AHEAD * threads.width) yield* await oldest();
+      if (running.length >= AHEAD * threads.width) yield* oldest();
     }
-    while (running.length > 0) yield* await oldest();
+    while (running.length > 0) yield* oldest();
   } finally {
     await threads.close();
   }
@@ -89,13 +86,16 @@ async function* chain<T>(first: readonly T[], rest: AsyncIterable<T>): AsyncGene
   yield* rest;
 }
 
+/** What a thread read; undefined for what is too large to be read ahead. */
+type Ahead = ReadingResult | undefined;
+
 /** Threads that take turns. Each answers in the order in which it was asked. */
 class ReadingThreads {
   readonly width: number = Math.min(availableParallelism(), MAX_WORKERS);
   readonly #threads: Thread[] = [];
   #next = 0;
 
-  run(tasks: readonly ReadingTask[]): Promise<ReadingResult[]> {
+  run(tasks: readonly ReadingTask[]): Promise<Ahead[]> {
     const index = this.#next++ % this.width;
     const thread = this.#threads[index] ?? new Thread();
     this.#threads[index] = thread;
@@ -112,16 +112,16 @@ class ReadingThreads {
 
 class Thread {
   readonly #worker: Worker = startWorkerBeside('reading-worker', import.meta.url, LIMITS);
-  readonly #asked: PromiseWithResolvers<ReadingResult[]>[] = [];
+  readonly #asked: PromiseWithResolvers<Ahead[]>[] = [];
 
   constructor() {
-    this.#worker.on('message', (results: ReadingResult[]) => this.#asked.shift()?.resolve(results));
+    this.#worker.on('message', (results: Ahead[]) => this.#asked.shift()?.resolve(results));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', () => this.#fail(new Error('a reading thread ended')));
   }
 
-  run(tasks: readonly ReadingTask[]): Promise<ReadingResult[]> {
-    const answer = Promise.withResolvers<ReadingResult[]>();
+  run(tasks: readonly ReadingTask[]): Promise<Ahead[]> {
+    const answer = Promise.withResolvers<Ahead[]>();
     this.#asked.push(answer);
     this.#worker.postMessage(tasks);
     return answer.promise;

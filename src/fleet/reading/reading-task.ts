@@ -1,6 +1,7 @@
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
-import { MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
+import { KIB, MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
 import { receiptKind } from '../../format/receipt.ts';
 import { readBoundedSync } from '../../io/file-sync.ts';
 import { rememberedCertificates } from '../../trust/remembered-certificates.ts';
@@ -44,6 +45,24 @@ export function runReading(task: ReadingTask): ReadingResult {
         ...(found === undefined ? {} : { found }),
       },
     };
+  }
+}
+
+/** What threads read ahead of who asks shall stay small, whatever a site sends. */
+const MAX_AHEAD_BYTES = 256 * KIB;
+
+/** {@link runReading} for a thread: undefined for a larger document, which whoever asks must read, one at a time. */
+export function runAhead(task: ReadingTask): ReadingResult | undefined {
+  const file = 'file' in task ? task.file : join(task.root, task.recorded.path);
+  return sizeOf(file) > MAX_AHEAD_BYTES ? undefined : runReading(task);
+}
+
+/** 0 for a file that cannot be read, which the reading says. */
+function sizeOf(file: string): number {
+  try {
+    return lstatSync(file).size;
+  } catch {
+    return 0;
   }
 }
 
