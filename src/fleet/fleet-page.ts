@@ -2,6 +2,7 @@ import { page } from '../bundle/html/html-page.ts';
 import { type Cut, facts, moment, nothing, table } from '../bundle/html/html-parts.ts';
 import { foreign, type Html, html } from '../core/html-text.ts';
 import { formatAmount } from '../core/text.ts';
+import { recallWords } from './releases.ts';
 import type { PastReceipt } from './site-report.ts';
 import {
   type FleetStatus,
@@ -182,7 +183,7 @@ function recallTable(recalls: readonly RecallProgress[]): Html {
     ['Recalled', 'Reason', 'Still running', 'Held', 'No receipt since', 'Confirmed'],
     recalls.map(({ recall, running, holding, silent, confirmed }) => [
       html`${foreign(`${recall.name} ${recall.versions}`)}`,
-      html`${foreign(recall.reason)}`,
+      html`${foreign(`${recall.reason}; ${recallWords([recall]).way}`)}`,
       html`${foreign(running.join(', ') || 'no site')}`,
       html`${foreign(holding.length)}`,
       html`${foreign(silent.length)}`,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fleetPage } from '../../src/fleet/fleet-page.ts';
-import type { FleetStatus, SiteStatus } from '../../src/fleet/status.ts';
+import type { FleetStatus, RecallProgress, SiteStatus } from '../../src/fleet/status.ts';
 
 const BUNDLE = 'e'.repeat(128);
 
@@ -24,10 +24,14 @@ function site(name: string, values: Partial<SiteStatus> = {}): SiteStatus {
   };
 }
 
-function pageOf(sites: readonly SiteStatus[], values: Partial<FleetStatus> = {}): string {
+function pageOf(
+  sites: readonly SiteStatus[],
+  values: Partial<FleetStatus> = {},
+  recalls: readonly RecallProgress[] = [],
+): string {
   const status = { fleet: 'works', at: '2026-11-21T10:00:00.000Z', sites, defects: [], ...values };
   return fleetPage({
-    ...{ status, recalls: [] },
+    ...{ status, recalls },
     history: () => [
       {
         path: 'x',
@@ -58,6 +62,16 @@ describe('when a fleet is shown as a page', () => {
     expect(page).toContain('1 site of 2 with problems');
     expect(page).toContain('1 failing, 0 to look at');
     expect(page.indexOf('api is absent')).toBeLessThan(page.lastIndexOf('Sites by channel'));
+  });
+
+  it.each([
+    [{}, 'leaks memory; upgrade only'],
+    [{ backTo: '1.2.0' }, 'leaks memory; upgrade, or go back to 1.2.0 or later'],
+  ])('says where a recall leads: %j', (strategy, words) => {
+    const order = { path: 'recalls/chat/1.json', name: 'chat', versions: '1.3.0' };
+    const recall = { ...order, reason: 'leaks memory', at: '2026-11-20T10:00:00Z', ...strategy };
+    const progress = { running: ['vault'], holding: [], silent: [], confirmed: [] };
+    expect(plain(pageOf([site('vault')], {}, [{ recall, ...progress }]))).toContain(words);
   });
 
   it('names both documents of an alarm', () => {
