@@ -32,8 +32,8 @@ export async function zarfPackage(
   const measured = await measure(
     program,
     [
-      ...['package', 'create', place, '--output', place, '--confirm', '--skip-sbom'],
-      ...['--no-progress', '--tmpdir', place, '--zarf-cache', join(folder, 'zarf-cache')],
+      ...['package', 'create', place, '--output', place, '--tmpdir', place],
+      ...['--confirm', '--skip-sbom'],
       ...previous.flatMap((each) => ['--differential', each]),
     ],
     { HOME: place },
