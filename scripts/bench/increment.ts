@@ -108,8 +108,11 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
   const read = await least(READ);
   const hashed = await least(HASH);
   gone('site', 'increment');
+  // What is known already: what follows takes as long again.
+  const done = ({ seconds, peakMib }: Measured): string =>
+    `${seconds.toFixed(1)} s, ${peakMib.toFixed(0)} MiB`;
   say(`  ${travels} bytes travel, where all of the first version were ${first}`);
-  say(`  imported in ${imported.seconds.toFixed(1)} s, read in ${read.seconds.toFixed(1)} s`);
+  say(`  pack --for: ${done(packed)}; import: ${done(imported)}; one read: ${done(read)}`);
 
   say('the second version, whole');
   const packedWhole = await pack('whole');
