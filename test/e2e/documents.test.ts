@@ -136,6 +136,22 @@ const between: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
       type('connected', 'rm -r chat-1.0.0/signatures'),
   },
   'manifests/README.md': {
+    // A site that has the bundle, and somebody who carried its receipt home.
+    'stowage pack --for vault.json': async () => {
+      const root = at('second-site');
+      const { screen } = await people.site.type(
+        `STOWAGE_ROOT=${root} stowage receipt write --hold 90d`,
+        120,
+      );
+      const key = /certificate SHA-256 ([0-9a-f]{64})/.exec(screen)?.[1];
+      const receipt = `$(ls ${root}/receipts/*.json | tail -n 1)`;
+      await type('connected', `cp -r ~/chat ~/increments && cd ~/increments && VAULT=${key}`);
+      await type(
+        'connected',
+        `cp ${receipt} vault.json && cp $(ls ${root}/receipts/*.p7s | tail -n 1) vault.p7s`,
+      );
+      await type('connected', 'mv chat-1.0.0 nemotron-chat-1.4.0 && rm -r chat-1.1.0');
+    },
     // Where the reader of OPERATOR.txt imported it.
     'stowage stop chat': () =>
       type('site', `export STOWAGE_ROOT=${at('second-site')} && stowage install chat`),
@@ -194,7 +210,8 @@ async function follow(page: string, blocks: readonly CommandBlock[]): Promise<vo
   for (const block of blocks) {
     const where = `${page}:${block.line}`;
     // The value of a variable that the page sets before.
-    const inserted = (word: string): string => (word === '$PAPER' ? fingerprint() : word);
+    const inserted = (word: string): string =>
+      ['$PAPER', '$VAULT'].includes(word) ? fingerprint() : word;
     for (const words of block.commands.flatMap(callsOf).map((each) => each.map(inserted)))
       expect(await parses(words), `${where}: stowage ${words.join(' ')}`).toBe('parsed');
     if (block.notRun !== undefined) {
@@ -275,6 +292,6 @@ describe('when the commands of a page are typed as printed', () => {
 
   it('nearly all of them', () => {
     expect(counted.run).toBeGreaterThan(120);
-    expect(counted.parsed).toBeLessThan(56);
+    expect(counted.parsed).toBeLessThan(53);
   });
 });
