@@ -138,7 +138,7 @@ export function addConnectedCommands(program: Command, run: Run): void {
     'rehearse [places...]',
     'install a bundle or a manifest in a sealed network, and report what it tries to reach',
   )
-    .option('--target <name>', 'what runs the services: podman', 'podman')
+    .option('--target <name>', 'what runs the services: podman or docker', 'podman')
     .option('-o, --output <file>', 'document to write (default: NAME-VERSION.rehearsal.json)')
     .option('--settings <file>', 'a site.yaml, for the parameters and secrets of the release')
     .option(

@@ -35,7 +35,8 @@ export const failures = {
   },
   'rehearsal-unsupported': {
     cause: 'a release of this kind, or for this target, cannot be rehearsed',
-    remedy: 'rehearse releases with services on podman; the same images and settings run elsewhere',
+    remedy:
+      'rehearse releases with services on podman or docker; the same images and settings run elsewhere',
   },
   'plan-stale': {
     cause:

@@ -1,20 +1,10 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { trustFingerprint } from '../../src/bundle/admission/trust-files.ts';
 import { writeCanonical } from '../../src/format/document.ts';
-import type { KnownEgress } from '../../src/format/known-egress.ts';
-import type { Rehearsal, RehearsedAttempt } from '../../src/format/rehearsal.ts';
 import { trustKind } from '../../src/format/trust.ts';
 import { hostPlatform } from '../../src/target/host/platform.ts';
 import { type CallingImage, callingImage } from '../lab/calling-home/image.ts';
@@ -24,54 +14,35 @@ import { skipBecause } from '../support/skip-because.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
 import { shellImage } from '../target/container/shell-image.ts';
 import { type Ran, stowage } from './cli.ts';
-
-// A release of three services that call home with requests, huggingface_hub, the fetch of Node, and Go, rehearsed on podman.
+import {
+  type CallingRelease,
+  callingRelease,
+  documentOf,
+  everyRehearsal,
+  PORT,
+  QUIET,
+} from './rehearsals.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'reh-'));
 const at = (...names: readonly string[]): string => join(work, ...names);
-const PORT = 18_400;
-let engine: Engine;
+const engine: Engine = isolatedEngine(at('engine'));
+
+const killable = (kill: AbortSignal | undefined, ...args: readonly string[]): Promise<Ran> => {
+  const env = { ...engine.env, STOWAGE_SITE: at('site') };
+  return stowage({ cwd: work, env, ...(kill === undefined ? {} : { kill }) }, ...args);
+};
+const run = (...args: readonly string[]): Promise<Ran> => killable(undefined, ...args);
+
 let image: CallingImage;
 let missing: string | undefined;
 let first: SmallBundle;
 
-interface Settings {
-  readonly python?: object;
-  readonly node?: object;
-  readonly go?: object;
-  readonly knownEgress?: readonly KnownEgress[];
-  readonly port?: number;
-}
-
-async function release(
+const release = (
   version: string,
   seq: number,
-  settings: Settings = {},
-): Promise<SmallBundle> {
-  const { python = {}, node = {}, go = {}, knownEgress, port = PORT } = settings;
-  const user = '10001:10001';
-  return smallBundle({
-    ...{ place: at(`made-${version}`), version, seq, image },
-    ...(first === undefined ? {} : { authority: first.authority }),
-    services: [
-      {
-        ...{ name: 'answers', image: 'server', user, env: python },
-        args: ['/bin/python3', '/app/server.py'],
-        ports: [{ name: 'http', container: 8080, host: port }],
-        health: { server: 'http', port: 'http', path: '/', startupSeconds: 120 },
-      },
-      {
-        ...{ name: 'updates', image: 'server', user, env: node },
-        args: ['/bin/node', '/app/update-check.mjs'],
-      },
-      { ...{ name: 'logs', image: 'server', user, env: go }, args: ['/app/ship-logs'] },
-    ],
-    acceptance: [
-      { service: 'answers', model: 'tiny', prompt: 'Say good.', expect: { contains: 'good' } },
-    ],
-    ...(knownEgress === undefined ? {} : { knownEgress }),
-  });
-}
+  settings: CallingRelease['settings'] = {},
+): Promise<SmallBundle> =>
+  callingRelease(work, image, { version, seq, settings, authority: first?.authority });
 
 beforeAll(async () => {
   const found = await callingImage();
@@ -80,9 +51,7 @@ beforeAll(async () => {
     return;
   }
   image = found;
-  engine = isolatedEngine(at('engine'));
-  // Stowage sets both for every service.
-  first = await release('1.0.0', 1, { python: { DO_NOT_TRACK: '0', HF_HUB_OFFLINE: '0' } });
+  first = await release('0.9.0', 1, QUIET);
 }, 900_000);
 
 beforeEach((context) => {
@@ -90,135 +59,34 @@ beforeEach((context) => {
 });
 
 afterAll(async () => {
-  await engine?.destroy();
+  await engine.destroy();
   rmSync(work, { recursive: true, force: true });
 });
 
-const run = (...args: readonly string[]): Promise<Ran> =>
-  stowage({ cwd: work, env: { ...engine.env, STOWAGE_SITE: at('site') } }, ...args);
-
-const documentOf = ({ folder }: SmallBundle): Rehearsal =>
-  JSON.parse(readFileSync(`${folder}.rehearsal.json`, 'utf8')) as Rehearsal;
-
-/** The settings that a rehearsal of the first release names; those of Python are what Stowage sets itself. */
-const QUIET: Settings = {
-  python: {},
-  node: { NO_UPDATE_NOTIFIER: '1' },
-  go: { LOG_SHIPPING: 'off' },
-};
-
-describe('when the services of a release call home', () => {
-  let before: readonly string[];
-  let attempts: readonly RehearsedAttempt[];
-
-  beforeAll(async () => {
-    if (missing !== undefined) return;
+describe('on podman', () => {
+  everyRehearsal(() => ({
+    ...{ place: work, target: 'podman', unprivileged: false },
+    rehearse: (args, kill) => killable(kill, 'rehearse', ...args),
     // A site that runs, which publishes the same port. What calls home would not be ready in time there.
-    const running = await release('0.9.0', 1, QUIET);
-    mkdirSync(at('site'));
-    writeFileSync(at('site/site.yaml'), 'apiVersion: stowage/v1\nname: vault\n');
-    writeFileSync(at('trust.json'), writeCanonical(trustKind, first.trust));
-    const fingerprint = ['--fingerprint', trustFingerprint(first.trust)];
-    const installed = await run(
-      'install',
-      running.folder,
-      '--trust',
-      at('trust.json'),
-      ...fingerprint,
-    );
-    expect(installed.status, installed.stderr).toBe(0);
-    before = await production();
-    const ran = await run('rehearse', first.folder, '--watch', '8');
-    expect(ran.status, ran.stderr).toBe(1);
-    expect(ran.json.error, ran.stdout).toMatchObject({ code: 'rehearsal-failed' });
-    ({ attempts } = documentOf(first));
-  }, 900_000);
-
-  const of = (about: Partial<RehearsedAttempt>): RehearsedAttempt | undefined =>
-    attempts.find((each) =>
-      Object.entries(about).every(([key, value]) => each[key as keyof RehearsedAttempt] === value),
-    );
-
-  it('names a lookup alone, by Go', () => {
-    expect(of({ protocol: 'dns', name: 'collector.example.com' })).toMatchObject({
-      ...{ service: 'logs', processes: ['/app/ship-logs'] },
-    });
-    expect(of({ protocol: 'tcp', name: 'collector.example.com' })).toBeUndefined();
-  });
-
-  it('names HTTPS by its server name, by requests', () => {
-    expect(of({ protocol: 'tcp', name: 'stats.vllm.ai' })).toMatchObject({
-      ...{ port: 443, sni: 'stats.vllm.ai', service: 'answers' },
-      processes: ['/bin/python3 /app/server.py'],
-      purpose: 'usage statistics of vLLM',
-      remedy: expect.stringContaining('DO_NOT_TRACK=1'),
-    });
-  });
-
-  it('names plain HTTP by its host and path, by the fetch of Node', () => {
-    expect(of({ protocol: 'tcp', name: 'registry.npmjs.org' })).toMatchObject({
-      ...{ port: 80, host: 'registry.npmjs.org', paths: ['GET /tiny-chat/latest'] },
-      ...{ service: 'updates', processes: ['/bin/node /app/update-check.mjs'] },
-    });
-  });
-
-  it.each([
-    ['tcp', '203.0.113.7', 6514],
-    ['tcp', '2001:db8::7', 6514],
-    ['udp', '203.0.113.9', 123],
-  ] as const)('names an address without a name: %s %s', (protocol, address, port) => {
-    expect(of({ protocol, address })).toMatchObject({
-      ...{ port, service: 'logs', processes: ['/app/ship-logs'] },
-    });
-    expect(of({ protocol, address })?.name).toBeUndefined();
-  });
-
-  it('names what is tried only at the first request, by huggingface_hub', () => {
-    expect(of({ protocol: 'tcp', name: 'huggingface.co' })).toMatchObject({
-      ...{ port: 443, sni: 'huggingface.co', service: 'answers' },
-      processes: ['/bin/python3 /app/server.py'],
-      remedy: expect.stringContaining('HF_HUB_OFFLINE=1'),
-    });
-  });
-
-  it('says how the services did otherwise', () => {
-    const { gates, services, passed, unseen } = documentOf(first);
-    expect(passed).toBe(false);
-    expect(gates.filter((each) => !each.passed)).toEqual([]);
-    const [answers] = services;
-    expect(answers).toMatchObject({ name: 'answers', written: { files: 0, bytes: 0 } });
-    expect(answers?.peakMemoryBytes).toBeGreaterThan(5_000_000);
-    expect(answers?.processes).toContain('/bin/python3 /app/server.py');
-    expect(unseen.join()).toContain('updates, logs');
-  });
-
-  it('leaves the site that runs as it was, and nothing of its own', async () => {
-    expect(await production()).toEqual(before);
-    const status = await run('status');
-    expect(status.status, status.stdout).toBe(0);
-    expect(readdirSync(at('made-1.0.0')).filter((name) => name.startsWith('.'))).toEqual([]);
-    expect(existsSync(join(first.folder, 'signatures', 'rehearsal.p7s'))).toBe(false);
-    const { stdout } = await capture('ip', ['link', 'show']);
-    expect(stdout).not.toContain('stowage-outside');
-  });
-
-  /** What runs in the engine of the site: containers with their ids, networks, and images. */
-  async function production(): Promise<string[]> {
-    return [
-      await engine.podman('ps', '--all', '--no-trunc', '--format', '{{.ID}} {{.Names}}'),
-      await engine.podman('network', 'ls', '--format', '{{.ID}} {{.Name}}'),
-      await engine.podman('images', '--all', '--format', '{{.ID}} {{.Names}}'),
-    ];
-  }
-});
-
-describe('when the settings that stop it are in the manifest', () => {
-  it('no attempt is left, and the rehearsal passes', async () => {
-    const quiet = await release('1.1.0', 2, QUIET);
-    const ran = await run('rehearse', quiet.folder, '--watch', '5');
-    expect(ran.status, ran.stderr).toBe(0);
-    expect(ran.json).toMatchObject({ passed: true, attempts: [], failures: [] });
-  });
+    async prepare({ folder, trust }) {
+      mkdirSync(at('site'));
+      writeFileSync(at('site/site.yaml'), 'apiVersion: stowage/v1\nname: vault\n');
+      writeFileSync(at('trust.json'), writeCanonical(trustKind, trust));
+      const given = ['--trust', at('trust.json'), '--fingerprint', trustFingerprint(trust)];
+      const installed = await run('install', folder, ...given);
+      expect(installed.status, installed.stderr).toBe(0);
+    },
+    async production() {
+      const status = await run('status');
+      expect(status.status, status.stdout).toBe(0);
+      return [
+        await engine.podman('ps', '--all', '--no-trunc', '--format', '{{.ID}} {{.Names}}'),
+        await engine.podman('network', 'ls', '--format', '{{.ID}} {{.Name}}'),
+        await engine.podman('images', '--all', '--format', '{{.ID}} {{.Names}}'),
+        (await capture('ip', ['-br', 'link', 'show', 'type', 'bridge'])).stdout,
+      ];
+    },
+  }));
 });
 
 describe('when the manifest lists what is known', () => {
@@ -235,6 +103,16 @@ describe('when the manifest lists what is known', () => {
       ['registry.npmjs.org', reason],
       ['registry.npmjs.org', reason],
     ]);
+  });
+});
+
+describe('when a target cannot be rehearsed', () => {
+  it.each(['kubernetes', 'depot', 'nothing'])('refuses %s, and says what to do', async (target) => {
+    const ran = await run('rehearse', '.', '--target', target);
+    expect(ran.json.error).toMatchObject({
+      ...{ code: 'rehearsal-unsupported', expected: 'podman or docker', found: target },
+      hint: expect.stringContaining('rehearse on podman'),
+    });
   });
 });
 

@@ -19,34 +19,39 @@ export function rehearsalLines(rehearsal: Rehearsal): string[] {
       ...(each.purpose === undefined ? [] : [`    ${each.purpose}; stop it with ${each.remedy}`]),
       ...(each.known === undefined ? [] : [`    harmless: ${each.known}`]),
     ]),
-    ...services.map((each) => `  ${serviceInWords(each)}`),
+    ...services.map((each) => `  ${serviceInWords(each, rehearsal)}`),
     `  memory of the host: ${formatBytes(peakMemoryBytes)} more than before`,
     ...unseen.map((each) => `  not seen: ${each}`),
   ];
 }
 
-function serviceInWords({
-  name,
-  readySeconds,
-  peakMemoryBytes,
-  context,
-  tokensPerSecond,
-  written,
-  processes,
-}: RehearsedService): string {
-  return [
-    `service ${name}: ${readySeconds === undefined ? 'never ready' : `ready after ${readySeconds.toFixed(1)} s`}`,
+function serviceInWords(
+  {
+    name,
+    readySeconds,
+    peakMemoryBytes,
+    context,
+    tokensPerSecond,
+    written,
+    processes,
+  }: RehearsedService,
+  { gates }: Rehearsal,
+): string {
+  const failed = gates.some((each) => each.service === name && !each.passed);
+  const state = failed ? 'never ready' : 'running';
+  return `service ${name}: ${[
+    readySeconds === undefined ? state : `ready after ${readySeconds.toFixed(1)} s`,
     ...(peakMemoryBytes === undefined ? [] : [`at most ${formatBytes(peakMemoryBytes)} of memory`]),
     ...(tokensPerSecond === undefined ? [] : [`${tokensPerSecond.toFixed(1)} tokens a second`]),
     ...(context === undefined ? [] : [`context of ${counted(context, 'token')}`]),
     ...(written === undefined ? [] : [`${formatBytes(written.bytes)} written outside its mounts`]),
     `${counted(processes.length, 'process', 'processes')} seen`,
-  ].join(', ');
+  ].join(', ')}`;
 }
 
 /** The error of a rehearsal that did not pass. @param file where it was written */
 export function rehearsalFailed(rehearsal: Rehearsal, file: string): StowageError {
-  const { release, failures, attempts } = rehearsal;
+  const { release, failures, attempts, unseen } = rehearsal;
   const unknown = attempts.filter(({ known }) => known === undefined);
   const remedies = unknown.flatMap(({ name, address, remedy, purpose }) =>
     remedy === undefined ? [] : [`${name ?? address}: ${purpose}; stop it with ${remedy}`],
@@ -57,7 +62,10 @@ export function rehearsalFailed(rehearsal: Rehearsal, file: string): StowageErro
     {
       expected: 'checks that pass, and no attempt to reach out that knownEgress does not list',
       found: failures[0] ?? '',
-      defects: [...failures.slice(0, 100), ...new Set(remedies)],
+      defects: [
+        ...[...failures.slice(0, 100), ...new Set(remedies)],
+        ...unseen.map((each) => `not seen: ${each}`),
+      ],
       hint: `stop each attempt with a setting, or list it in knownEgress of the manifest with the reason why it is harmless; ${file} has every detail`,
     },
   );

@@ -1,5 +1,6 @@
-import { readlink } from 'node:fs/promises';
+import { mkdtemp, readlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findDiscs } from '../../bundle/discs.ts';
 import { readIndexes } from '../../bundle/read-index.ts';
 import { attachRehearsal } from '../../bundle/rehearsal/attach-rehearsal.ts';
@@ -11,6 +12,7 @@ import { readCanonical, readValue, writeCanonical } from '../../format/document.
 import { type Rehearsal, rehearsalKind, rehearsalPaths } from '../../format/rehearsal.ts';
 import { siteKind } from '../../format/site.ts';
 import {
+  exists,
   readBounded,
   readIfThere,
   readNamed,
@@ -19,6 +21,7 @@ import {
   writeAtomic,
 } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
+import { isRootless } from '../../io/user.ts';
 import { rehearse } from '../../site/rehearsal/rehearse.ts';
 import {
   type RehearsalValues,
@@ -26,7 +29,16 @@ import {
   signedRehearsal,
 } from '../../site/rehearsal/throwaway-site.ts';
 import { SiteFolder } from '../../site/site-folder.ts';
-import { programPath, runCommand } from '../../target/host/command.ts';
+import { runCommand, UNLIMITED_MS } from '../../target/host/command.ts';
+import {
+  ROOT_OF_UNPRIVILEGED,
+  requireSealable,
+  type SealedProcess,
+  type SealedTarget,
+  sealedProcess,
+  sealedTargets,
+  UNPRIVILEGED,
+} from '../../target/sealed/sealed-process.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
 import { rehearsalFailed, rehearsalLines } from './rehearsal-lines.ts';
 
@@ -70,9 +82,10 @@ const ANSWER = 'answer.json';
 const DOCUMENT = 'rehearsal.json';
 const SIGNATURE = 'rehearsal.p7s';
 const MAX_ANSWER_BYTES = 1_048_576;
-const UNLIMITED_MS = 2 ** 31 - 1;
-/** What makes and fills the sealed network. */
-const PROGRAMS = ['unshare', 'mount', 'ip', 'nft', 'podman'];
+/** The paths of podman's sockets must be short. */
+const SPACE = '/tmp/stowage-';
+const KEEPER_LOOK_MS = 100;
+const KEEPER_TRIES = 300;
 
 /** Installs a bundle in a sealed network and says what it tried to reach; exits with 1 if anything else than it may. */
 export async function rehearseCommand(
@@ -82,8 +95,9 @@ export async function rehearseCommand(
 ): Promise<CommandResult> {
   const inside = context.terminal.env[INSIDE];
   if (inside !== undefined) return rehearseInside(places, inside, options, context);
-  requireTarget(options.target);
-  await requirePrograms(context);
+  const target = requireTarget(options.target);
+  const { env } = context.terminal;
+  await requireSealable(target, { env, unprivileged: isRootless() });
   const place = context.path(places[0] ?? 'stowage.yaml');
   const isManifest = places.length < 2 && (await statusOf(place))?.isFile() === true;
   const beside = isManifest ? dirname(place) : dirname(join(place, '.'));
@@ -111,28 +125,13 @@ export async function rehearseCommand(
 }
 
 /** @throws StowageError `rehearsal-unsupported` */
-function requireTarget(target: string): void {
-  if (target === 'podman') return;
+function requireTarget(target: string): SealedTarget {
+  const found = sealedTargets.find((each) => each === target);
+  if (found !== undefined) return found;
   throw new StowageError('rehearsal-unsupported', `releases are not rehearsed on ${target}`, {
-    expected: 'podman',
+    expected: sealedTargets.join(' or '),
     found: target,
-    hint: 'rehearse on podman: what a service tries to reach depends on its image and its settings, which are the same',
-  });
-}
-
-async function requirePrograms({ terminal: { env } }: CommandContext): Promise<void> {
-  const missing: string[] = [];
-  for (const each of PROGRAMS)
-    if (
-      (await programPath(each, { ...env, PATH: `${env['PATH'] ?? ''}:/usr/sbin:/sbin` })) ===
-      undefined
-    )
-      missing.push(each);
-  if (missing.length === 0) return;
-  throw new StowageError('host-unfit', 'this host cannot make a sealed network', {
-    expected: PROGRAMS.join(', '),
-    found: `no ${missing.join(', no ')}`,
-    hint: 'install the packages util-linux, iproute2, nftables and podman',
+    hint: 'rehearse on podman or docker: what a service tries to reach depends on its image and its settings, which are the same there',
   });
 }
 
@@ -166,28 +165,24 @@ async function packed(
 async function runSealed(
   folders: readonly string[],
   work: string,
-  { watch, settings }: RehearseOptions,
+  { target, watch, settings }: RehearseOptions,
   context: CommandContext,
 ): Promise<Rehearsal> {
   const { program, env } = context.terminal;
   const self = /\.[jt]s$/.test(program) ? [await readlink('/proc/self/exe'), program] : [program];
-  const own = ['--watch', String(watch)];
+  const own = ['--target', target, '--watch', String(watch)];
   if (settings !== undefined) own.push('--settings', context.path(settings));
-  const spaces = ['--net', '--mount', '--propagation', 'private', '--pid', '--fork'];
-  // Whatever is left inside ends with the first process there, which ends with this one.
-  const args = [
-    ...[...spaces, '--kill-child', '--mount-proc', 'sh', '-c', INSIDE_SCRIPT, 'sh'],
-    ...[...self, 'rehearse', '--json', ...own, ...folders],
-  ];
-  const path = `${env['PATH'] ?? ''}:/usr/sbin:/sbin`;
-  const { stderr } = await runCommand('unshare', args, {
-    env: { ...env, PATH: path, [INSIDE]: work },
-    signal: context.signal,
-    timeoutMs: UNLIMITED_MS,
-    onOutput: eventLines(context.emit),
+  const space = isRootless() ? await mkdtemp(SPACE) : undefined;
+  const inside = space === undefined ? work : ROOT_OF_UNPRIVILEGED;
+  const sealed = sealedProcess([...self, 'rehearse', '--json', ...own, ...folders], {
+    ...{ work, space },
+    env: { ...env, [INSIDE]: inside },
   });
+  const said = await runToTheEnd(sealed, work, context).finally(() =>
+    space === undefined ? undefined : remove(space),
+  );
   const answer = await readIfThere(join(work, ANSWER), MAX_ANSWER_BYTES);
-  if (answer === undefined) throw noAnswer(stderr);
+  if (answer === undefined) throw noAnswer(said);
   const { code, message, ...details } = parseJson(answer) as unknown as Answer;
   if (code !== undefined) throw new StowageError(code, message ?? '', { hint: '', ...details });
   return readCanonical(
@@ -196,9 +191,21 @@ async function runSealed(
   );
 }
 
-/** All engines of podman on a host keep the names of networks, and their locks, in these folders. The shell reaps what is left by others. */
-const INSIDE_SCRIPT =
-  'for each in /run/containers /run/netns /dev/shm; do mkdir -p $each && mount -t tmpfs tmpfs $each || exit 1; done; "$@"';
+/** Also after an interrupt, what keeps the folder has ended when this returns. @returns what was written to stderr */
+async function runToTheEnd(
+  { program, args, env }: SealedProcess,
+  work: string,
+  { signal, emit }: CommandContext,
+): Promise<string> {
+  try {
+    const options = { env, signal, timeoutMs: UNLIMITED_MS, holdInput: true };
+    const onOutput = eventLines(emit);
+    return (await runCommand(program, args, { ...options, onOutput })).stderr;
+  } finally {
+    for (let tries = 0; tries < KEEPER_TRIES && (await exists(join(work, 'kept'))); tries++)
+      await sleep(KEEPER_LOOK_MS);
+  }
+}
 
 /** The error of the process inside; without a code it succeeded. */
 type Answer = Partial<Pick<StowageError, 'code' | 'message' | 'hint' | 'defects'>> & {
@@ -209,7 +216,7 @@ type Answer = Partial<Pick<StowageError, 'code' | 'message' | 'hint' | 'defects'
 async function rehearseInside(
   folders: readonly string[],
   work: string,
-  { watch, settings }: RehearseOptions,
+  { target, watch, settings }: RehearseOptions,
   context: CommandContext,
 ): Promise<CommandResult> {
   const { env } = context.terminal;
@@ -218,8 +225,9 @@ async function rehearseInside(
   try {
     const rehearsal = await rehearse(folders, {
       ...context,
-      env: { ...env, [INSIDE]: undefined },
-      work,
+      env: { ...env, [INSIDE]: undefined, [UNPRIVILEGED]: undefined },
+      ...{ work, target: requireTarget(target) },
+      unprivileged: env[UNPRIVILEGED] !== undefined,
       watchSeconds: watch,
       values: await readValues(settings),
     });
@@ -267,6 +275,6 @@ function noAnswer(stderr: string): StowageError {
   return new StowageError('host-unfit', 'the sealed network of the rehearsal could not be made', {
     expected: 'namespaces for network, mounts and processes',
     found: last === '' ? 'no answer' : last,
-    hint: 'run the command as root, on a host that allows namespaces',
+    hint: 'run the command on a host that allows namespaces: a container seldom does, and some hosts only for root',
   });
 }

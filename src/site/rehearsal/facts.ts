@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs';
 import { counted, oneLine } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import type { Rehearsal, RehearsedService } from '../../format/rehearsal.ts';
-import type { InspectedContainer } from '../../target/sealed/sealed-podman.ts';
+import type { InspectedContainer } from '../../target/sealed/sealed-engine.ts';
 import type { Seen, Sink } from '../../target/sealed/sink.ts';
 import type { Watched } from './watch.ts';
 
@@ -37,7 +37,9 @@ export function serviceFacts(
   return {
     name,
     ...(ready?.passed === true ? { readySeconds: ready.milliseconds / 1000 } : {}),
-    ...(watched === undefined ? {} : { peakMemoryBytes: Math.round(watched.peakMemoryBytes) }),
+    ...(watched?.peakMemoryBytes === undefined
+      ? {}
+      : { peakMemoryBytes: Math.round(watched.peakMemoryBytes) }),
     ...(context === undefined ? {} : { context }),
     ...(rate === undefined ? {} : { tokensPerSecond: rate }),
     ...(container === undefined ? {} : { written: writtenIn(container) }),
@@ -58,16 +60,29 @@ function writtenIn({ pid, written }: InspectedContainer): NonNullable<RehearsedS
   return { files: paths.length, bytes, paths: paths.slice(0, MAX_PATHS) };
 }
 
-/** Files that podman itself adds to each container. */
+/** Files that an engine itself adds to each container. */
 function isOfEngine(path: string): boolean {
   const etc = ['hosts', 'hostname', 'resolv.conf', 'passwd', 'group', 'mtab'];
-  return path === '/run/.containerenv' || etc.some((name) => path === `/etc/${name}`);
+  return (
+    ['/run/.containerenv', '/.dockerenv'].includes(path) ||
+    etc.some((name) => path === `/etc/${name}`)
+  );
 }
 
 /** What a rehearsal could not see, in words. */
 export function unseenOf(
-  { acceptance, evaluations = [], services }: Bundle,
-  { ran, ipv6, sink }: { readonly ran: Ran; readonly ipv6: boolean; readonly sink: Sink },
+  { acceptance, evaluations = [], services, charts = [], objects = [] }: Bundle,
+  {
+    ran,
+    ipv6,
+    sink,
+    unprivileged,
+  }: {
+    readonly ran: Ran;
+    readonly ipv6: boolean;
+    readonly sink: Sink;
+    readonly unprivileged: boolean;
+  },
 ): string[] {
   const asked = new Set([
     ...acceptance.map(({ service }) => service),
@@ -84,6 +99,14 @@ export function unseenOf(
         ]),
     ...(ran.failures.length > 0 && ran.evaluations.length === 0 && evaluations.length > 0
       ? ['what the services try during the evaluations: none was run']
+      : []),
+    ...(charts.length + objects.length === 0
+      ? []
+      : ['what the charts and objects try: only a cluster runs them']),
+    ...(unprivileged
+      ? [
+          'the peak memory of each service, and how it runs within its limits of memory, CPUs and processes: without root there are no control groups, and the limits do not apply',
+        ]
       : []),
     ...(ipv6 ? [] : ['connections of IPv6: this host has no IPv6']),
     ...(nameless === 0

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,12 +17,11 @@ import { makeFolder } from '../../io/folder.ts';
 import { createContainerTarget } from '../../target/container/container-target.ts';
 import { type Environment, runCommand } from '../../target/host/command.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import { createSealedDocker } from '../../target/sealed/sealed-docker.ts';
+import type { InspectedContainer, SealedEngine } from '../../target/sealed/sealed-engine.ts';
 import { type SealedNetwork, sealNetwork, type Tried } from '../../target/sealed/sealed-network.ts';
-import {
-  createSealedPodman,
-  type InspectedContainer,
-  type SealedPodman,
-} from '../../target/sealed/sealed-podman.ts';
+import { createSealedPodman } from '../../target/sealed/sealed-podman.ts';
+import type { SealedTarget } from '../../target/sealed/sealed-process.ts';
 import { openSink, type Sink } from '../../target/sealed/sink.ts';
 import { install } from '../applying/change-release.ts';
 import { evaluate } from '../evaluation/evaluate.ts';
@@ -40,11 +40,15 @@ export interface RehearseOptions extends Context {
   readonly env: Environment;
   /** An empty folder with room for the bundle and its images. */
   readonly work: string;
+  readonly target: SealedTarget;
+  /** Whether this is root of a user namespace, whom a user of this host started. */
+  readonly unprivileged: boolean;
   /** How long to watch the services after the last question, in seconds. */
   readonly watchSeconds: number;
   readonly values: RehearsalValues;
 }
 
+const engines = { podman: createSealedPodman, docker: createSealedDocker } as const;
 /** How often what the kernel noted is read, so that its time is known. */
 const READ_MS = 1_000;
 
@@ -59,27 +63,31 @@ export async function rehearse(
   folders: readonly string[],
   options: RehearseOptions,
 ): Promise<Rehearsal> {
-  const { env, work, signal, now, values } = options;
+  const { env, work, signal, now, values, unprivileged } = options;
   const { bundle } = await readIndexes(folders);
   requireServices(bundle);
+  if (unprivileged) await requireUsers();
   const network = await sealNetwork(runCommand, env, signal);
-  const peers = bundle.services.map(({ name }) => name);
-  const podman = createSealedPodman(join(work, 'engine'), {
-    run: runCommand,
-    env,
-    ipv6: network.ipv6,
+  const sealed = await engines[options.target]({
+    ...{ folder: join(work, 'engine'), secretFolder: join(work, 'site', 'secrets') },
+    ...{ run: runCommand, env, signal, ipv6: network.ipv6, unprivileged },
+    services: bundle.services.map(({ name }) => name),
   });
-  const sink = await openSink({ peers, ipv6: network.ipv6, now });
-  const watch = await watchContainers();
+  const { peers, containerName } = sealed;
+  const sink = await openSink({ peers, containerName, ipv6: network.ipv6, now });
+  const watch = await watchContainers({ containerName, controlGroups: !unprivileged });
   const kernel = readKernel(network, options);
   try {
     const above = await signedAbove(folders, work, { run: runCommand, env, signal, now: now() });
-    const site = await makeThrowawaySite(work, bundle, values);
-    const target = createContainerTarget(podman.engine);
+    const site = await makeThrowawaySite(work, bundle, {
+      ...{ ...values, unprivileged },
+      target: options.target,
+    });
+    const target = createContainerTarget(sealed.engine);
     const context: SiteContext = { ...options, site, target };
     const ran = await runRelease(above, context, options);
     const prefix = `stowage-${await site.id()}-${bundle.name}-`;
-    const inspected = await inspectAll(bundle, prefix, podman, signal);
+    const inspected = await inspectAll(bundle, prefix, sealed, signal);
     const { containers, peakMemoryBytes } = await watch.stop();
     const attempts = attemptsOf(
       evidenceOf({ tried: await kernel.stop(), sink, inspected, prefix, bundle }),
@@ -89,14 +97,14 @@ export async function rehearse(
       ...ran.failures,
       ...unknown.map((each) => oneLine(attemptInWords(each), 1000)),
     ];
-    const facts = await podman.engine.probe(signal);
+    const facts = await sealed.engine.probe(signal);
     const { name, version, seq } = bundle;
     return {
       schema: 'stowage/rehearsal/v1',
       at: momentOf(now()),
       tool: `${PRODUCT} ${PRODUCT_VERSION}`,
-      target: 'podman',
-      engine: { name: facts.engine, version: facts.version, rootless: facts.rootless },
+      target: options.target,
+      engine: { name: facts.engine, version: facts.version, rootless: unprivileged },
       platform: hostPlatform(),
       release: { name, version, seq },
       content: rehearsedDigest(bundle),
@@ -113,13 +121,13 @@ export async function rehearse(
         }),
       ),
       peakMemoryBytes,
-      unseen: unseenOf(bundle, { ran, ipv6: network.ipv6, sink }),
+      unseen: unseenOf(bundle, { ran, ipv6: network.ipv6, sink, unprivileged }),
     };
   } finally {
     await watch.stop();
     await kernel.stop().catch(() => undefined);
     // Also after an interrupt.
-    await podman.clear(AbortSignal.timeout(60_000)).catch(() => undefined);
+    await sealed.clear(AbortSignal.timeout(60_000)).catch(() => undefined);
     await sink.close();
   }
 }
@@ -130,6 +138,17 @@ function requireServices({ name, version, services }: Bundle): void {
     expected: 'a release with services that run as containers',
     found: 'none',
     hint: 'a bundle without services needs no rehearsal; charts and objects of a cluster cannot be rehearsed',
+  });
+}
+
+/** Services run as users of their own. @throws StowageError `host-unfit` */
+async function requireUsers(): Promise<void> {
+  const ids = (await readFile('/proc/self/uid_map', 'utf8')).trim().split('\n');
+  if (ids.length > 1) return;
+  throw new StowageError('host-unfit', 'this user has no subordinate ids for a rehearsal', {
+    expected: 'a range of ids for this user in /etc/subuid and in /etc/subgid',
+    found: 'none',
+    hint: 'as root, run "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER", or run the rehearsal as root',
   });
 }
 
@@ -230,13 +249,13 @@ function readKernel(
 async function inspectAll(
   bundle: Bundle,
   prefix: string,
-  podman: SealedPodman,
+  sealed: SealedEngine,
   signal: AbortSignal,
 ): Promise<Inspected> {
   const inspected = new Map<string, InspectedContainer>();
   for (const { name } of bundle.services) {
     // After a failed gate there are no containers.
-    const found = await podman.inspect(`${prefix}${name}`, signal).catch((error: unknown) => {
+    const found = await sealed.inspect(`${prefix}${name}`, signal).catch((error: unknown) => {
       if (error instanceof StowageError && error.code === 'engine-failed') return undefined;
       throw error;
     });

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { signBundle } from '../../bundle/signing/sign.ts';
+import { MAX_SECRET_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { writeCanonical } from '../../format/document.ts';
 import { type Rehearsal, rehearsalKind } from '../../format/rehearsal.ts';
 import type { Site } from '../../format/site.ts';
 import type { Trust } from '../../format/trust.ts';
-import { writeAtomic } from '../../io/file.ts';
+import { readNamed, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { type CommandRunner, commandFailure, type Environment } from '../../target/host/command.ts';
 import { throwawayAuthority } from '../../trust/certificate-issue.ts';
@@ -49,7 +50,9 @@ export async function signedAbove(
   for (const [index, folder] of folders.entries()) {
     const at = (name: string): string => join(work, 'layers', String(index), name);
     const place = folders.length === 1 ? at('bundle') : at(folder.split('/').at(-1) ?? '');
-    for (const each of [at('upper'), at('work'), place]) await makeFolder(each, 0o700);
+    // A folder below that belongs to a user outside a user namespace cannot be copied when a file is added to it.
+    for (const each of [at('upper'), at('upper/signatures'), at('work'), place])
+      await makeFolder(each, 0o700);
     const layers = [
       `lowerdir=${escaped(folder)}`,
       `upperdir=${escaped(at('upper'))}`,
@@ -76,14 +79,25 @@ function escaped(path: string): string {
 export async function makeThrowawaySite(
   work: string,
   bundle: Bundle,
-  values: RehearsalValues,
+  {
+    target,
+    unprivileged,
+    ...values
+  }: RehearsalValues & { readonly target: string; readonly unprivileged: boolean },
 ): Promise<SiteFolder> {
   const root = join(work, 'site');
   await makeFolder(root, 0o700);
   const given = Object.hasOwn(values.secrets, bundle.name) ? values.secrets[bundle.name] : {};
   const secrets: Record<string, Site['secrets'][string][string]> = { ...given };
   for (const name of Object.keys(bundle.secrets)) {
-    if (Object.hasOwn(secrets, name)) continue;
+    const { [name]: known } = secrets;
+    if (known !== undefined && 'file' in known && unprivileged) {
+      // In a user namespace, the folders above belong to nobody.
+      const copy = join(work, `secret-${name}`);
+      await writeAtomic(copy, await readNamed(known.file, MAX_SECRET_BYTES), 0o600);
+      secrets[name] = { file: copy };
+    }
+    if (known !== undefined) continue;
     const file = join(work, `secret-${name}`);
     await writeAtomic(file, Buffer.from(randomBytes(24).toString('base64url')), 0o600);
     secrets[name] = { file };
@@ -95,7 +109,7 @@ export async function makeThrowawaySite(
   const text = JSON.stringify({
     apiVersion: 'stowage/v1',
     name: SITE_NAME,
-    target: 'podman',
+    target,
     channels: [bundle.channel],
     // A rehearsal shows what every service tries.
     with: { [bundle.name]: 'all' },

@@ -1,10 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { controlGroupUse } from '../../target/host/control-group.ts';
-import { commandOf, containerOf, processes } from '../../target/sealed/socket-owner.ts';
+import {
+  commandOf,
+  containerOf,
+  isEngineProgram,
+  processes,
+} from '../../target/sealed/socket-owner.ts';
 
 /** What the processes of one container did. */
 export interface Watched {
-  readonly peakMemoryBytes: number;
+  /** Absent without control groups of its own. */
+  readonly peakMemoryBytes?: number;
   readonly processes: readonly string[];
 }
 
@@ -19,9 +25,19 @@ export interface Watch {
 const EVERY_MS = 250;
 const MAX_PROCESSES = 50;
 
+export interface WatchOptions {
+  /** The name of a container, by what {@link containerOf} says of a process. */
+  readonly containerName: (container: string) => string;
+  /** Whether each container has control groups of its own. */
+  readonly controlGroups: boolean;
+}
+
 /** Looks at processes and memory four times a second. A process that ends between two looks is not seen. */
-export async function watchContainers(): Promise<Watch> {
-  const containers = new Map<string, { peakMemoryBytes: number; processes: Set<string> }>();
+export async function watchContainers({
+  containerName,
+  controlGroups,
+}: WatchOptions): Promise<Watch> {
+  const containers = new Map<string, { peakMemoryBytes?: number; processes: Set<string> }>();
   const before = await memoryInUse();
   let peak = before;
   let going = true;
@@ -32,15 +48,15 @@ export async function watchContainers(): Promise<Watch> {
       const { container } = containerOf(pid);
       if (container === undefined) continue;
       const command = commandOf(pid);
-      // conmon itself, and what makes a container, are the engine's.
-      if (/^(?:\S*\/)?(?:conmon|runc|crun|podman)(?: |$)/.test(command) || command === '') continue;
-      const known = containers.get(container) ?? { peakMemoryBytes: 0, processes: new Set() };
-      containers.set(container, known);
+      if (command === '' || isEngineProgram(command)) continue;
+      const name = containerName(container);
+      const known = containers.get(name) ?? { processes: new Set() };
+      containers.set(name, known);
       if (known.processes.size < MAX_PROCESSES) known.processes.add(command);
-      if (measured.has(container)) continue;
-      measured.add(container);
+      if (!controlGroups || measured.has(name)) continue;
+      measured.add(name);
       const use = await controlGroupUse(Number(pid));
-      known.peakMemoryBytes = Math.max(known.peakMemoryBytes, use?.memoryBytes ?? 0);
+      known.peakMemoryBytes = Math.max(known.peakMemoryBytes ?? 0, use?.memoryBytes ?? 0);
     }
   };
   const done = (async () => {
@@ -55,10 +71,7 @@ export async function watchContainers(): Promise<Watch> {
       await done;
       const list = [...containers].map(([name, each]): [string, Watched] => [
         name,
-        {
-          peakMemoryBytes: each.peakMemoryBytes,
-          processes: [...each.processes].toSorted(),
-        },
+        { ...each, processes: [...each.processes].toSorted() },
       ]);
       return { containers: new Map(list), peakMemoryBytes: Math.max(0, peak - before) };
     },

@@ -15,6 +15,8 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   /** The input of the program; none when absent. */
   readonly stdin?: string | Uint8Array;
+  /** Keeps the input open: the program can tell by its end that this process is gone, however that ended. */
+  readonly holdInput?: boolean;
   /** Receives what the program writes to stdout and stderr, as it does so. */
   readonly onOutput?: (bytes: Uint8Array) => void;
 }
@@ -35,7 +37,7 @@ export type CommandRunner = (
 
 const MAX_OUTPUT_BYTES = 8 * MIB;
 /** For a program that runs until it is stopped: the longest time that a timer of Node can wait. */
-const UNLIMITED_MS = 2 ** 31 - 1;
+export const UNLIMITED_MS: number = 2 ** 31 - 1;
 const KILL_AFTER_MS = 5_000;
 /** How long to wait for output that a daemon left behind by the program keeps open. */
 const DRAIN_MS = 1_000;
@@ -48,7 +50,8 @@ const REPORTED_LINES = 8;
  */
 export const runCommand: CommandRunner = async (program, args, options) => {
   if (options.signal.aborted) throw interrupted(options.signal, whileRunning(program));
-  const stdio = [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] as const;
+  const input = options.stdin !== undefined || options.holdInput === true ? 'pipe' : 'ignore';
+  const stdio = [input, 'pipe', 'pipe'] as const;
   const child = spawn(program, [...args], { env: { ...options.env }, stdio: [...stdio] });
   const ended = new Promise<{ status: number | null; by: string | null }>((resolve, reject) => {
     child.once('error', (cause) => reject(unstartable(program, cause)));
@@ -68,7 +71,7 @@ export const runCommand: CommandRunner = async (program, args, options) => {
   if (onOutput !== undefined) for (const each of [stdout, stderr]) each.on('data', onOutput);
   // A program may end without reading its input: its status decides.
   stdin?.on('error', () => undefined);
-  stdin?.end(options.stdin);
+  if (options.holdInput !== true) stdin?.end(options.stdin);
 
   let stopped: StowageError | undefined;
   let killer: NodeJS.Timeout | undefined;
@@ -92,8 +95,7 @@ export const runCommand: CommandRunner = async (program, args, options) => {
     clearTimeout(timer);
     clearTimeout(killer);
     options.signal.removeEventListener('abort', abort);
-    stdout.destroy();
-    stderr.destroy();
+    for (const each of [stdin, stdout, stderr]) each?.destroy();
   }
 };
 

@@ -8,9 +8,9 @@ export interface DnsQuestion {
 /** The addresses that answer a question; none for a type that is not an address. */
 export interface DnsAddresses {
   /** 4 bytes. */
-  readonly a: Uint8Array;
+  readonly a?: Uint8Array;
   /** 16 bytes. */
-  readonly aaaa: Uint8Array;
+  readonly aaaa?: Uint8Array;
 }
 
 const HEADER_BYTES = 12;

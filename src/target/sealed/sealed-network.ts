@@ -31,7 +31,7 @@ export const MAX_TRIED = 65_535;
 const COMMAND_MS = 20_000;
 const OUTSIDE = 'stowage-outside';
 /** Of the interface that the default routes name: TEST-NET-1 (RFC 5737), and an address that no other network has. */
-const OWN_IPV4 = '192.0.2.1';
+export const OWN_IPV4 = '192.0.2.1';
 const OWN_IPV6 = 'fd73:746f:7761:6765::1';
 
 /**

@@ -1,81 +1,93 @@
-import { join } from 'node:path';
-import { fieldsOf, listOf, parseJson, textsOf } from '../../core/json.ts';
-import type { ContainerEngine } from '../container/engine.ts';
-import { type CommandRunner, commandFailure, type Environment } from '../host/command.ts';
+import { basename, dirname, join } from 'node:path';
+import { fieldsOf, parseJson, textOf, textsOf } from '../../core/json.ts';
+import { writeAtomic } from '../../io/file.ts';
+import { makeFolder } from '../../io/folder.ts';
+import { type CommandRunner, commandFailure } from '../host/command.ts';
 import { createPodman } from '../podman/podman.ts';
+import { podmanPeers } from './peer-names.ts';
+import {
+  COMMAND_MS,
+  containerIn,
+  RUN_FOLDER,
+  type SealedEngine,
+  type SealedEngineOptions,
+  withOpenNetworks,
+  withoutRules,
+} from './sealed-engine.ts';
 
-/** Podman with storage, state and networks of its own. */
-export interface SealedPodman {
-  readonly engine: ContainerEngine;
-  /** The addresses of a container, and the files in it that were added or changed outside of its mounts. */
-  inspect(container: string, signal: AbortSignal): Promise<InspectedContainer>;
-  /** Removes all containers, so that their control groups and mounts go. */
-  clear(signal: AbortSignal): Promise<void>;
-}
-
-export interface InspectedContainer {
-  readonly addresses: readonly string[];
-  /** On this host, while it runs. */
-  readonly pid?: number;
-  readonly written: readonly string[];
-}
-
-/** Of the private `/run/containers` of the rehearsal: sockets lie in it, whose paths must be short. */
-const RUN_FOLDER = '/run/containers';
-const COMMAND_MS = 120_000;
-
-/**
- * An engine whose containers share nothing with those of this host's podman. Its networks lead to the sink instead of nowhere, so that
- * what a service tries can be seen.
- */
-export function createSealedPodman(
-  folder: string,
-  { run, env, ipv6 }: { run: CommandRunner; env: Environment; ipv6: boolean },
-): SealedPodman {
+/** Podman whose containers share nothing with those of this host's podman. */
+export async function createSealedPodman({
+  folder,
+  run,
+  env,
+  ipv6,
+  services,
+  unprivileged,
+  signal,
+}: SealedEngineOptions): Promise<SealedEngine> {
   const global = [
     ...['--root', join(folder, 'storage'), '--runroot', join(RUN_FOLDER, 'storage')],
     ...['--tmpdir', join(RUN_FOLDER, 'libpod'), '--volumepath', join(folder, 'volumes')],
     ...['--network-config-dir', join(folder, 'networks')],
     ...['--cgroup-manager', 'cgroupfs', '--events-backend', 'file'],
   ];
-  const own: CommandRunner = async (program, args, options) => {
-    // The rules that restrict networks at a site would hide what a service tries: nothing leaves the sealed network without them.
-    if (program === 'nft')
-      return { status: 1, stdout: '', stderr: 'a rehearsal restricts nothing' };
-    return run(program, program === 'podman' ? [...global, ...args] : args, options);
-  };
-  const engine = createPodman({ env, run: own, systemd: false });
-  const call = async (args: readonly string[], signal: AbortSignal): Promise<string> => {
-    const result = await own('podman', args, { env, signal, timeoutMs: COMMAND_MS });
+  const inner = withoutRules(run);
+  const own: CommandRunner = (program, args, options) =>
+    inner(program, program === 'podman' ? [...global, ...args] : args, options);
+  const call = async (args: readonly string[], stop: AbortSignal): Promise<string> => {
+    const result = await own('podman', args, { env, signal: stop, timeoutMs: COMMAND_MS });
     if (result.status !== 0) throw commandFailure('podman', args, result);
     return result.stdout;
   };
+  if (unprivileged) {
+    const text = await call(['info', '--format', 'json'], signal);
+    const { ociRuntime } = fieldsOf(fieldsOf(parseJson(Buffer.from(text)))['host']);
+    const path = textOf(fieldsOf(ociRuntime)['path']) ?? 'runc';
+    // Its name tells podman what it can do.
+    const script = join(folder, 'runtime', basename(path));
+    await makeFolder(dirname(script), 0o700);
+    await writeAtomic(script, Buffer.from(runtimeScript(path)), 0o700);
+    global.push('--runtime', script);
+  }
+  const engine = createPodman({ env, run: own, systemd: false });
   return {
-    engine: {
-      ...engine,
-      createNetwork: ({ egress: _, ...network }, signal) =>
-        engine.createNetwork({ ...network, internal: false, ipv6 }, signal),
-    },
-    async inspect(container, signal) {
-      const text = await call(['container', 'inspect', container], signal);
-      const [found] = listOf(parseJson(Buffer.from(text)));
-      const { State, NetworkSettings } = found ?? {};
-      const networks = Object.values(fieldsOf(fieldsOf(NetworkSettings)['Networks'])).map(fieldsOf);
-      const addresses = networks
-        .flatMap(({ IPAddress, GlobalIPv6Address }) => [IPAddress, GlobalIPv6Address])
-        .filter((each): each is string => typeof each === 'string' && each !== '');
-      const pid = fieldsOf(State)['Pid'];
+    engine: withOpenNetworks(engine, ipv6),
+    peers: await podmanPeers(services),
+    containerName: (container) => container,
+    async inspect(container, stop) {
+      const text = await call(['container', 'inspect', container], stop);
       const diff = fieldsOf(
-        parseJson(Buffer.from(await call(['diff', '--format', 'json', container], signal))),
+        parseJson(Buffer.from(await call(['diff', '--format', 'json', container], stop))),
       );
       return {
-        addresses,
-        ...(typeof pid === 'number' && pid > 0 ? { pid } : {}),
+        ...containerIn(text),
         written: [...textsOf(diff['added']), ...textsOf(diff['changed'])],
       };
     },
-    async clear(signal) {
-      await call(['rm', '--all', '--force', '--time', '0'], signal);
+    async clear(stop) {
+      await call(['rm', '--all', '--force', '--time', '0'], stop);
     },
   };
+}
+
+/** What needs control groups in the `linux` of a container's `config.json` (OCI runtime specification). */
+const REMOVED = [
+  '"cgroupsPath":"[^"]*"',
+  ...['memory', 'cpu', 'pids'].map((name) => `"${name}":{[^{}]*}`),
+];
+
+/**
+ * A runtime of containers for root of a user namespace, who has no control groups: it takes what needs them out of the container's
+ * `config.json`, as podman writes it, and runs the runtime of the host. In texts, quotes are escaped, so that they stay as they are.
+ * @param path of runc or crun
+ */
+export function runtimeScript(path: string): string {
+  const edits = REMOVED.flatMap((each) => [`s/,${each}//`, `s/${each},\\{0,1\\}//`]).join(';');
+  const options = path.endsWith('/crun') ? '--cgroup-manager disabled ' : '';
+  return `#!/bin/sh
+bundle= previous=
+for each; do [ "$previous" = --bundle ] && bundle=$each; previous=$each; done
+[ -z "$bundle" ] || sed -i '${edits}' "$bundle/config.json" || exit 1
+exec '${path.replaceAll("'", `'\\''`)}' ${options}"$@"
+`;
 }

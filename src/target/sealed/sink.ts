@@ -1,9 +1,9 @@
 import { createSocket, type Socket as Datagrams, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, isIPv6, type Server, type Socket } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { createServer, type Server, type Socket } from 'node:net';
 import { readQuestion, writeAnswer } from './dns-message.ts';
 import { type FirstBytes, MAX_FIRST_BYTES, readFirstBytes } from './first-bytes.ts';
+import type { PeerNames } from './peer-names.ts';
 import { sinkPorts } from './sealed-network.ts';
 import { type SocketOwner, socketOwner } from './socket-owner.ts';
 
@@ -18,8 +18,9 @@ export interface Seen extends FirstBytes, Partial<SocketOwner> {
 }
 
 export interface SinkOptions {
-  /** The names of the services, which only the engine's own resolver knows. */
-  readonly peers: readonly string[];
+  readonly peers: PeerNames;
+  /** The name of a container, by what {@link socketOwner} says of it. */
+  readonly containerName: (container: string) => string;
   /** Whether there are addresses of IPv6. */
   readonly ipv6: boolean;
   readonly now: () => Date;
@@ -38,7 +39,6 @@ const MAX_SEEN = 50_000;
 const MAX_NAMES = 65_000;
 const MAX_CONNECTIONS = 2_000;
 const WAIT_MS = 3_000;
-const PEER_MS = 5_000;
 const NO_HTTP =
   'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
 /** A fatal handshake_failure (RFC 8446, section 6). */
@@ -48,47 +48,22 @@ const NO_TLS = Buffer.from([0x15, 3, 3, 0, 2, 2, 40]);
  * Answers every name with an address of its own, accepts every connection and datagram that {@link sealNetwork} redirects, and
  * answers none of them with what was asked for. It sends nothing but these answers.
  */
-export async function openSink({ peers, ipv6, now }: SinkOptions): Promise<Sink> {
+export async function openSink({ peers, containerName, ipv6, now }: SinkOptions): Promise<Sink> {
   const all: Seen[] = [];
   let more = 0;
   const keep = (seen: Seen): void => {
     if (all.length < MAX_SEEN) all.push(seen);
     else more += 1;
   };
+  // At once: a container that is removed has no name.
+  const ownerOf = (...about: Parameters<typeof socketOwner>): SocketOwner | undefined => {
+    const owner = socketOwner(...about);
+    return owner?.container === undefined
+      ? owner
+      : { ...owner, container: containerName(owner.container) };
+  };
   const names = new NamedAddresses();
   const connections = new Set<Socket>();
-  const resolver = createSocket('udp4');
-  const waiting = new Map<number, (answer: Buffer) => void>();
-  resolver.on('message', (answer) => {
-    if (answer.length > 2) waiting.get(answer.readUInt16BE(0))?.(answer);
-  });
-  let queries = 0;
-  /** Asks the resolver of the engine, which listens on the bridge of the container that asks. */
-  const askEngine = async (query: Buffer, source: string): Promise<Buffer | undefined> => {
-    const gateway = gatewayOf(source);
-    if (gateway === undefined || query.length < 2) return undefined;
-    queries = (queries + 1) % 65_536;
-    const id = queries;
-    const asked = Buffer.from(query);
-    asked.writeUInt16BE(id, 0);
-    const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
-    waiting.set(id, resolve);
-    const timer = setTimeout(() => resolve(undefined), PEER_MS);
-    resolver.send(asked, 53, gateway, (error) => {
-      if (error !== null) resolve(undefined);
-    });
-    const answer = await promise;
-    clearTimeout(timer);
-    waiting.delete(id);
-    if (answer === undefined) return undefined;
-    const own = Buffer.from(answer);
-    own.writeUInt16BE(query.readUInt16BE(0), 0);
-    return own;
-  };
-  const isPeer = (name: string): boolean => {
-    const [first = '', ...rest] = name.split('.');
-    return peers.includes(first) && ['', 'dns.podman', 'local'].includes(rest.join('.'));
-  };
   const answer = async (
     query: Buffer,
     transport: 'tcp' | 'udp',
@@ -97,9 +72,9 @@ export async function openSink({ peers, ipv6, now }: SinkOptions): Promise<Sink>
     const question = readQuestion(query);
     if (question === undefined) return undefined;
     const { name } = question;
-    if (isPeer(name)) return askEngine(query, address);
+    if (peers.has(name)) return peers.answer(query, question, address);
     // Before it is answered: its process waits.
-    const owner = socketOwner(transport, address, port);
+    const owner = ownerOf(transport, address, port);
     keep({ protocol: 'dns', at: now(), source: address, sourcePort: port, name, ...owner });
     return writeAnswer(query, question, names.of(name));
   };
@@ -108,7 +83,7 @@ export async function openSink({ peers, ipv6, now }: SinkOptions): Promise<Sink>
     const source = plain(socket.remoteAddress ?? '');
     const sourcePort = socket.remotePort ?? 0;
     const at = now();
-    const owner = socketOwner('tcp', source, sourcePort);
+    const owner = ownerOf('tcp', source, sourcePort);
     let bytes = Buffer.alloc(0);
     let told = false;
     const tell = (first: FirstBytes): void => {
@@ -159,7 +134,7 @@ export async function openSink({ peers, ipv6, now }: SinkOptions): Promise<Sink>
   for (const server of [anyTcp, dnsTcp]) server.maxConnections = MAX_CONNECTIONS;
   const anyUdp = datagrams(ipv6, (_, { address, port }) => {
     const source = plain(address);
-    const owner = socketOwner('udp', source, port);
+    const owner = ownerOf('udp', source, port);
     keep({ protocol: 'udp', at: now(), source, sourcePort: port, ...owner });
   });
   const dnsUdp = datagrams(ipv6, (query, { address, port }, socket) => {
@@ -172,14 +147,14 @@ export async function openSink({ peers, ipv6, now }: SinkOptions): Promise<Sink>
     listen(dnsTcp, sinkPorts.dns, ipv6),
     ...anyUdp.map((each) => bind(each, sinkPorts.any)),
     ...dnsUdp.map((each) => bind(each, sinkPorts.dns)),
-    bind(resolver, sinkPorts.resolver),
   ]);
   return {
     seen: () => ({ all, more }),
     nameOf: (address) => names.nameOf(address),
     async close() {
       for (const each of connections) each.destroy();
-      for (const each of [...anyUdp, ...dnsUdp, resolver]) each.close();
+      for (const each of [...anyUdp, ...dnsUdp]) each.close();
+      peers.close();
       await Promise.all([anyTcp, dnsTcp].map((each) => closed(each)));
     },
   };
@@ -210,20 +185,6 @@ class NamedAddresses {
   nameOf(address: string): string | undefined {
     return this.#names.get(address);
   }
-}
-
-/** The address of this namespace on the network of a container. */
-function gatewayOf(source: string): string | undefined {
-  if (isIPv6(source)) return undefined;
-  for (const list of Object.values(networkInterfaces()))
-    for (const { family, address, netmask } of list ?? [])
-      if (family === 'IPv4' && masked(address, netmask) === masked(source, netmask)) return address;
-  return undefined;
-}
-
-function masked(address: string, netmask: string): number {
-  const number = (text: string): number => Buffer.from(text.split('.').map(Number)).readUInt32BE(0);
-  return (number(address) & number(netmask)) >>> 0;
 }
 
 function plain(address: string): string {

@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 export interface SocketOwner {
   /** Program and first argument; absent if it closed the socket already and is not the only one of its container. */
   readonly process?: string;
-  /** Absent for a process outside of containers. */
+  /** Its name with podman, its id with docker; absent for a process outside of containers. */
   readonly container?: string;
 }
 
@@ -78,7 +78,7 @@ function inodeOf(
 }
 
 function hasAddress(pid: string, address: string): boolean {
-  if (address.includes(':')) return read(`/proc/${pid}/net/if_inet6`).includes(plainHex(address));
+  if (address.includes(':')) return read(`/proc/${pid}/net/if_inet6`).includes(ipv6Hex(address));
   return new RegExp(`\\b${address.replaceAll('.', '\\.')}\\b`).test(
     read(`/proc/${pid}/net/fib_trie`),
   );
@@ -87,7 +87,7 @@ function hasAddress(pid: string, address: string): boolean {
 /** An address as the tables have it: words of 32 bits in the byte order of the host. */
 function hexOf(address: string): string {
   const bytes = address.includes(':')
-    ? Buffer.from(plainHex(address), 'hex')
+    ? Buffer.from(ipv6Hex(address), 'hex')
     : Buffer.from(address.split('.').map(Number));
   return bytes.swap32().toString('hex').toUpperCase();
 }
@@ -98,7 +98,7 @@ function mappedHex(address: string): string | undefined {
 }
 
 /** The 32 hex digits of an IPv6 address. */
-function plainHex(address: string): string {
+export function ipv6Hex(address: string): string {
   const [head = '', tail] = (address.split('%')[0] ?? '').split('::');
   const words = (text: string): string[] => (text === '' ? [] : text.split(':'));
   const [before, after] = [words(head), words(tail ?? '')];
@@ -131,19 +131,36 @@ export function commandOf(pid: string): string {
   return shown.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_COMMAND);
 }
 
-/** The container of a process: its first ancestor that conmon started, whose arguments name the container. */
+/** The program of each engine that starts containers, and its argument before the container: of podman a name, of docker an id. */
+const STARTERS: Readonly<Record<string, string>> = {
+  conmon: '-n',
+  'containerd-shim-runc-v2': '-id',
+  'containerd-shim': '-id',
+};
+
+/** The container of a process, by the arguments of its first ancestor that starts containers. */
 export function containerOf(pid: string): { readonly container?: string } {
   let at = pid;
   for (let depth = 0; depth < 64 && at !== '' && at !== '0'; depth++) {
     const args = read(`/proc/${at}/cmdline`).split('\0');
-    if (basename(args[0] ?? '') === 'conmon') {
-      const container = args[args.indexOf('-n') + 1];
-      return container === undefined || !args.includes('-n') ? {} : { container };
+    const before = STARTERS[basename(args[0] ?? '')];
+    if (before !== undefined) {
+      const container = args[args.indexOf(before) + 1];
+      return container === undefined || !args.includes(before) ? {} : { container };
     }
     at = /^PPid:\s+([0-9]+)$/m.exec(read(`/proc/${at}/status`))?.[1] ?? '';
   }
   return {};
 }
+
+/** Whether a program is part of an engine, not of what runs in a container. */
+export function isEngineProgram(command: string): boolean {
+  const [program = ''] = command.split(' ');
+  return ENGINE_PROGRAMS.test(basename(program));
+}
+
+const ENGINE_PROGRAMS =
+  /^(?:conmon|runc|crun|podman|libnetwork-setkey|docker-init|containerd-shim(?:-runc-v2)?)$/;
 
 function read(path: string): string {
   try {

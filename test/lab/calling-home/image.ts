@@ -35,7 +35,7 @@ const here = (name: string): string => join(import.meta.dirname, name);
  * @returns why this machine cannot have it
  */
 export async function callingImage(): Promise<CallingImage | { readonly missing: string }> {
-  const layout = join(defaultCacheDir, 'calling-home-1');
+  const layout = join(defaultCacheDir, 'calling-home-2');
   if (!existsSync(layout)) {
     const missing = await makeImage(layout);
     if (missing !== undefined) return { missing };

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { socketOwner } from '../../../src/target/sealed/socket-owner.ts';
+import { isEngineProgram, socketOwner } from '../../../src/target/sealed/socket-owner.ts';
 
 describe('when a process of this host connects', () => {
   it('is found by the port of its socket', async () => {
@@ -27,5 +27,18 @@ describe('when a process of this host connects', () => {
 
   it('is not found once it has closed its socket', () => {
     expect(socketOwner('tcp', '127.0.0.1', 1)).toBeUndefined();
+  });
+});
+
+describe('when a process is seen in a container', () => {
+  it.each([
+    ['runc init', true],
+    ['/usr/bin/conmon', true],
+    ['/usr/bin/containerd-shim-runc-v2', true],
+    ['libnetwork-setkey', true],
+    ['/app/runc-monitor', false],
+    ['/bin/python3 /app/podman', false],
+  ])('%j is of the engine: %j', (command, expected) => {
+    expect(isEngineProgram(command)).toBe(expected);
   });
 });
