@@ -4,6 +4,7 @@ import {
   commandOf,
   containerOf,
   isEngineProgram,
+  isInContainer,
   processes,
 } from '../../target/sealed/socket-owner.ts';
 
@@ -46,7 +47,7 @@ export async function watchContainers({
     const measured = new Set<string>();
     for (const pid of processes()) {
       const { container } = containerOf(pid);
-      if (container === undefined) continue;
+      if (container === undefined || !isInContainer(pid)) continue;
       const command = commandOf(pid);
       if (command === '' || isEngineProgram(command)) continue;
       const name = containerName(container);

@@ -153,6 +153,12 @@ export function containerOf(pid: string): { readonly container?: string } {
   return {};
 }
 
+/** Whether a process is in a PID namespace of its own, and not one of an engine that prepares a container. */
+export function isInContainer(pid: string): boolean {
+  const space = link(`/proc/${pid}/ns/pid`);
+  return space !== undefined && space !== link('/proc/self/ns/pid');
+}
+
 /** Whether a program is part of an engine, not of what runs in a container. */
 export function isEngineProgram(command: string): boolean {
   const [program = ''] = command.split(' ');
@@ -160,7 +166,7 @@ export function isEngineProgram(command: string): boolean {
 }
 
 const ENGINE_PROGRAMS =
-  /^(?:conmon|runc|crun|podman|libnetwork-setkey|docker-init|containerd-shim(?:-runc-v2)?)$/;
+  /^(?:conmon|runc|crun|exe|podman|libnetwork-setkey|docker-init|containerd-shim(?:-runc-v2)?)$/;
 
 function read(path: string): string {
   try {

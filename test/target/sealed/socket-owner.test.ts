@@ -36,6 +36,7 @@ describe('when a process is seen in a container', () => {
     ['/usr/bin/conmon', true],
     ['/usr/bin/containerd-shim-runc-v2', true],
     ['libnetwork-setkey', true],
+    ['exe', true],
     ['/app/runc-monitor', false],
     ['/bin/python3 /app/podman', false],
   ])('%j is of the engine: %j', (command, expected) => {
