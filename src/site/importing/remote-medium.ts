@@ -117,8 +117,7 @@ export class RemoteMedium implements ImportMedium {
     try {
       const small = parts.filter((part) => staging.isSmall(part));
       const large = parts.filter((part) => !staging.isSmall(part));
-      const count = { begun: 0 };
-      const copying = { request, pool, faults, count };
+      const copying = { request, pool, faults, idle: [], count: { begun: 0 } };
       await forEachBounded(batchesOf(small), CONNECTIONS, (batch) => this.#copy(batch, copying));
       await forEachBounded(large, CONNECTIONS, (part) => this.#copy([part], copying));
     } finally {
@@ -131,10 +130,12 @@ export class RemoteMedium implements ImportMedium {
     await remove(this.#folder);
   }
 
-  async #copy(parts: readonly Part[], { request, pool, faults, count }: Copying): Promise<void> {
+  async #copy(
+    parts: readonly Part[],
+    { request, pool, faults, idle, count }: Copying,
+  ): Promise<void> {
     const { staging, tally } = request;
-    const largest = Math.max(...parts.map(({ size }) => size));
-    const blocks = new BufferRing(largest > CRC_SPAN_BYTES ? BLOCKS : 1, CRC_SPAN_BYTES);
+    const blocks = idle.pop() ?? new BufferRing(BLOCKS, CRC_SPAN_BYTES);
     const copied: Part[] = [];
     try {
       for (const part of parts) {
@@ -145,6 +146,8 @@ export class RemoteMedium implements ImportMedium {
         else faults.push(fault);
       }
     } finally {
+      await blocks.quiet();
+      idle.push(blocks);
       await keep(staging, copied);
     }
   }
@@ -238,6 +241,8 @@ interface Copying {
   readonly request: CopyRequest;
   readonly pool: FollowPool;
   readonly faults: PartFault[];
+  /** Blocks that no part uses now. Threads that were given their memory keep it, so each part does not get new ones. */
+  readonly idle: BufferRing[];
   readonly count: { begun: number };
 }
 
