@@ -68,6 +68,9 @@ export interface InspectedContainer {
   readonly NetworkSettings?: { readonly Networks?: Readonly<Record<string, unknown>> | null };
   readonly Config?: {
     readonly User?: string;
+    /** A list, or in older versions of podman its words with spaces between them. */
+    readonly Entrypoint?: string | readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
     readonly Env?: readonly string[] | null;
     readonly Labels?: Readonly<Record<string, string | undefined>> | null;
     readonly CreateCommand?: readonly string[] | null;
@@ -114,8 +117,9 @@ const SPECIFICATION = `label ${labels.specification}`;
 
 /** The settings of a container that an engine has. */
 export function foundSettings(container: InspectedContainer): ContainerSettings {
-  const { Path, Args, Config = {}, HostConfig = {}, Mounts } = container;
+  const { Config = {}, HostConfig = {}, Mounts } = container;
   const { CreateCommand } = Config;
+  const command = foundCommand(container);
   const texts: Record<string, string | undefined> = {
     [SPECIFICATION]: Config.Labels?.[labels.specification] ?? 'none',
     user: Config.User,
@@ -141,13 +145,23 @@ export function foundSettings(container: InspectedContainer): ContainerSettings 
   };
   return {
     texts: withoutUnknown(texts),
-    ...(Path === undefined ? {} : { command: [Path, ...(Args ?? [])] }),
+    ...(command === undefined ? {} : { command }),
     ...(Config.Env === undefined ? {} : { env: Config.Env ?? [] }),
     ...(HostConfig.Tmpfs === undefined ? {} : { memory: Object.keys(HostConfig.Tmpfs ?? {}) }),
     ...(CreateCommand === undefined || CreateCommand === null
       ? {}
       : { createdBy: CreateCommand.slice(1) }),
   };
+}
+
+/** What a container runs. Of a command of one word, podman 4.3 repeats it as its argument. */
+function foundCommand({ Path, Args, Config = {} }: InspectedContainer): string[] | undefined {
+  if (Path === undefined) return undefined;
+  const words = [Path, ...(Args ?? [])];
+  const entrypoint = [Config.Entrypoint ?? []].flat();
+  const asked = [...entrypoint, ...(Config.Cmd ?? [])];
+  const repeated = words.length === 2 && words[1] === Path && asked.length === 1;
+  return repeated && asked[0] === Path ? [Path] : words;
 }
 
 /** The settings of the container that a service needs. */

@@ -249,6 +249,21 @@ describe('when a container was changed', () => {
     expect(JSON.stringify(all)).not.toContain('s3cret');
   });
 
+  it.each<[string, Config, string[]]>([
+    ['once', { Entrypoint: '/usr/bin/server', Cmd: null }, []],
+    ['once, by the arguments', { Entrypoint: null, Cmd: ['/usr/bin/server'] }, []],
+    ['once, as a list', { Entrypoint: ['/usr/bin/server'] }, []],
+    ['twice', { Entrypoint: '/usr/bin/server', Cmd: ['/usr/bin/server'] }, ['arguments']],
+    ['twice, in the entrypoint', { Entrypoint: '/usr/bin/server /usr/bin/server' }, ['arguments']],
+  ])('knows a command of one word, which podman 4.3 reports twice: %s', (_, config, fields) => {
+    const found = { Path: '/usr/bin/server', Args: ['/usr/bin/server'] };
+    const plain = { ...llm, entrypoint: '/usr/bin/server', args: [] };
+    const drifted = drift(inspected(found, { config }), plain);
+    expect(drifted.map(({ field }) => field).filter((each) => each === 'arguments')).toEqual(
+      fields,
+    );
+  });
+
   it('compares what the image sets where the service sets nothing', () => {
     const plain = { ...service(), memory: 64 };
     const found = { Path: '/usr/bin/server', Args: ['--default'], Mounts: [] };
