@@ -8,7 +8,7 @@ export interface RemoteFile {
   /** SHA-256 by which a registry lists it; absent where the host lists none. */
   readonly digest?: Digest;
   /**
-   * Its bytes from an offset to its end.
+   * Its bytes from an offset to its end. Each chunk is valid until the next one is requested.
    * @throws StowageError `source-*`, `registry-*`, `interrupted`; while they are read too
    */
   open(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;

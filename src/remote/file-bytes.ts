@@ -1,3 +1,4 @@
+import { release } from '../net/buffer-pool.ts';
 import type { Http, HttpRequest, HttpResponse } from '../net/http.ts';
 import { malformed } from '../net/http-response.ts';
 import type { Scope } from '../net/registry-auth.ts';
@@ -11,7 +12,8 @@ export interface RemoteHost {
 }
 
 /**
- * The bytes of a file from an offset to its end. From a host that cannot send a range, the first bytes are skipped.
+ * The bytes of a file from an offset to its end. From a host that cannot send a range, the first bytes are skipped. Each chunk is
+ * valid until the next one is requested.
  * @throws StowageError `source-*`, `interrupted`; while they are read too
  */
 export async function* fileBytes(
@@ -35,6 +37,7 @@ export async function* fileBytes(
     const bytes = chunk.subarray(Math.min(skip, chunk.length));
     skip -= chunk.length - bytes.length;
     if (bytes.length > 0) yield bytes;
+    release(chunk);
   }
 }
 

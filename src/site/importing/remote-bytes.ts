@@ -7,7 +7,7 @@ import { counted } from '../../core/text.ts';
 /** How often a transfer is resumed without a byte of progress. */
 const FRUITLESS_TRIES = 3;
 
-/** The bytes of one file of another host, in order. */
+/** The bytes of one file of another host, in order. Each chunk is valid until the next one is requested. */
 export interface RemoteBytes extends AsyncIterable<Uint8Array> {
   /** SHA-256 of the bytes so far; undefined for a host that lists none. */
   digest(): Digest | undefined;
