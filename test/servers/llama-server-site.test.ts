@@ -223,7 +223,9 @@ describe('when llama-server answers the same 503 for longer than it may load wit
     // Each begins with the clock of llama-server, although it writes a line in pieces.
     const own = lines.filter((line: string) => /^\d+\.\d\d\.\d{3}\.\d{3} [A-Z] /.test(line));
     expect(own.join('\n')).toMatch(/ llama_server: listening on http:\/\/0\.0\.0\.0:8080$/m);
-    expect(lines.length - own.length).toBeLessThanOrEqual(1);
+    // What does not go through its log: of a variable, and of processors that have the instructions but may not use them.
+    const plain = /^(?:warn: LLAMA_ARG_HOST |AMX is not ready to be used!$)/;
+    expect(lines.filter((line: string) => !plain.test(line))).toEqual(own);
     for (const line of lines) {
       expect(line).not.toMatch(/\d{4}-\d\d-\d\dT\d\d:/);
       expect(line.slice(1)).not.toMatch(/\d\.\d\d\.\d{3}\.\d{3} /);
