@@ -9,6 +9,11 @@ export interface Package {
   readonly version: string;
   readonly arch?: string;
   readonly epoch?: string;
+  /**
+   * What a package of a distribution was built from, under another name: `openssl`, `gcc@12.2` or `openssl-3.0-1.src.rpm`.
+   * Distributions publish vulnerabilities under this name.
+   */
+  readonly upstream?: string;
   /** As stated in the package's metadata. */
   readonly license?: string;
 }
@@ -39,6 +44,7 @@ export function packageUrl(each: Package, os: OperatingSystem | undefined): stri
     arch: each.arch,
     distro: usual === undefined || os?.version === undefined ? undefined : `${os.id}-${os.version}`,
     epoch: each.epoch,
+    upstream: each.upstream,
   };
   const query = Object.entries(qualifiers).flatMap(([key, value]) =>
     value === undefined ? [] : [`${key}=${encode(value)}`],
@@ -55,12 +61,13 @@ export function packageOf(each: {
   readonly namespace?: string | undefined;
   readonly arch?: string | undefined;
   readonly epoch?: string | undefined;
+  readonly upstream?: string | undefined;
   readonly license?: string | undefined;
 }): Package | undefined {
   const [name, version] = [word(each.name), word(each.version)];
   if (name === undefined || version === undefined) return undefined;
   const found: { -readonly [K in keyof Package]: Package[K] } = { type: each.type, name, version };
-  for (const key of ['namespace', 'arch', 'epoch', 'license'] as const) {
+  for (const key of ['namespace', 'arch', 'epoch', 'upstream', 'license'] as const) {
     const value = word(each[key]);
     if (value !== undefined) found[key] = value;
   }

@@ -22,7 +22,7 @@ import { layerBytes } from './layer-bytes.ts';
 import { readerOf } from './package-file.ts';
 
 /** Incremented with every change of the results, so that older notes in a store are ignored. */
-const READER_VERSION = 2;
+const READER_VERSION = 3;
 const MAX_LAYERS = 1000;
 const MAX_PACKAGES = 200_000;
 const MAX_LOCATIONS = 16;

@@ -9,6 +9,7 @@ const TAGS = {
   epoch: 1003,
   license: 1014,
   arch: 1022,
+  source: 1044,
 } as const;
 const INT32 = 4;
 const TEXTS: readonly number[] = [6, 8, 9];
@@ -40,13 +41,18 @@ function readHeader(blob: Buffer): Package | undefined {
     if (type === INT32) values.set(tag, String(data.readUInt32BE(offset)));
     else if (TEXTS.includes(type)) values.set(tag, textAt(data, offset));
   }
-  const [version, release] = [values.get(TAGS.version), values.get(TAGS.release)];
+  const [name, number, release] = [TAGS.name, TAGS.version, TAGS.release].map((tag) =>
+    values.get(tag),
+  );
+  const version = number === undefined || release === undefined ? number : `${number}-${release}`;
+  const source = values.get(TAGS.source);
   return packageOf({
     type: 'rpm',
-    name: values.get(TAGS.name),
-    version: version === undefined || release === undefined ? version : `${version}-${release}`,
+    name,
+    version,
     arch: values.get(TAGS.arch),
     epoch: values.get(TAGS.epoch),
+    upstream: source === `${name}-${version}.src.rpm` ? undefined : source,
     license: values.get(TAGS.license),
   });
 }

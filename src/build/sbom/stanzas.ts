@@ -11,16 +11,27 @@ export function readDpkg(bytes: Buffer): Package[] {
     const [name, version, arch] = ['package', 'version', 'architecture'].map((key) =>
       field.get(key),
     );
-    return present(packageOf({ type: 'deb', name, version, arch }));
+    const upstream = sourceOf(field.get('source'), name);
+    return present(packageOf({ type: 'deb', name, version, arch, upstream }));
   });
+}
+
+/** `Source: NAME` or `NAME (VERSION)` (deb-control(5)), unless it is the name of the package itself. */
+function sourceOf(source: string | undefined, name: string | undefined): string | undefined {
+  const [, own, version] = /^(\S+)(?:\s+\((\S+)\))?$/.exec(source?.trim() ?? '') ?? [];
+  if (own === undefined || own === name) return undefined;
+  return version === undefined ? own : `${own}@${version}`;
 }
 
 /** `lib/apk/db/installed` (apk-package(5): one letter, a colon). */
 export function readApk(bytes: Buffer): Package[] {
   return blocks(bytes).flatMap((block) => {
     const field = fieldsOf(block, /^([A-Za-z]):(.*)$/, false);
-    const [name, version, arch, license] = ['P', 'V', 'A', 'L'].map((key) => field.get(key));
-    return present(packageOf({ type: 'apk', name, version, arch, license }));
+    const [name, version, arch, license, origin] = ['P', 'V', 'A', 'L', 'o'].map((key) =>
+      field.get(key),
+    );
+    const upstream = origin === name ? undefined : origin;
+    return present(packageOf({ type: 'apk', name, version, arch, upstream, license }));
   });
 }
 

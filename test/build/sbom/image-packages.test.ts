@@ -42,7 +42,7 @@ describe('when an image has packages of its distribution', () => {
   it('reads dpkg, except removed packages', async () => {
     const found = await read(debian);
     expect(urls(found)).toEqual([
-      'pkg:deb/debian/libc6@2.36-9%2Bdeb12u8?arch=amd64&distro=debian-12',
+      'pkg:deb/debian/libc6@2.36-9%2Bdeb12u8?arch=amd64&distro=debian-12&upstream=glibc',
       'pkg:deb/debian/tzdata@1:2024a-0%2Bdeb12u1?arch=all&distro=debian-12',
     ]);
     expect(found.os).toEqual({
@@ -65,12 +65,26 @@ describe('when an image has packages of its distribution', () => {
     expect(urls(found)).toEqual(['pkg:deb/debian/base-files@12.4?arch=amd64&distro=debian-12']);
   });
 
+  it.each([
+    ['openssl', 'openssl'],
+    ['openssl (3.0.1-1)', 'openssl@3.0.1-1'],
+    ['libssl3', undefined],
+    ['libssl3 (3.0.1-1)', undefined],
+    ['', undefined],
+    ['two words', undefined],
+  ])('names the source package of %j as %s', async (source, upstream) => {
+    const found = await read(
+      tarOf(file(DPKG, `Package: libssl3\nSource: ${source}\nVersion: 3.0.1-1+b1\n`)),
+    );
+    expect(found.packages[0]?.upstream).toBe(upstream);
+  });
+
   it('reads apk', async () => {
     const found = await read(
       tarOf(file('etc/os-release', osRelease.alpine), file('lib/apk/db/installed', apkInstalled)),
     );
     expect(urls(found)).toEqual([
-      'pkg:apk/alpine/busybox@1.36.1-r29?arch=x86_64&distro=alpine-3.20.1',
+      'pkg:apk/alpine/busybox-binsh@1.36.1-r29?arch=x86_64&distro=alpine-3.20.1&upstream=busybox',
       'pkg:apk/alpine/musl@1.2.5-r0?arch=x86_64&distro=alpine-3.20.1',
     ]);
     expect(found.packages[0]?.license).toBe('GPL-2.0-only');
@@ -84,16 +98,25 @@ describe('when an image has packages of its distribution', () => {
       ),
     );
     const key = rpmHeader({ 1000: 'gpg-pubkey', 1001: '1', 1002: '2' });
-    const epoch = rpmHeader({ 1000: 'dbus', 1001: '1.14', 1002: '4', 1022: 'noarch' }, 0, 1);
+    const epoch = rpmHeader(
+      { 1000: 'dbus', 1001: '1.14', 1002: '4', 1022: 'noarch', 1044: 'dbus-1.14-4.src.rpm' },
+      0,
+      1,
+    );
+    const part = { 1000: 'openssl-libs', 1001: '3.2', 1002: '8.fc41', 1044: 'openssl-3.2-8.fc41.src.rpm' };
+    const library = rpmHeader(part);
     const path = 'usr/lib/sysimage/rpm/rpmdb.sqlite';
     const found = await read(
       tarOf(file('etc/os-release', osRelease.fedora)),
-      tarOfBytes(path, rpmDatabase([...packages, key, epoch])),
+      tarOfBytes(path, rpmDatabase([...packages, key, epoch, library])),
     );
     expect(found.unread).toEqual([]);
-    expect(found.packages).toHaveLength(301);
+    expect(found.packages).toHaveLength(302);
     expect(urls(found)[0]).toBe('pkg:rpm/fedora/dbus@1.14-4?arch=noarch&distro=fedora-41&epoch=1');
     expect(urls(found)).toContain('pkg:rpm/fedora/p7@1.0-2.fc41?arch=x86_64&distro=fedora-41');
+    expect(urls(found)).toContain(
+      'pkg:rpm/fedora/openssl-libs@3.2-8.fc41?distro=fedora-41&upstream=openssl-3.2-8.fc41.src.rpm',
+    );
   });
 
   it.each([
@@ -392,7 +415,9 @@ describe('when an image was read before', () => {
     const { store, image } = await storedImage(scratch.fresh('store'), [debian], [other]);
     const found = [...(await imagePackages(image, store, never)).values()];
     expect(found.map(({ packages }) => packages.length)).toEqual([2, 2]);
-    expect(found[1]?.packages[0]?.url).toBe('pkg:apk/alpine/busybox@1.36.1-r29?arch=x86_64');
+    expect(found[1]?.packages[0]?.url).toBe(
+      'pkg:apk/alpine/busybox-binsh@1.36.1-r29?arch=x86_64&upstream=busybox',
+    );
   });
 
   it('stops when interrupted', async () => {

@@ -76,10 +76,12 @@ P:musl
 V:1.2.5-r0
 A:x86_64
 L:MIT
+o:musl
 T:the musl c library
 
-P:busybox
+P:busybox-binsh
 V:1.36.1-r29
 A:x86_64
+o:busybox
 L:GPL-2.0-only
 `;
