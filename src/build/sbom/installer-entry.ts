@@ -1,4 +1,5 @@
 import type { BillEntry } from '../../content/bill-entry.ts';
+import { cpeOf } from '../../content/cpe.ts';
 import { licensesOf } from '../../content/licenses.ts';
 import { sriHex } from '../../core/digest.ts';
 import { canonicalJson, type Json } from '../../core/json.ts';
@@ -67,7 +68,9 @@ export function packageComponent(ref: string, each: InstallerPackage): Json {
 function runtimeComponent(ref: string, { parts, license, ...runtime }: InstallerRuntime): Json {
   return {
     ...partComponent(ref, runtime),
-    type: 'platform',
+    // Scanners pass over components of type platform.
+    type: 'application',
+    ...cpeOf(runtime.purl),
     description: 'Node.js; the hash is that of bin/node before its symbols were removed',
     ...licensesOf(license),
     hashes: [{ alg: 'SHA-256', content: runtime.sha256 }],

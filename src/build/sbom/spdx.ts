@@ -11,7 +11,6 @@ const purposes: ReadonlyMap<string, string> = new Map([
   ['file', 'FILE'],
   ['library', 'LIBRARY'],
   ['operating-system', 'OPERATING-SYSTEM'],
-  ['platform', 'APPLICATION'],
 ]);
 
 /**
@@ -70,6 +69,7 @@ function packageOf(each: Fields): Record<string, Json> {
   const name = textOf(each['name']) ?? '';
   const version = textOf(each['version']);
   const purl = textOf(each['purl']);
+  const cpe = textOf(each['cpe']);
   const license = fieldsOf(listOf(each['licenses'])[0]);
   const { id, name: named } = fieldsOf(license['license']);
   const comment = textOf(named);
@@ -88,7 +88,14 @@ function packageOf(each: Fields): Record<string, Json> {
     copyrightText: NONE,
     primaryPackagePurpose: purposes.get(textOf(each['type']) ?? '') ?? 'OTHER',
     ...(hashes.length === 0 ? {} : { checksums: hashes.map(checksumOf) }),
-    ...(purl === undefined ? {} : { externalRefs: [purlReference(purl)] }),
+    ...(purl === undefined
+      ? {}
+      : {
+          externalRefs: [
+            ...(cpe === undefined ? [] : [reference('SECURITY', 'cpe23Type', cpe)]),
+            reference('PACKAGE-MANAGER', 'purl', purl),
+          ],
+        }),
     ...(notes.length === 0 ? {} : { comment: notes.join('\n') }),
   };
 }
@@ -100,10 +107,6 @@ function checksumOf({ alg, content }: Fields): Json {
   };
 }
 
-function purlReference(purl: string): Json {
-  return {
-    referenceCategory: 'PACKAGE-MANAGER',
-    referenceType: 'purl',
-    referenceLocator: purl,
-  };
+function reference(category: string, type: string, locator: string): Json {
+  return { referenceCategory: category, referenceType: type, referenceLocator: locator };
 }

@@ -37,6 +37,7 @@ interface Component {
   readonly type: string;
   readonly name: string;
   readonly purl?: string;
+  readonly cpe?: string;
   readonly 'bom-ref': string;
   readonly components?: readonly Component[];
   readonly properties?: readonly { readonly name: string; readonly value: string }[];
@@ -118,7 +119,7 @@ describe('when an SBOM is generated', () => {
       {
         ref: 'image:server',
         dependsOn: [
-          'image:server/pkg:deb/debian/libc6@2.36-9%2Bdeb12u8?arch=amd64&distro=debian-12',
+          'image:server/pkg:deb/debian/libc6@2.36-9%2Bdeb12u8?arch=amd64&distro=debian-12&upstream=glibc',
           'image:server/pkg:deb/debian/tzdata@1:2024a-0%2Bdeb12u1?arch=all&distro=debian-12',
         ],
       },
@@ -199,10 +200,10 @@ describe('when an SBOM is generated', () => {
     expect(bill.compositions).toBeUndefined();
     const installer = bill.components.find(({ name }) => name === 'stowage-linux-x64');
     const { components = [] } = installer ?? {};
-    expect(components.map(({ type, purl }) => [type, purl])).toEqual([
-      ['library', 'pkg:npm/%40s/a@1.0.0'],
-      ['library', 'pkg:npm/zod@4.0.0'],
-      ['platform', 'pkg:generic/node@24.0.0'],
+    expect(components.map(({ type, purl, cpe }) => [type, purl, cpe])).toEqual([
+      ['library', 'pkg:npm/%40s/a@1.0.0', undefined],
+      ['library', 'pkg:npm/zod@4.0.0', undefined],
+      ['application', 'pkg:generic/node@24.0.0', 'cpe:2.3:a:nodejs:node.js:24.0.0:*:*:*:*:*:*:*'],
     ]);
     expect(components[0]).toMatchObject({ group: '@s', name: 'a' });
     expect(components[1]).toMatchObject({ licenses: [{ license: { id: 'MIT' } }] });
@@ -273,8 +274,8 @@ describe('when a package has a purl', () => {
   const os = { id: 'ubuntu', version: '24.04', name: 'Ubuntu' };
   it.each<[Package, string]>([
     [
-      { type: 'deb', name: 'g++', version: '4:1~2', arch: 'amd64' },
-      'pkg:deb/ubuntu/g%2B%2B@4:1~2?arch=amd64&distro=ubuntu-24.04',
+      { type: 'deb', name: 'g++', version: '4:1~2', arch: 'amd64', upstream: 'gcc-defaults@1.2' },
+      'pkg:deb/ubuntu/g%2B%2B@4:1~2?arch=amd64&distro=ubuntu-24.04&upstream=gcc-defaults%401.2',
     ],
     [{ type: 'npm', namespace: '@A', name: 'B', version: '1' }, 'pkg:npm/%40A/B@1'],
     [

@@ -63,6 +63,13 @@ describe('when an SPDX document is written', () => {
     expect(document.packages.find(({ name }) => name === 'node')).toMatchObject({
       primaryPackagePurpose: 'APPLICATION',
       checksums: [{ algorithm: 'SHA256', checksumValue: components.runtime.sha256 }],
+      externalRefs: [
+        {
+          ...{ referenceCategory: 'SECURITY', referenceType: 'cpe23Type' },
+          referenceLocator: 'cpe:2.3:a:nodejs:node.js:24.0.0:*:*:*:*:*:*:*',
+        },
+        { referenceType: 'purl', referenceLocator: 'pkg:generic/node@24.0.0' },
+      ],
     });
   });
 
