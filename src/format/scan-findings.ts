@@ -2,14 +2,17 @@ import * as z from 'zod';
 import { StowageError } from '../core/error.ts';
 import { parseJson } from '../core/json.ts';
 import { counted, oneLine } from '../core/text.ts';
+import { momentOf } from './field.ts';
 
 export const severities = ['critical', 'high', 'medium', 'low', 'none', 'unknown'] as const;
 export type Severity = (typeof severities)[number];
 
 /** What a scanner says of one package. */
 export interface ScanFinding {
-  /** Such as `CVE-2026-1`. */
+  /** Such as `CVE-2026-1`, or that of another database. */
   readonly id: string;
+  /** The CVE that another database calls `id`; absent where it stands for several. */
+  readonly cve?: string;
   readonly severity: Severity;
   readonly package: string;
   readonly version: string;
@@ -19,7 +22,16 @@ export interface ScanFinding {
   readonly fixedIn: readonly string[];
 }
 
+/** What a scanner says of an SBOM. */
+export interface ScanReport {
+  /** Each once, sorted. */
+  readonly findings: readonly ScanFinding[];
+  /** When its database was built, RFC 3339; absent if it does not say. */
+  readonly databaseBuilt?: string;
+}
+
 const MAX_FINDINGS = 20_000;
+const CVE = /^CVE-[0-9]{4}-[0-9]{1,19}$/;
 
 // The output of a scanner is foreign: members that are not read here may be anything.
 const text = z.string().max(2000);
@@ -32,10 +44,17 @@ const grype = z.object({
           severity: text.nullish(),
           fix: z.object({ versions: z.array(text).max(100).nullish() }).nullish(),
         }),
+        relatedVulnerabilities: z
+          .array(z.object({ id: text }))
+          .max(100)
+          .nullish(),
         artifact: z.object({ name: text, version: text.nullish(), purl: text.nullish() }),
       }),
     )
     .max(MAX_FINDINGS),
+  descriptor: z
+    .object({ db: z.object({ status: z.object({ built: text.nullish() }).nullish() }).nullish() })
+    .nullish(),
 });
 const trivy = z.object({
   Results: z
@@ -65,44 +84,53 @@ export const scannerNames = ['grype', 'trivy'] as const;
 export type ScannerName = (typeof scannerNames)[number];
 
 /**
- * Reads the output of a scanner, each finding once, sorted.
+ * Reads the output of a scanner.
  * @throws StowageError `scan-failed` for anything else
  */
-export function readFindings(scanner: ScannerName, output: Uint8Array): ScanFinding[] {
-  const found = scanner === 'grype' ? ofGrype(output) : ofTrivy(output);
+export function readScan(scanner: ScannerName, output: Uint8Array): ScanReport {
+  const { findings: found, ...report } = scanner === 'grype' ? ofGrype(output) : ofTrivy(output);
   const findings = new Map(
     found.map((each) => [`${each.id}\n${each.purl ?? each.package}\n${each.version}`, each]),
   );
   if (findings.size > MAX_FINDINGS)
     throw unreadable(scanner, counted(findings.size, 'vulnerability', 'vulnerabilities'));
-  return [...findings].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+  const sorted = [...findings].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return { ...report, findings: sorted.map(([, each]) => each) };
 }
 
-function ofGrype(output: Uint8Array): ScanFinding[] {
-  return parsed('grype', grype, output).matches.map(({ vulnerability, artifact }) =>
-    finding({
-      ...{ id: vulnerability.id, severity: vulnerability.severity },
-      ...{ name: artifact.name, version: artifact.version, purl: artifact.purl },
-      fixedIn: vulnerability.fix?.versions ?? [],
-    }),
-  );
+function ofGrype(output: Uint8Array): ScanReport {
+  const { matches, descriptor } = parsed('grype', grype, output);
+  const built = new Date(descriptor?.db?.status?.built ?? '');
+  return {
+    findings: matches.map(({ vulnerability, relatedVulnerabilities, artifact }) =>
+      finding({
+        ...{ id: vulnerability.id, severity: vulnerability.severity },
+        related: relatedVulnerabilities?.map(({ id }) => id) ?? [],
+        ...{ name: artifact.name, version: artifact.version, purl: artifact.purl },
+        fixedIn: vulnerability.fix?.versions ?? [],
+      }),
+    ),
+    ...(Number.isNaN(built.getTime()) ? {} : { databaseBuilt: momentOf(built) }),
+  };
 }
 
-function ofTrivy(output: Uint8Array): ScanFinding[] {
+function ofTrivy(output: Uint8Array): ScanReport {
   const { Results: results } = parsed('trivy', trivy, output);
-  return (results ?? []).flatMap(({ Vulnerabilities: list }) =>
+  const findings = (results ?? []).flatMap(({ Vulnerabilities: list }) =>
     (list ?? []).map((each) =>
       finding({
-        ...{ id: each.VulnerabilityID, severity: each.Severity, name: each.PkgName },
+        ...{ id: each.VulnerabilityID, related: [], severity: each.Severity, name: each.PkgName },
         ...{ version: each.InstalledVersion, purl: each.PkgIdentifier?.PURL },
         fixedIn: each.FixedVersion?.split(/, */).filter((one) => one !== '') ?? [],
       }),
     ),
   );
+  return { findings };
 }
 
 function finding(found: {
   readonly id: string;
+  readonly related: readonly string[];
   readonly severity: string | null | undefined;
   readonly name: string;
   readonly version: string | null | undefined;
@@ -111,8 +139,10 @@ function finding(found: {
 }): ScanFinding {
   const { severity, purl } = found;
   const level = severity?.toLowerCase() === 'negligible' ? 'low' : severity?.toLowerCase();
+  const [cve, ...further] = new Set(found.related.filter((each) => CVE.test(each)));
   return {
     id: oneLine(found.id, 100),
+    ...(cve === undefined || further.length > 0 || CVE.test(found.id) ? {} : { cve }),
     severity: severities.find((each) => each === level) ?? 'unknown',
     package: oneLine(found.name, 200),
     version: oneLine(found.version ?? '', 200),

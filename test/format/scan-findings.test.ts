@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readFindings } from '../../src/format/scan-findings.ts';
+import { readScan } from '../../src/format/scan-findings.ts';
 import { verdictsKind } from '../../src/format/verdicts.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
 import { expectCode } from '../support/error.ts';
@@ -22,17 +22,17 @@ describe('when the output of a scanner is read', () => {
   };
 
   it('is the same from grype and from trivy, each finding once', () => {
-    expect(readFindings('grype', bytes({ matches: [match(), match()], source: 1 }))).toEqual([
-      expected,
-    ]);
+    expect(readScan('grype', bytes({ matches: [match(), match()], source: 1 }))).toEqual({
+      findings: [expected],
+    });
     const trivy = {
       VulnerabilityID: 'CVE-2026-1',
       ...{ Severity: 'HIGH', PkgName: 'openssl', InstalledVersion: '3.0.1' },
       ...{ FixedVersion: '3.0.2', PkgIdentifier: { PURL: 'pkg:deb/debian/openssl@3.0.1' } },
     };
     const results = [{ Class: 'os-pkgs' }, { Vulnerabilities: [trivy] }];
-    expect(readFindings('trivy', bytes({ Results: results }))).toEqual([expected]);
-    expect(readFindings('trivy', bytes({ SchemaVersion: 2 }))).toEqual([]);
+    expect(readScan('trivy', bytes({ Results: results }))).toEqual({ findings: [expected] });
+    expect(readScan('trivy', bytes({ SchemaVersion: 2 }))).toEqual({ findings: [] });
   });
 
   it.each([
@@ -42,13 +42,37 @@ describe('when the output of a scanner is read', () => {
     [null, 'unknown'],
   ])('has severity %s as %s', (severity, level) => {
     const vulnerability = { id: 'CVE-2026-1', severity };
-    const [found] = readFindings('grype', bytes({ matches: [match({ vulnerability })] }));
+    const [found] = readScan('grype', bytes({ matches: [match({ vulnerability })] })).findings;
     expect(found?.severity).toBe(level);
+  });
+
+  it.each([
+    ['GHSA-1', ['CVE-2026-7'], 'CVE-2026-7'],
+    ['GHSA-1', ['CVE-2026-7', 'CVE-2026-7', 'PYSEC-1'], 'CVE-2026-7'],
+    // A verdict on one of them says nothing of the other.
+    ['ALAS-1', ['CVE-2026-7', 'CVE-2026-8'], undefined],
+    ['CVE-2026-1', ['CVE-2026-7'], undefined],
+    ['GHSA-1', ['GHSA-2'], undefined],
+    ['GHSA-1', [], undefined],
+  ])('knows %s with the related %j as %s', (id, related, cve) => {
+    const relatedVulnerabilities = related.map((each) => ({ id: each }));
+    const all = [match({ vulnerability: { id }, relatedVulnerabilities })];
+    expect(readScan('grype', bytes({ matches: all })).findings[0]?.cve).toBe(cve);
+  });
+
+  it.each([
+    ['2026-11-20T00:00:00Z', '2026-11-20T00:00:00Z'],
+    ['yesterday', undefined],
+    ['', undefined],
+    [null, undefined],
+  ])('has a database built at %j as %s', (built, expected) => {
+    const descriptor = { name: 'grype', db: { status: { built } } };
+    expect(readScan('grype', bytes({ matches: [], descriptor })).databaseBuilt).toBe(expected);
   });
 
   it('shows no control characters of it', () => {
     const vulnerability = { id: 'CVE-2026-1\u001b[2J\u202e' };
-    const [found] = readFindings('grype', bytes({ matches: [match({ vulnerability })] }));
+    const [found] = readScan('grype', bytes({ matches: [match({ vulnerability })] })).findings;
     expect(found?.id).not.toMatch(/[\u001b\u202e]/);
   });
 
@@ -61,7 +85,7 @@ describe('when the output of a scanner is read', () => {
     ['a name without end', bytes({ matches: [match({ artifact: { name: 'x'.repeat(3000) } })] })],
     ['matches without end', bytes({ matches: Array.from({ length: 20_001 }, () => match()) })],
   ])('is refused: %s', async (_, output) => {
-    await expectCode(() => readFindings('grype', output), 'scan-failed');
+    await expectCode(() => readScan('grype', output), 'scan-failed');
   });
 });
 

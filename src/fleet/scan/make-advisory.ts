@@ -1,14 +1,14 @@
 import { fieldsOf, type Json, listOf, parseJson, textOf } from '../../core/json.ts';
 import { nameUuid } from '../../core/name-uuid.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
-import type { ScanFinding } from '../../format/scan-findings.ts';
+import { type ScanFinding, type ScanReport, severities } from '../../format/scan-findings.ts';
 import type { Verdict } from '../../format/verdicts.ts';
 
 export interface AdvisoryInput {
   readonly release: { readonly name: string; readonly version: string; readonly bundle: string };
   /** The SBOM of the release, CycloneDX. */
   readonly bill: Buffer;
-  readonly findings: readonly ScanFinding[];
+  readonly report: ScanReport;
   readonly verdicts: readonly Verdict[];
   readonly scanner: string;
   /** RFC 3339. */
@@ -20,22 +20,28 @@ export interface AdvisoryInput {
  * `in_triage`. The same input gives the same value.
  */
 export function makeAdvisory(input: AdvisoryInput): Json {
-  const { release, bill, findings, verdicts, scanner, at } = input;
+  const { release, bill, report, verdicts, scanner, at } = input;
+  const { findings, databaseBuilt } = report;
   const { name, version, bundle } = release;
   const { serialNumber, components } = fieldsOf(parseJson(bill));
   const refs = refsIn(components);
-  const link = (purl: string): string =>
-    `${(textOf(serialNumber) ?? '').replace('urn:uuid:', 'urn:cdx:')}/1#${encodeURIComponent(refs.get(purl) ?? purl)}`;
+  const document = `${(textOf(serialNumber) ?? '').replace('urn:uuid:', 'urn:cdx:')}/1`;
+  // A package may be in several images.
+  const links = (purl: string): string[] =>
+    (refs.get(purl) ?? [purl]).map((ref) => `${document}#${encodeURIComponent(ref)}`);
   const vulnerabilities = [...Map.groupBy(findings, ({ id }) => id)].flatMap(([id, all]) =>
     // One entry for each verdict: packages of one vulnerability may be judged otherwise.
     [...Map.groupBy(all, (each) => verdictOn(each, release.name, verdicts))].map(
       ([verdict, same]) => ({
         id,
-        ratings: [{ severity: same[0]?.severity ?? 'unknown' }],
-        affects: same.map((each) => ({
-          ref: each.purl === undefined ? `${each.package}@${each.version}` : link(each.purl),
-          versions: [{ version: each.version, status: statusOf(verdict) }],
-        })),
+        ...references(same),
+        ratings: [{ severity: worstOf(same) }],
+        affects: same.flatMap(({ purl, package: own, version }) =>
+          (purl === undefined ? [`${own}@${version}`] : links(purl)).map((ref) => ({
+            ref,
+            versions: [{ version, status: statusOf(verdict) }],
+          })),
+        ),
         ...recommendation(same),
         analysis: analysisOf(verdict),
         properties: same.map((each) => ({
@@ -55,7 +61,12 @@ export function makeAdvisory(input: AdvisoryInput): Json {
       tools: {
         components: [
           { type: 'application', name: PRODUCT, version: PRODUCT_VERSION },
-          { type: 'application', name: scanner },
+          {
+            ...{ type: 'application', name: scanner },
+            ...(databaseBuilt === undefined
+              ? {}
+              : { properties: [{ name: `${PRODUCT}:database-built`, value: databaseBuilt }] }),
+          },
         ],
       },
       component: {
@@ -70,14 +81,14 @@ export function makeAdvisory(input: AdvisoryInput): Json {
 }
 
 function verdictOn(
-  { id, package: name }: ScanFinding,
+  { id, cve, package: name }: ScanFinding,
   release: string,
   verdicts: readonly Verdict[],
 ): Verdict | undefined {
   // The last one counts: a person adds to the end of the file.
   return verdicts.findLast(
     (each) =>
-      each.id === id &&
+      (each.id === id || each.id === cve) &&
       (each.release === undefined || each.release === release) &&
       (each.package === undefined || each.package === name),
   );
@@ -98,6 +109,16 @@ function statusOf(verdict: Verdict | undefined): 'affected' | 'unaffected' | 'un
   return verdict.state === 'exploitable' ? 'affected' : 'unaffected';
 }
 
+/** The CVE that another database calls by the id of an entry. */
+function references([first]: readonly ScanFinding[]): { references?: Json } {
+  if (first?.cve === undefined) return {};
+  return { references: [{ id: first.cve, source: { name: 'CVE' } }] };
+}
+
+function worstOf(found: readonly ScanFinding[]): string {
+  return severities.find((each) => found.some(({ severity }) => severity === each)) ?? 'unknown';
+}
+
 function recommendation(found: readonly ScanFinding[]): { recommendation?: string } {
   const fixed = [
     ...new Set(
@@ -110,14 +131,18 @@ function recommendation(found: readonly ScanFinding[]): { recommendation?: strin
 }
 
 /** The references of all components of an SBOM, by their package URLs. */
-function refsIn(components: unknown): ReadonlyMap<string, string> {
-  const refs = new Map<string, string>();
+function refsIn(components: unknown): Map<string, string[]> {
+  const refs = new Map<string, string[]>();
+  const add = (purl: string, found: readonly string[]): void => {
+    const known = refs.get(purl);
+    if (known === undefined) refs.set(purl, [...found]);
+    else known.push(...found);
+  };
   for (const each of listOf(components)) {
     const purl = textOf(each['purl']);
     const ref = textOf(each['bom-ref']);
-    if (purl !== undefined && ref !== undefined && !refs.has(purl)) refs.set(purl, ref);
-    for (const [inner, own] of refsIn(each['components']))
-      if (!refs.has(inner)) refs.set(inner, own);
+    if (purl !== undefined && ref !== undefined) add(purl, [ref]);
+    for (const [inner, own] of refsIn(each['components'])) add(inner, own);
   }
   return refs;
 }

@@ -4,11 +4,11 @@ import { basename, join } from 'node:path';
 import type { Context, Environment } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
-import { oneLine } from '../../core/text.ts';
+import { counted, oneLine } from '../../core/text.ts';
 import {
-  readFindings,
-  type ScanFinding,
+  readScan,
   type ScannerName,
+  type ScanReport,
   scannerNames,
 } from '../../format/scan-findings.ts';
 import { runConfined } from '../../io/confined-program.ts';
@@ -25,13 +25,17 @@ export interface Scanner {
   readonly root: boolean;
 }
 
+/** After which grype itself would refuse its database. */
+const MAX_DATABASE_DAYS = 5;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
 const LIMITS = {
   timeoutMs: 15 * 60_000,
   maxOutputBytes: 256 * MIB,
   maxMemoryBytes: 8192 * MIB,
 } as const;
 
-/** What keeps a scanner from asking the network. The database is the user's, whatever its age. */
+/** What keeps a scanner from asking the network. The database is the user's, whatever its age: an old one is a warning. */
 const offline: Readonly<Record<ScannerName, Environment>> = {
   grype: {
     GRYPE_DB_AUTO_UPDATE: 'false',
@@ -77,7 +81,7 @@ export async function scanBill(
   bill: Buffer,
   scanner: Scanner,
   context: Context,
-): Promise<ScanFinding[]> {
+): Promise<ScanReport> {
   const name = scannerName(scanner.program);
   const folder = await mkdtemp(join(tmpdir(), 'stowage-scan-'));
   try {
@@ -99,10 +103,23 @@ export async function scanBill(
       runConfined(program, rest, confinement),
     );
     if (status !== 0) throw failed(name, `exit status ${status}: ${oneLine(said.trim(), 500)}`);
-    return readFindings(name, Buffer.from(output, 'utf8'));
+    const report = readScan(name, Buffer.from(output, 'utf8'));
+    warnOfAge(name, report, context);
+    return report;
   } finally {
     await remove(folder);
   }
+}
+
+function warnOfAge(name: ScannerName, { databaseBuilt }: ScanReport, context: Context): void {
+  if (databaseBuilt === undefined) return;
+  const days = (context.now().getTime() - new Date(databaseBuilt).getTime()) / DAY_MS;
+  if (days <= MAX_DATABASE_DAYS) return;
+  context.emit({
+    type: 'warning',
+    message: `the database of ${name} is ${counted(Math.floor(days), 'day')} old`,
+    hint: 'update it and scan again; the advisory states when it was built',
+  });
 }
 
 function variablesOf(name: ScannerName, { env, database }: Scanner): Environment {

@@ -28,6 +28,8 @@ export interface ScannedRelease extends RecordedFact {
   /** How many vulnerabilities there are, and with how many a person must still do something. */
   readonly total: number;
   readonly open: number;
+  /** When the database of the scanner was built, RFC 3339; absent if it does not say. */
+  readonly databaseBuilt?: string;
 }
 
 /**
@@ -43,10 +45,10 @@ export async function scanRelease(
   const { name, version, bundle } = release;
   const bill = await billOf(fleet, release);
   context.emit({ type: 'step', step: 'scan', subject: `${name} ${version}` });
-  const findings = await scanBill(bill, scanner, context);
+  const report = await scanBill(bill, scanner, context);
   const now = context.now();
   const value = makeAdvisory({
-    ...{ release, bill, findings, verdicts, at: momentOf(now) },
+    ...{ release, bill, report, verdicts, at: momentOf(now) },
     scanner: scannerName(scanner.program),
   });
   const bytes = canonicalBytes(value);
@@ -60,6 +62,7 @@ export async function scanRelease(
   return {
     ...{ name, version, bundle, total: advisory.vulnerabilities.length },
     open: openIn(advisory).length,
+    ...(report.databaseBuilt === undefined ? {} : { databaseBuilt: report.databaseBuilt }),
     ...factAt(path, fleet),
   };
 }

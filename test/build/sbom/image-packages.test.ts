@@ -103,7 +103,12 @@ describe('when an image has packages of its distribution', () => {
       0,
       1,
     );
-    const part = { 1000: 'openssl-libs', 1001: '3.2', 1002: '8.fc41', 1044: 'openssl-3.2-8.fc41.src.rpm' };
+    const part = {
+      1000: 'openssl-libs',
+      1001: '3.2',
+      1002: '8.fc41',
+      1044: 'openssl-3.2-8.fc41.src.rpm',
+    };
     const library = rpmHeader(part);
     const path = 'usr/lib/sysimage/rpm/rpmdb.sqlite';
     const found = await read(

@@ -142,4 +142,22 @@ describe('when what the sites run is scanned', () => {
     expect((await fleet('scan', '--scanner', 'clamav', ...KEY)).status).toBe(2);
     expect((await fleet('scan', 'chat@9.9.9', ...KEY)).error?.code).toBe('release-unknown');
   });
+
+  it.each([
+    [4, ''],
+    [40, 'the database of grype is 40 days old'],
+  ])('states that a database is %i days old, and warns: %j', async (days, warning) => {
+    const built = new Date(clock - days * 24 * 60 * 60 * 1000).toISOString();
+    const output = { matches: [], descriptor: { db: { status: { built } } } };
+    const ran = await fleet(
+      'scan',
+      '--scanner',
+      script(`echo '${JSON.stringify(output)}'`),
+      ...KEY,
+    );
+    expect(ran.status).toBe(0);
+    expect(ran.stdout).toContain(`0 vulnerabilities, 0 open, database of ${built.slice(0, 10)}\n`);
+    expect(ran.stderr).toContain(warning);
+    expect(ran.stderr.includes('days old')).toBe(warning !== '');
+  });
 });

@@ -59,13 +59,15 @@ function lineOf({
   version,
   total,
   open,
+  databaseBuilt,
   document,
   inForce,
   reason,
 }: ScannedRelease): string[] {
   const amount = counted(total, 'vulnerability', 'vulnerabilities');
+  const database = databaseBuilt === undefined ? '' : `, database of ${databaseBuilt.slice(0, 10)}`;
   return [
-    `${name} ${version}: ${amount}, ${open} open`,
+    `${name} ${version}: ${amount}, ${open} open${database}`,
     `  ${document}${inForce ? '' : `, not in force yet: ${reason}`}`,
   ];
 }
