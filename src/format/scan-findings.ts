@@ -16,8 +16,10 @@ export interface ScanFinding {
   readonly severity: Severity;
   readonly package: string;
   readonly version: string;
-  /** The package URL, as the SBOM has it. */
+  /** The package URL, as the scanner writes it. */
   readonly purl?: string;
+  /** What the scanner calls the component: its `bom-ref` in the SBOM, if the scanner keeps it. */
+  readonly ref?: string;
   /** The versions that are not affected. */
   readonly fixedIn: readonly string[];
 }
@@ -28,6 +30,8 @@ export interface ScanReport {
   readonly findings: readonly ScanFinding[];
   /** When its database was built, RFC 3339; absent if it does not say. */
   readonly databaseBuilt?: string;
+  /** Whether it looked at the packages of an operating system; absent if it does not say. */
+  readonly sawSystem?: boolean;
 }
 
 const MAX_FINDINGS = 20_000;
@@ -48,7 +52,9 @@ const grype = z.object({
           .array(z.object({ id: text }))
           .max(100)
           .nullish(),
-        artifact: z.object({ name: text, version: text.nullish(), purl: text.nullish() }),
+        artifact: z.object({
+          ...{ name: text, version: text.nullish(), purl: text.nullish(), id: text.nullish() },
+        }),
       }),
     )
     .max(MAX_FINDINGS),
@@ -60,6 +66,7 @@ const trivy = z.object({
   Results: z
     .array(
       z.object({
+        Class: text.nullish(),
         Vulnerabilities: z
           .array(
             z.object({
@@ -68,7 +75,7 @@ const trivy = z.object({
               PkgName: text,
               InstalledVersion: text.nullish(),
               FixedVersion: text.nullish(),
-              PkgIdentifier: z.object({ PURL: text.nullish() }).nullish(),
+              PkgIdentifier: z.object({ PURL: text.nullish(), BOMRef: text.nullish() }).nullish(),
             }),
           )
           .max(MAX_FINDINGS)
@@ -88,14 +95,23 @@ export type ScannerName = (typeof scannerNames)[number];
  * @throws StowageError `scan-failed` for anything else
  */
 export function readScan(scanner: ScannerName, output: Uint8Array): ScanReport {
-  const { findings: found, ...report } = scanner === 'grype' ? ofGrype(output) : ofTrivy(output);
-  const findings = new Map(
-    found.map((each) => [`${each.id}\n${each.purl ?? each.package}\n${each.version}`, each]),
-  );
+  const { findings, ...report } = scanner === 'grype' ? ofGrype(output) : ofTrivy(output);
+  return { ...report, findings: mergeFindings(scanner, findings) };
+}
+
+/** Each finding once, sorted. @throws StowageError `scan-failed` for too many */
+export function mergeFindings(
+  scanner: ScannerName,
+  found: readonly ScanFinding[],
+): readonly ScanFinding[] {
+  const findings = new Map(found.map((each) => [keyOf(each), each]));
   if (findings.size > MAX_FINDINGS)
     throw unreadable(scanner, counted(findings.size, 'vulnerability', 'vulnerabilities'));
-  const sorted = [...findings].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return { ...report, findings: sorted.map(([, each]) => each) };
+  return [...findings].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+}
+
+function keyOf({ id, ref, purl, package: name, version }: ScanFinding): string {
+  return [id, ref ?? purl ?? name, version].join('\n');
 }
 
 function ofGrype(output: Uint8Array): ScanReport {
@@ -107,6 +123,7 @@ function ofGrype(output: Uint8Array): ScanReport {
         ...{ id: vulnerability.id, severity: vulnerability.severity },
         related: relatedVulnerabilities?.map(({ id }) => id) ?? [],
         ...{ name: artifact.name, version: artifact.version, purl: artifact.purl },
+        ref: artifact.id,
         fixedIn: vulnerability.fix?.versions ?? [],
       }),
     ),
@@ -121,11 +138,12 @@ function ofTrivy(output: Uint8Array): ScanReport {
       finding({
         ...{ id: each.VulnerabilityID, related: [], severity: each.Severity, name: each.PkgName },
         ...{ version: each.InstalledVersion, purl: each.PkgIdentifier?.PURL },
+        ref: each.PkgIdentifier?.BOMRef,
         fixedIn: each.FixedVersion?.split(/, */).filter((one) => one !== '') ?? [],
       }),
     ),
   );
-  return { findings };
+  return { findings, sawSystem: (results ?? []).some((each) => each.Class === 'os-pkgs') };
 }
 
 function finding(found: {
@@ -135,9 +153,10 @@ function finding(found: {
   readonly name: string;
   readonly version: string | null | undefined;
   readonly purl: string | null | undefined;
+  readonly ref: string | null | undefined;
   readonly fixedIn: readonly string[];
 }): ScanFinding {
-  const { severity, purl } = found;
+  const { severity, purl, ref } = found;
   const level = severity?.toLowerCase() === 'negligible' ? 'low' : severity?.toLowerCase();
   const [cve, ...further] = new Set(found.related.filter((each) => CVE.test(each)));
   return {
@@ -146,7 +165,8 @@ function finding(found: {
     severity: severities.find((each) => each === level) ?? 'unknown',
     package: oneLine(found.name, 200),
     version: oneLine(found.version ?? '', 200),
-    ...(purl === null || purl === undefined || purl === '' ? {} : { purl: oneLine(purl, 500) }),
+    ...(purl ? { purl: oneLine(purl, 500) } : {}),
+    ...(ref ? { ref: oneLine(ref, 2000) } : {}),
     fixedIn: found.fixedIn.map((each) => oneLine(each, 100)).slice(0, 20),
   };
 }

@@ -31,8 +31,12 @@ describe('when the output of a scanner is read', () => {
       ...{ FixedVersion: '3.0.2', PkgIdentifier: { PURL: 'pkg:deb/debian/openssl@3.0.1' } },
     };
     const results = [{ Class: 'os-pkgs' }, { Vulnerabilities: [trivy] }];
-    expect(readScan('trivy', bytes({ Results: results }))).toEqual({ findings: [expected] });
-    expect(readScan('trivy', bytes({ SchemaVersion: 2 }))).toEqual({ findings: [] });
+    expect(readScan('trivy', bytes({ Results: results }))).toEqual({
+      ...{ findings: [expected], sawSystem: true },
+    });
+    expect(readScan('trivy', bytes({ SchemaVersion: 2 }))).toEqual({
+      ...{ findings: [], sawSystem: false },
+    });
   });
 
   it.each([
@@ -68,6 +72,18 @@ describe('when the output of a scanner is read', () => {
   ])('has a database built at %j as %s', (built, expected) => {
     const descriptor = { name: 'grype', db: { status: { built } } };
     expect(readScan('grype', bytes({ matches: [], descriptor })).databaseBuilt).toBe(expected);
+  });
+
+  it('keeps the same package of two images apart, where the scanner does', () => {
+    const artifact = (id: string): object => ({
+      name: 'openssl',
+      version: '1',
+      id,
+      purl: 'pkg:a/b@1',
+    });
+    const all = ['image:b/x', 'image:a/x'].map((id) => match({ artifact: artifact(id) }));
+    const { findings } = readScan('grype', bytes({ matches: all }));
+    expect(findings.map(({ ref }) => ref)).toEqual(['image:a/x', 'image:b/x']);
   });
 
   it('shows no control characters of it', () => {

@@ -33,3 +33,29 @@ console.log(JSON.stringify({ matches, descriptor: { name: 'grype', version: '0' 
   chmodSync(program, 0o755);
   return program;
 }
+
+/**
+ * A program in the place of trivy, called as trivy is: like it, it looks at the top level of an SBOM alone, and at the packages of
+ * Debian. It finds a vulnerability in each package whose source has this name.
+ * @returns its path
+ */
+export function smallTrivy(folder: string, source: string): string {
+  mkdirSync(folder, { recursive: true });
+  const program = join(folder, 'trivy');
+  const text = `#!${process.execPath}
+const { readFileSync } = require('node:fs');
+const [command, , kind, , file] = process.argv.slice(2);
+if (command !== 'sbom' || kind !== 'json' || process.env.TRIVY_SKIP_DB_UPDATE !== 'true') process.exit(5);
+const { components } = JSON.parse(readFileSync(file, 'utf8'));
+const debian = components.some(({ type, name }) => type === 'operating-system' && name === 'debian');
+const named = (each) => (each.properties ?? []).some(({ name, value }) => name === 'aquasecurity:trivy:SrcName' && value === ${JSON.stringify(source)});
+const found = components.filter(named).map((each) => ({
+  VulnerabilityID: 'CVE-2026-1', Severity: 'HIGH', PkgName: each.name, InstalledVersion: each.version,
+  PkgIdentifier: { PURL: each.purl, BOMRef: each['bom-ref'] },
+}));
+console.log(JSON.stringify({ Results: debian ? [{ Target: 'debian', Class: 'os-pkgs', Vulnerabilities: found }] : undefined }));
+`;
+  writeFileSync(program, text);
+  chmodSync(program, 0o755);
+  return program;
+}

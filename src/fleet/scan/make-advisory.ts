@@ -23,12 +23,7 @@ export function makeAdvisory(input: AdvisoryInput): Json {
   const { release, bill, report, verdicts, scanner, at } = input;
   const { findings, databaseBuilt } = report;
   const { name, version, bundle } = release;
-  const { serialNumber, components } = fieldsOf(parseJson(bill));
-  const refs = refsIn(components);
-  const document = `${(textOf(serialNumber) ?? '').replace('urn:uuid:', 'urn:cdx:')}/1`;
-  // A package may be in several images.
-  const links = (purl: string): string[] =>
-    (refs.get(purl) ?? [purl]).map((ref) => `${document}#${encodeURIComponent(ref)}`);
+  const links = linksInto(bill);
   const vulnerabilities = [...Map.groupBy(findings, ({ id }) => id)].flatMap(([id, all]) =>
     // One entry for each verdict: packages of one vulnerability may be judged otherwise.
     [...Map.groupBy(all, (each) => verdictOn(each, release.name, verdicts))].map(
@@ -36,18 +31,17 @@ export function makeAdvisory(input: AdvisoryInput): Json {
         id,
         ...references(same),
         ratings: [{ severity: worstOf(same) }],
-        affects: same.flatMap(({ purl, package: own, version }) =>
-          (purl === undefined ? [`${own}@${version}`] : links(purl)).map((ref) => ({
+        affects: same.flatMap((each) =>
+          links(each).map((ref) => ({
             ref,
-            versions: [{ version, status: statusOf(verdict) }],
+            versions: [{ version: each.version, status: statusOf(verdict) }],
           })),
         ),
         ...recommendation(same),
         analysis: analysisOf(verdict),
-        properties: same.map((each) => ({
-          name: `${PRODUCT}:package`,
-          value: `${each.package} ${each.version}`,
-        })),
+        properties: [...new Set(same.map((each) => `${each.package} ${each.version}`))].map(
+          (value) => ({ name: `${PRODUCT}:package`, value }),
+        ),
       }),
     ),
   );
@@ -128,6 +122,21 @@ function recommendation(found: readonly ScanFinding[]): { recommendation?: strin
     ),
   ];
   return fixed.length === 0 ? {} : { recommendation: `fixed in ${fixed.slice(0, 20).join(', ')}` };
+}
+
+/** Makes links to the components of an SBOM that a finding is about (CycloneDX BOM-Link). */
+function linksInto(bill: Buffer): (finding: ScanFinding) => string[] {
+  const { serialNumber, components } = fieldsOf(parseJson(bill));
+  const document = `${(textOf(serialNumber) ?? '').replace('urn:uuid:', 'urn:cdx:')}/1`;
+  const byPurl = refsIn(components);
+  const known = new Set([...byPurl.values()].flat());
+  return ({ ref, purl, package: name, version }) => {
+    if (ref === undefined && purl === undefined) return [`${name}@${version}`];
+    // Where the scanner does not say which component it means, the package may be in several images.
+    const named = ref !== undefined && known.has(ref) ? [ref] : undefined;
+    const refs = named ?? byPurl.get(purl ?? '') ?? [purl ?? `${name}@${version}`];
+    return refs.map((each) => `${document}#${encodeURIComponent(each)}`);
+  };
 }
 
 /** The references of all components of an SBOM, by their package URLs. */

@@ -6,13 +6,16 @@ import { StowageError } from '../../core/error.ts';
 import { MIB } from '../../core/limits.ts';
 import { counted, oneLine } from '../../core/text.ts';
 import {
+  mergeFindings,
   readScan,
+  type ScanFinding,
   type ScannerName,
   type ScanReport,
   scannerNames,
 } from '../../format/scan-findings.ts';
 import { runConfined } from '../../io/confined-program.ts';
 import { remove } from '../../io/file.ts';
+import { type FlatBill, flatBills } from './flat-bills.ts';
 
 /** A vulnerability scanner on this machine. */
 export interface Scanner {
@@ -85,8 +88,6 @@ export async function scanBill(
   const name = scannerName(scanner.program);
   const folder = await mkdtemp(join(tmpdir(), 'stowage-scan-'));
   try {
-    const file = join(folder, 'sbom.cdx.json');
-    await writeFile(file, bill, { mode: 0o600 });
     const confinement = {
       ...{ folder, env: scanner.env, signal: context.signal, ...LIMITS },
       variables: variablesOf(name, scanner),
@@ -98,17 +99,36 @@ export async function scanBill(
         message: 'this machine cannot run the scanner without a network',
         hint: 'the scanner was told to stay offline; run this command as root to take the network away from it',
       });
+    const file = join(folder, 'sbom.cdx.json');
     const [program = '', ...rest] = [...(isolation ?? []), scanner.program, ...args[name](file)];
-    const { status, output, said } = await running(name, () =>
-      runConfined(program, rest, confinement),
-    );
-    if (status !== 0) throw failed(name, `exit status ${status}: ${oneLine(said.trim(), 500)}`);
-    const report = readScan(name, Buffer.from(output, 'utf8'));
+    const scan = async ({ bytes, system }: FlatBill): Promise<ScanReport> => {
+      await writeFile(file, bytes, { mode: 0o600 });
+      const { status, output, said } = await running(name, () =>
+        runConfined(program, rest, confinement),
+      );
+      if (status !== 0) throw failed(name, `exit status ${status}: ${oneLine(said.trim(), 500)}`);
+      const report = readScan(name, Buffer.from(output, 'utf8'));
+      if (system !== undefined && report.sawSystem === false) throw unseen(name, system);
+      return report;
+    };
+    const report = await (name === 'trivy'
+      ? scanEach(name, flatBills(bill), scan)
+      : scan({ bytes: bill }));
     warnOfAge(name, report, context);
     return report;
   } finally {
     await remove(folder);
   }
+}
+
+async function scanEach(
+  name: ScannerName,
+  bills: readonly FlatBill[],
+  scan: (bill: FlatBill) => Promise<ScanReport>,
+): Promise<ScanReport> {
+  const findings: ScanFinding[] = [];
+  for (const each of bills) findings.push(...(await scan(each)).findings);
+  return { findings: mergeFindings(name, findings) };
 }
 
 function warnOfAge(name: ScannerName, { databaseBuilt }: ScanReport, context: Context): void {
@@ -154,6 +174,19 @@ async function running<T>(name: ScannerName, work: () => Promise<T>): Promise<T>
     if (!(error instanceof StowageError) || error.code === 'interrupted') throw error;
     throw failed(name, error.found ?? error.message, error);
   }
+}
+
+/** No finding in packages that a scanner did not look at would read as if there were none. */
+function unseen(name: ScannerName, system: string): StowageError {
+  return new StowageError(
+    'scan-failed',
+    `${name} did not look at the packages of ${oneLine(system, 100)}`,
+    {
+      expected: `packages of a distribution that ${name} knows`,
+      found: `packages of ${oneLine(system, 100)}, and no answer about them`,
+      hint: 'scan this release with grype',
+    },
+  );
 }
 
 function failed(name: ScannerName, found: string, cause?: unknown): StowageError {

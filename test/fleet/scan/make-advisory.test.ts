@@ -55,6 +55,19 @@ describe('when findings become an advisory', () => {
     );
   });
 
+  it.each([
+    [`image:proxy/${purl}`, ['proxy']],
+    ['0123456789abcdef', ['server', 'proxy']],
+  ])(
+    'names the one component that the scanner calls %s, if that is one of the SBOM',
+    (ref, images) => {
+      const [found] = made([{ ...ghsa, ref }]).vulnerabilities;
+      const refs = images.map((name) => encodeURIComponent(`image:${name}/${purl}`));
+      const affected = found?.['affects'] as readonly { readonly ref: string }[];
+      expect(affected.map((each) => each.ref.replace(/^.*#/, ''))).toEqual(refs);
+    },
+  );
+
   it('applies a verdict on the CVE to the same vulnerability under another name', () => {
     const { vulnerabilities } = made([ghsa], [unaffected]);
     expect(vulnerabilities).toMatchObject([

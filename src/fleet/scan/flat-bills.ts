@@ -1,0 +1,98 @@
+import {
+  canonicalBytes,
+  type Fields,
+  fieldsOf,
+  type Json,
+  listOf,
+  parseJson,
+  textOf,
+} from '../../core/json.ts';
+
+/** An SBOM without nesting, with packages of one operating system at most. */
+export interface FlatBill {
+  readonly bytes: Buffer;
+  /** The operating system in it, such as `debian 12`, if it has packages of one. */
+  readonly system?: string;
+}
+
+const SYSTEM_PACKAGE = /^pkg:(?:deb|apk|rpm)\//;
+/** What trivy calls otherwise than os-release(5) does. */
+const families: ReadonlyMap<string, string> = new Map([
+  ['almalinux', 'alma'],
+  ['amzn', 'amazon'],
+  ['mariner', 'cbl-mariner'],
+  ['ol', 'oracle'],
+  ['rhel', 'redhat'],
+  ['sle-micro', 'slem'],
+]);
+
+/**
+ * The SBOM of a bundle for trivy, which looks at the top level alone, and at one operating system: a document for each image with its
+ * packages, and one for all others. References stay as they are.
+ */
+export function flatBills(bill: Buffer): FlatBill[] {
+  const { components, metadata } = fieldsOf(parseJson(bill));
+  const about = fieldsOf(fieldsOf(metadata)['component']);
+  const top = listOf(components);
+  const images = top.filter(({ type }) => type === 'container');
+  const others = top.filter((each) => !images.includes(each));
+  return [...images.map((each) => flatBill(each, [each])), flatBill(about, others)];
+}
+
+function flatBill(about: Fields, components: readonly Fields[]): FlatBill {
+  const all = components.flatMap(within);
+  const system = all.find(({ type }) => type === 'operating-system');
+  const packages = all.filter(({ purl, type }) => purl !== undefined && type !== 'container');
+  const ofSystem = packages.filter(({ purl }) => SYSTEM_PACKAGE.test(textOf(purl) ?? ''));
+  const name = textOf(about['name']) ?? '';
+  const document = {
+    ...{ bomFormat: 'CycloneDX', specVersion: '1.6', version: 1 },
+    metadata: { component: { type: 'application', 'bom-ref': 'scanned', name } },
+    components: [...(system === undefined ? [] : [renamed(system)]), ...packages.map(withSource)],
+    dependencies:
+      system === undefined
+        ? []
+        : [{ ref: system['bom-ref'], dependsOn: ofSystem.map((each) => each['bom-ref']) }],
+  };
+  const called = [system?.['name'] ?? 'an unknown system', system?.['version']];
+  return {
+    bytes: canonicalBytes(document as Json),
+    ...(ofSystem.length === 0
+      ? {}
+      : { system: called.flatMap((each) => textOf(each) ?? []).join(' ') }),
+  };
+}
+
+/** A component and all in it, each without those in it. */
+function within({ components, ...own }: Fields): Fields[] {
+  return [own, ...listOf(components).flatMap(within)];
+}
+
+function renamed(system: Fields): Fields {
+  const name = textOf(system['name']) ?? '';
+  return { ...system, name: families.get(name) ?? name };
+}
+
+/** Adds the source package, of which trivy does not read the package URL. */
+function withSource(component: Fields): Fields {
+  const source = sourceOf(textOf(component['purl']) ?? '');
+  if (source === undefined) return component;
+  const properties = Object.entries(source).map(([name, value]) => ({
+    name: `aquasecurity:trivy:${name}`,
+    value,
+  }));
+  return { ...component, properties: [...listOf(component['properties']), ...properties] };
+}
+
+function sourceOf(purl: string): Readonly<Record<string, string>> | undefined {
+  const [, type] = SYSTEM_PACKAGE.exec(purl) === null ? [] : (/^pkg:([a-z]+)/.exec(purl) ?? []);
+  const query = new URLSearchParams(purl.slice(purl.indexOf('?') + 1));
+  const upstream = query.get('upstream');
+  if (type === undefined || upstream === null) return undefined;
+  if (type === 'rpm') {
+    const [, name] = /^(.+)-[^-]+-[^-]+\.rpm$/.exec(upstream) ?? [];
+    return name === undefined ? undefined : { SrcName: name };
+  }
+  const [name = '', version] = upstream.split('@');
+  return { SrcName: name, ...(version === undefined ? {} : { SrcVersion: version }) };
+}
