@@ -32,6 +32,8 @@ export interface ScanReport {
   readonly databaseBuilt?: string;
   /** Whether it looked at the packages of an operating system; absent if it does not say. */
   readonly sawSystem?: boolean;
+  /** What it did not look at, in words. */
+  readonly unscanned?: readonly string[];
 }
 
 const MAX_FINDINGS = 20_000;

@@ -162,6 +162,8 @@ beforeAll(async () => {
   const without = status.split('\n\n').filter((each) => !each.includes('zlib1g'));
   const files = { ...newer, 'var/lib/dpkg/status': `${without.join('\n\n')}\n` };
   await must(fleet('add-release', await release('1.1.0', files)));
+  const unstable = { ...rootOf(old), 'usr/lib/os-release': 'ID=debian\n' };
+  await must(fleet('add-release', await release('1.2.0', unstable)));
 }, BUILD_TIME);
 
 afterAll(async () => {
@@ -255,6 +257,14 @@ describe('when grype scans the SBOM of a bundle', () => {
     expect([ran.status, ran.complaints]).toEqual([0, []]);
     expect(ran.json.advisories).toMatchObject([{ total: 0, open: 0 }]);
     expect(advisoryOf(ran).vulnerabilities).toEqual([]);
+  });
+
+  it('says that packages of a distribution without a version were not scanned', async () => {
+    const ran = await scan('chat@1.2.0');
+    expect(ran.status).toBe(5);
+    expect(ran.json.advisories).toMatchObject([
+      { total: 2, unscanned: ['the packages of image:server: debian without a version'] },
+    ]);
   });
 
   it('warns of an old database, and states its date', async () => {

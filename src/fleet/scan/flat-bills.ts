@@ -11,8 +11,12 @@ import {
 /** An SBOM without nesting, with packages of one operating system at most. */
 export interface FlatBill {
   readonly bytes: Buffer;
+  /** The image whose packages are in it, such as `image:server`; for all others, the release. */
+  readonly about: string;
   /** The operating system in it, such as `debian 12`, if it has packages of one. */
   readonly system?: string;
+  /** Whether it states the version of that system, without which no scanner looks at the packages. */
+  readonly versioned: boolean;
 }
 
 const SYSTEM_PACKAGE = /^pkg:(?:deb|apk|rpm)\//;
@@ -54,12 +58,15 @@ function flatBill(about: Fields, components: readonly Fields[]): FlatBill {
         ? []
         : [{ ref: system['bom-ref'], dependsOn: ofSystem.map((each) => each['bom-ref']) }],
   };
-  const called = [system?.['name'] ?? 'an unknown system', system?.['version']];
+  const called = textOf(system?.['name']) ?? 'an unknown system';
+  const version = textOf(system?.['version']);
   return {
     bytes: canonicalBytes(document as Json),
+    about: textOf(about['bom-ref']) ?? name,
     ...(ofSystem.length === 0
       ? {}
-      : { system: called.flatMap((each) => textOf(each) ?? []).join(' ') }),
+      : { system: version === undefined ? called : `${called} ${version}` }),
+    versioned: version !== undefined,
   };
 }
 

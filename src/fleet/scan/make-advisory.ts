@@ -21,7 +21,7 @@ export interface AdvisoryInput {
  */
 export function makeAdvisory(input: AdvisoryInput): Json {
   const { release, bill, report, verdicts, scanner, at } = input;
-  const { findings, databaseBuilt } = report;
+  const { findings, databaseBuilt, unscanned = [] } = report;
   const { name, version, bundle } = release;
   const links = linksInto(bill);
   const vulnerabilities = [...Map.groupBy(findings, ({ id }) => id)].flatMap(([id, all]) =>
@@ -69,6 +69,11 @@ export function makeAdvisory(input: AdvisoryInput): Json {
         ...{ name, version },
         hashes: [{ alg: 'SHA-512', content: bundle }],
       },
+      ...(unscanned.length === 0
+        ? {}
+        : {
+            properties: unscanned.map((value) => ({ name: `${PRODUCT}:not-scanned`, value })),
+          }),
     },
     vulnerabilities,
   };

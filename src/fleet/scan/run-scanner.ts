@@ -101,21 +101,18 @@ export async function scanBill(
       });
     const file = join(folder, 'sbom.cdx.json');
     const [program = '', ...rest] = [...(isolation ?? []), scanner.program, ...args[name](file)];
-    const scan = async ({ bytes, system }: FlatBill): Promise<ScanReport> => {
+    const scan = async (bytes: Buffer): Promise<ScanReport> => {
       await writeFile(file, bytes, { mode: 0o600 });
       const { status, output, said } = await running(name, () =>
         runConfined(program, rest, confinement),
       );
       if (status !== 0) throw failed(name, `exit status ${status}: ${oneLine(said.trim(), 500)}`);
-      const report = readScan(name, Buffer.from(output, 'utf8'));
-      if (system !== undefined && report.sawSystem === false) throw unseen(name, system);
-      return report;
+      return readScan(name, Buffer.from(output, 'utf8'));
     };
-    const report = await (name === 'trivy'
-      ? scanEach(name, flatBills(bill), scan)
-      : scan({ bytes: bill }));
+    const bills = flatBills(bill);
+    const report = name === 'trivy' ? await scanEach(name, bills, scan) : await scan(bill);
     warnOfAge(name, report, context);
-    return report;
+    return { ...report, unscanned: [...unversioned(bills), ...(report.unscanned ?? [])] };
   } finally {
     await remove(folder);
   }
@@ -124,11 +121,28 @@ export async function scanBill(
 async function scanEach(
   name: ScannerName,
   bills: readonly FlatBill[],
-  scan: (bill: FlatBill) => Promise<ScanReport>,
+  scan: (bill: Buffer) => Promise<ScanReport>,
 ): Promise<ScanReport> {
   const findings: ScanFinding[] = [];
-  for (const each of bills) findings.push(...(await scan(each)).findings);
-  return { findings: mergeFindings(name, findings) };
+  const unscanned: string[] = [];
+  for (const { bytes, about, system, versioned } of bills) {
+    const report = await scan(bytes);
+    findings.push(...report.findings);
+    if (system !== undefined && versioned && report.sawSystem === false)
+      unscanned.push(notScanned(about, `${name} does not know ${system}`));
+  }
+  return { findings: mergeFindings(name, findings), unscanned };
+}
+
+/** No scanner finds anything in packages of a distribution without a version. That would read as if there was nothing. */
+function unversioned(bills: readonly FlatBill[]): string[] {
+  return bills.flatMap(({ about, system, versioned }) =>
+    system === undefined || versioned ? [] : [notScanned(about, `${system} without a version`)],
+  );
+}
+
+function notScanned(about: string, why: string): string {
+  return oneLine(`the packages of ${about}: ${why}`, 500);
 }
 
 function warnOfAge(name: ScannerName, { databaseBuilt }: ScanReport, context: Context): void {
@@ -174,19 +188,6 @@ async function running<T>(name: ScannerName, work: () => Promise<T>): Promise<T>
     if (!(error instanceof StowageError) || error.code === 'interrupted') throw error;
     throw failed(name, error.found ?? error.message, error);
   }
-}
-
-/** No finding in packages that a scanner did not look at would read as if there were none. */
-function unseen(name: ScannerName, system: string): StowageError {
-  return new StowageError(
-    'scan-failed',
-    `${name} did not look at the packages of ${oneLine(system, 100)}`,
-    {
-      expected: `packages of a distribution that ${name} knows`,
-      found: `packages of ${oneLine(system, 100)}, and no answer about them`,
-      hint: 'scan this release with grype',
-    },
-  );
 }
 
 function failed(name: ScannerName, found: string, cause?: unknown): StowageError {

@@ -30,6 +30,8 @@ export interface ScannedRelease extends RecordedFact {
   readonly open: number;
   /** When the database of the scanner was built, RFC 3339; absent if it does not say. */
   readonly databaseBuilt?: string;
+  /** What the scanner did not look at, in words. */
+  readonly unscanned: readonly string[];
 }
 
 /**
@@ -63,6 +65,7 @@ export async function scanRelease(
     ...{ name, version, bundle, total: advisory.vulnerabilities.length },
     open: openIn(advisory).length,
     ...(report.databaseBuilt === undefined ? {} : { databaseBuilt: report.databaseBuilt }),
+    unscanned: report.unscanned ?? [],
     ...factAt(path, fleet),
   };
 }

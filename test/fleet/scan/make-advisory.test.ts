@@ -28,14 +28,17 @@ const unaffected: Verdict = {
 
 interface Made {
   readonly vulnerabilities: readonly Readonly<Record<string, unknown>>[];
-  readonly metadata: { readonly tools: { readonly components: readonly object[] } };
+  readonly metadata: {
+    readonly tools: { readonly components: readonly object[] };
+    readonly properties: readonly object[];
+  };
 }
 
 function made(findings: readonly ScanFinding[], verdicts: readonly Verdict[] = []): Made {
   const advisory = makeAdvisory({
     ...{ bill, verdicts, scanner: 'grype', at: '2026-11-30T00:00:00Z' },
     release: { name: 'chat', version: '1.0.0', bundle: 'a'.repeat(128) },
-    report: { findings, databaseBuilt: '2026-11-28T00:00:00Z' },
+    report: { findings, databaseBuilt: '2026-11-28T00:00:00Z', unscanned: ['an image'] },
   });
   const valid = cyclonedx();
   valid(advisory);
@@ -91,6 +94,12 @@ describe('when findings become an advisory', () => {
     const [found, ...rest] = made([ghsa, other]).vulnerabilities;
     expect(rest).toEqual([]);
     expect(found).toMatchObject({ ratings: [{ severity: 'high' }] });
+  });
+
+  it('states what was not scanned', () => {
+    expect(made([]).metadata.properties).toEqual([
+      { name: 'stowage:not-scanned', value: 'an image' },
+    ]);
   });
 
   it('states when the database of the scanner was built', () => {

@@ -2,44 +2,73 @@ import { describe, expect, it } from 'vitest';
 import { scanBill } from '../../../src/fleet/scan/run-scanner.ts';
 import type { ScanReport } from '../../../src/format/scan-findings.ts';
 import { context } from '../../support/context.ts';
-import { expectCode } from '../../support/error.ts';
 import { scratchFolder } from '../../support/scratch.ts';
-import { smallTrivy } from '../../support/small-scanner.ts';
+import { smallScanner, smallTrivy } from '../../support/small-scanner.ts';
 
 const scratch = scratchFolder(true);
 const trivy = smallTrivy(scratch.fresh('bin'), 'openssl');
+const grype = smallScanner(scratch.fresh('bin'), { libssl3: 'High' });
 const purl = 'pkg:deb/debian/libssl3@3.0.11?upstream=openssl';
 
-function image(name: string, system: string): object {
+function image(name: string, system: string, version?: string): object {
+  const os = { type: 'operating-system', 'bom-ref': `image:${name}/os`, name: system };
   return {
     ...{ type: 'container', 'bom-ref': `image:${name}`, name },
     components: [
-      { type: 'operating-system', 'bom-ref': `image:${name}/os`, name: system, version: '12' },
+      { ...os, ...(version === undefined ? {} : { version }) },
       { type: 'library', 'bom-ref': `image:${name}/${purl}`, name: 'libssl3', version: '3', purl },
     ],
   };
 }
 
-function scan(...components: readonly object[]): Promise<ScanReport> {
+function scan(program: string, ...components: readonly object[]): Promise<ScanReport> {
   const env = { PATH: process.env['PATH'] ?? '' };
-  const scanner = { program: trivy, env, root: process.getuid?.() === 0 };
+  const scanner = { program, database: scratch.root, env, root: process.getuid?.() === 0 };
   return scanBill(Buffer.from(JSON.stringify({ components })), scanner, context());
 }
 
 describe('when a scanner looks at the top level of an SBOM alone', () => {
   it('is given each image by itself', async () => {
-    const { findings } = await scan(image('a', 'debian'), image('b', 'debian'));
+    const { findings, unscanned } = await scan(
+      trivy,
+      ...[image('a', 'debian', '12'), image('b', 'debian', '13')],
+    );
     expect(findings.map(({ id, ref }) => [id, ref])).toEqual([
       ['CVE-2026-1', `image:a/${purl}`],
       ['CVE-2026-1', `image:b/${purl}`],
     ]);
-  });
-
-  it('fails where it did not look at the packages of an image', async () => {
-    await expectCode(() => scan(image('a', 'debian'), image('b', 'slackware')), 'scan-failed');
+    expect(unscanned).toEqual([]);
   });
 
   it('finds nothing where there are no packages', async () => {
-    expect((await scan({ type: 'file', name: 'x' })).findings).toEqual([]);
+    const { findings, unscanned } = await scan(trivy, { type: 'file', name: 'x' });
+    expect([findings, unscanned]).toEqual([[], []]);
+  });
+});
+
+describe('when a scanner does not look at the packages of an image', () => {
+  const why = 'the packages of image:b';
+  it.each([
+    [
+      'a distribution that it does not know',
+      trivy,
+      image('b', 'slackware', '15'),
+      `${why}: trivy does not know slackware 15`,
+    ],
+    [
+      'a distribution without a version',
+      trivy,
+      image('b', 'debian'),
+      `${why}: debian without a version`,
+    ],
+    [
+      'a distribution without a version',
+      grype,
+      image('b', 'debian'),
+      `${why}: debian without a version`,
+    ],
+  ])('says so of %s', async (_, program, other, expected) => {
+    const { unscanned } = await scan(program, image('a', 'debian', '12'), other);
+    expect(unscanned).toEqual([expected]);
   });
 });

@@ -45,7 +45,8 @@ export async function scan(
         ? []
         : ['  next: stowage fleet next SITE --write FOLDER tells the sites']),
     ];
-    const isOpen = scanned.some(({ open }) => open > 0) || unknown.length > 0;
+    const isOpen =
+      scanned.some(({ open, unscanned }) => open > 0 || unscanned.length > 0) || unknown.length > 0;
     return {
       json: { advisories: scanned, unknown },
       text: printableLines(`${lines.join('\n')}\n`),
@@ -60,6 +61,7 @@ function lineOf({
   total,
   open,
   databaseBuilt,
+  unscanned,
   document,
   inForce,
   reason,
@@ -68,6 +70,7 @@ function lineOf({
   const database = databaseBuilt === undefined ? '' : `, database of ${databaseBuilt.slice(0, 10)}`;
   return [
     `${name} ${version}: ${amount}, ${open} open${database}`,
+    ...unscanned.map((each) => `  NOT SCANNED: ${each}`),
     `  ${document}${inForce ? '' : `, not in force yet: ${reason}`}`,
   ];
 }
