@@ -19,7 +19,7 @@ export interface FlatBill {
   readonly versioned: boolean;
 }
 
-const SYSTEM_PACKAGE = /^pkg:(?:deb|apk|rpm)\//;
+const SYSTEM_PACKAGE = /^pkg:(deb|apk|rpm)\//;
 /** What trivy calls otherwise than os-release(5) does. */
 const families: ReadonlyMap<string, string> = new Map([
   ['almalinux', 'alma'],
@@ -92,7 +92,7 @@ function withSource(component: Fields): Fields {
 }
 
 function sourceOf(purl: string): Readonly<Record<string, string>> | undefined {
-  const [, type] = SYSTEM_PACKAGE.exec(purl) === null ? [] : (/^pkg:([a-z]+)/.exec(purl) ?? []);
+  const [, type] = SYSTEM_PACKAGE.exec(purl) ?? [];
   const query = new URLSearchParams(purl.slice(purl.indexOf('?') + 1));
   const upstream = query.get('upstream');
   if (type === undefined || upstream === null) return undefined;

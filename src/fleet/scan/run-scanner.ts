@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Context, Environment } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
+import { fieldsOf, listOf, parseJson, textsOf } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
 import { counted, oneLine } from '../../core/text.ts';
 import {
@@ -112,7 +113,8 @@ export async function scanBill(
     const bills = flatBills(bill);
     const report = name === 'trivy' ? await scanEach(name, bills, scan) : await scan(bill);
     warnOfAge(name, report, context);
-    return { ...report, unscanned: [...unversioned(bills), ...(report.unscanned ?? [])] };
+    const unscanned = [...incomplete(bill), ...unversioned(bills), ...(report.unscanned ?? [])];
+    return { ...report, unscanned };
   } finally {
     await remove(folder);
   }
@@ -132,6 +134,15 @@ async function scanEach(
       unscanned.push(notScanned(about, `${name} does not know ${system}`));
   }
   return { findings: mergeFindings(name, findings), unscanned };
+}
+
+/** What the SBOM itself says to be incomplete, such as an image with a database that could not be read. */
+function incomplete(bill: Buffer): string[] {
+  return listOf(fieldsOf(parseJson(bill))['compositions']).flatMap(({ aggregate, assemblies }) =>
+    aggregate === 'incomplete'
+      ? textsOf(assemblies).map((ref) => notScanned(ref, 'the SBOM does not list all of them'))
+      : [],
+  );
 }
 
 /** No scanner finds anything in packages of a distribution without a version. That would read as if there was nothing. */

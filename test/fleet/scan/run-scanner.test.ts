@@ -46,6 +46,21 @@ describe('when a scanner looks at the top level of an SBOM alone', () => {
   });
 });
 
+describe('when an SBOM does not list all packages', () => {
+  it('says of which image', async () => {
+    const compositions = [
+      { aggregate: 'incomplete', assemblies: ['image:a'] },
+      { aggregate: 'complete', assemblies: ['image:b'] },
+    ];
+    const bill = Buffer.from(JSON.stringify({ components: [], compositions }));
+    const env = { PATH: process.env['PATH'] ?? '' };
+    const scanner = { program: trivy, env, root: process.getuid?.() === 0 };
+    expect((await scanBill(bill, scanner, context())).unscanned).toEqual([
+      'the packages of image:a: the SBOM does not list all of them',
+    ]);
+  });
+});
+
 describe('when a scanner does not look at the packages of an image', () => {
   const why = 'the packages of image:b';
   it.each([
