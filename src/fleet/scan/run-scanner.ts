@@ -61,7 +61,8 @@ const folders: Readonly<Record<ScannerName, readonly [variable: string, standard
 };
 
 const args: Readonly<Record<ScannerName, (file: string) => readonly string[]>> = {
-  grype: (file) => [`sbom:${file}`, '--output', 'json', '--quiet'],
+  // With --quiet, grype does not say either why it failed.
+  grype: (file) => [`sbom:${file}`, '--output', 'json'],
   trivy: (file) => ['sbom', '--format', 'json', '--quiet', file],
 };
 
@@ -107,7 +108,9 @@ export async function scanBill(
       const { status, output, said } = await running(name, () =>
         runConfined(program, rest, confinement),
       );
-      if (status !== 0) throw failed(name, `exit status ${status}: ${oneLine(said.trim(), 500)}`);
+      // The reason comes last.
+      const why = oneLine(said.trim().slice(-500), 500);
+      if (status !== 0) throw failed(name, `exit status ${status}: ${why}`);
       return readScan(name, Buffer.from(output, 'utf8'));
     };
     const bills = flatBills(bill);
@@ -174,7 +177,7 @@ function variablesOf(name: ScannerName, { env, database }: Scanner): Environment
   const [variable, standard] = folders[name];
   const cache = env['XDG_CACHE_HOME'] || join(env['HOME'] ?? '/', '.cache');
   const place = database ?? env[variable] ?? join(cache, standard);
-  return { ...own, ...offline[name], [variable]: place };
+  return { ...own, ...offline[name], [variable]: place, NO_COLOR: '1' };
 }
 
 /** What a command begins with that shall have no network; undefined where the system does not allow it. */
