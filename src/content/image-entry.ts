@@ -4,7 +4,6 @@ import { cutTo, printable } from '../core/text.ts';
 import { type LockedImage, sourceRead } from '../format/locked-content.ts';
 import { localImageOf } from '../format/source.ts';
 import type { BillEntry, BlobFacts, FoundPackage } from './bill-entry.ts';
-import { cpeOf } from './cpe.ts';
 import { licensesOf } from './licenses.ts';
 
 /** UTF-16 code units of a name that comes from an image. */
@@ -88,7 +87,6 @@ function packageComponent(ref: string, each: FoundPackage, platforms: readonly s
     name: each.name,
     version: each.version,
     purl: each.url,
-    ...cpeOf(each.url),
     ...licensesOf(each.license),
     evidence: {
       occurrences: each.locations.map((location) => ({

@@ -11,9 +11,12 @@ export interface KnownVulnerability {
   /** As its provider rates it, such as `negligible`. */
   readonly severity: string;
   /** Who publishes it. */
-  readonly provider: 'debian' | 'github' | 'nvd';
+  readonly provider: 'debian' | 'github' | 'govulndb' | 'nvd';
   /** The package of an ecosystem, in grype's words; Debian's are those of Debian 12. */
-  readonly package?: { readonly ecosystem: 'deb' | 'python' | 'npm'; readonly name: string };
+  readonly package?: {
+    readonly ecosystem: 'deb' | 'python' | 'npm' | 'go-module';
+    readonly name: string;
+  };
   /** The product in its place, as the National Vulnerability Database names it. */
   readonly product?: { readonly vendor: string; readonly name: string };
   /** The first version that is not affected. */
@@ -84,7 +87,7 @@ function fill(database: DatabaseSync, known: readonly KnownVulnerability[]): voi
     return Number(lastInsertRowid);
   };
   const blob = (value: object): number => insert('blobs', { value: JSON.stringify(value) });
-  for (const id of ['debian', 'github', 'nvd'])
+  for (const id of new Set(known.map(({ provider }) => provider)))
     insert('providers', { id, version: '1', processor: 'lab', input_digest: 'xxh64:0' });
   const debian = insert('operating_systems', {
     ...{ name: 'debian', release_id: 'debian', major_version: '12', minor_version: '' },

@@ -53,8 +53,9 @@ const known: readonly KnownVulnerability[] = [
     ...{ product: { vendor: 'nodejs', name: 'node.js' }, below: '24.0.1', fixed: true },
   },
   {
-    ...{ id: 'CVE-2026-20006', provider: 'nvd', severity: 'high' },
-    ...{ product: { vendor: 'golang', name: 'go' }, below: '1.23.2', fixed: true },
+    ...{ id: 'GO-2026-6000', aliases: ['CVE-2026-20006'], provider: 'govulndb' },
+    ...{ severity: 'high', package: { ecosystem: 'go-module', name: 'stdlib' } },
+    ...{ below: '1.23.2', fixed: true },
   },
 ];
 
@@ -279,10 +280,14 @@ describe('when grype scans the SBOM of a bundle', () => {
 });
 
 describe('when the database of grype cannot be used', () => {
-  it.each<[string, (folder: string) => void, string]>([
-    ['is missing', (folder) => mkdirSync(folder), 'database does not exist'],
-    ['is not as it was imported', (folder) => appendFileSync(copied(folder), 'x'), 'checksum'],
-    ['is cut off', (folder) => truncateSync(copied(folder), 4096), ''],
+  it.each<[string, (folder: string) => void, RegExp]>([
+    ['is missing', (folder) => mkdirSync(folder), /database does not exist/],
+    [
+      'is not as it was imported',
+      (folder) => appendFileSync(copied(folder), 'x'),
+      /bad db checksum/,
+    ],
+    ['is cut off', (folder) => truncateSync(copied(folder), 4096), /^exit status 1: .*database/],
   ])('is refused where it %s, and records nothing', async (_, prepare, found) => {
     const folder = scratch.fresh('database');
     prepare(folder);
@@ -290,7 +295,7 @@ describe('when the database of grype cannot be used', () => {
     const { json } = await scan('chat@1.0.0', '--db', folder);
     expect(json.error).toMatchObject({
       code: 'scan-failed',
-      found: expect.stringContaining(found),
+      found: expect.stringMatching(found),
     });
     expect((await fleet('releases')).stdout).toBe(before);
   });
@@ -302,7 +307,7 @@ describe('when the database of grype cannot be used', () => {
   }
 });
 
-describe('when grype scans what scanners know by the names of the NVD alone', () => {
+describe('when grype scans what no package manager installed', () => {
   it('finds the Node of the installer, and the library of a program in Go', async () => {
     const { lock } = sampleOf(100);
     const components = installerComponents();
@@ -323,7 +328,7 @@ describe('when grype scans what scanners know by the names of the NVD alone', ()
     const { findings } = await scanBill(bill, scanner, context());
     expect(findings.map((each) => [each.id, each.package, each.purl])).toEqual([
       ['CVE-2026-20005', 'node', 'pkg:generic/node@24.0.0'],
-      ['CVE-2026-20006', 'stdlib', 'pkg:golang/stdlib@1.23.1'],
+      ['GO-2026-6000', 'stdlib', 'pkg:golang/stdlib@1.23.1'],
     ]);
   });
 });
