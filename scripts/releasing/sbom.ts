@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageComponent } from '../../src/build/sbom/installer-entry.ts';
-import { cpeOf } from '../../src/content/cpe.ts';
+import { nodeCpe, packageComponent } from '../../src/build/sbom/installer-entry.ts';
 import { packagesInside } from '../installer/components.ts';
 import { NODE_VERSION, platforms } from '../installer/platforms.ts';
 
@@ -31,12 +30,11 @@ export function toolSbom(root: string, inputs: readonly string[]): object {
 
 /** The runtime of each installer; what is in it is in the list next to the installer. */
 function nodeComponents(): object[] {
-  const purl = `pkg:generic/node@${NODE_VERSION}`;
   return Object.entries(platforms).map(([platform, { sha256 }]) => ({
     ...{ type: 'application', 'bom-ref': `node-${platform}`, name: 'node', version: NODE_VERSION },
     description: `bin/node for ${platform}, inside stowage-${platform}`,
     hashes: [{ alg: 'SHA-256', content: sha256 }],
-    purl,
-    ...cpeOf(purl),
+    purl: `pkg:generic/node@${NODE_VERSION}`,
+    ...nodeCpe(NODE_VERSION),
   }));
 }

@@ -1,5 +1,4 @@
 import type { BillEntry } from '../../content/bill-entry.ts';
-import { cpeOf } from '../../content/cpe.ts';
 import { licensesOf } from '../../content/licenses.ts';
 import { sriHex } from '../../core/digest.ts';
 import { canonicalJson, type Json } from '../../core/json.ts';
@@ -70,12 +69,18 @@ function runtimeComponent(ref: string, { parts, license, ...runtime }: Installer
     ...partComponent(ref, runtime),
     // Scanners pass over components of type platform.
     type: 'application',
-    ...cpeOf(runtime.purl),
+    ...nodeCpe(runtime.version),
     description: 'Node.js; the hash is that of bin/node before its symbols were removed',
     ...licensesOf(license),
     hashes: [{ alg: 'SHA-256', content: runtime.sha256 }],
     components: parts.map((each) => partComponent(`${ref}/${each.purl}`, each)),
   };
+}
+
+/** What the National Vulnerability Database calls Node (CPE 2.3, NISTIR 7695): scanners do not look up its package URL. */
+export function nodeCpe(version: string): { cpe?: string } {
+  if (!/^[0-9]+(?:\.[0-9]+)*$/.test(version)) return {};
+  return { cpe: `cpe:2.3:a:nodejs:node.js:${version}:*:*:*:*:*:*:*` };
 }
 
 function partComponent(ref: string, { name, version, purl }: InstallerPart): Record<string, Json> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { provenance } from '../../../src/build/bundle-documents.ts';
 import { readFacts } from '../../../src/build/sbom/image-packages.ts';
+import { nodeCpe } from '../../../src/build/sbom/installer-entry.ts';
 import { sbom } from '../../../src/build/sbom/sbom.ts';
 import { noFacts } from '../../../src/content/bill-entry.ts';
 import { licensesOf } from '../../../src/content/licenses.ts';
@@ -218,6 +219,10 @@ describe('when an SBOM is generated', () => {
         dependsOn: [`${node}/pkg:generic/openssl@3.5.0`, `${node}/pkg:npm/undici@7.0.0`],
       },
     ]);
+  });
+
+  it.each(['24.0.0-rc.1', '24.0.0:*', 'v24', ''])('has no CPE of Node %j', (version) => {
+    expect(nodeCpe(version)).toEqual({});
   });
 
   it('names the components of installers in the provenance, each once', () => {
