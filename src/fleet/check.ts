@@ -4,7 +4,7 @@ import type { Context } from '../core/context.ts';
 import { messageOf, StowageError } from '../core/error.ts';
 import { ioError } from '../io/file.ts';
 import type { FleetFolder } from './fleet-folder.ts';
-import type { Database } from './index/database.ts';
+import { type Database, recordedFile } from './index/database.ts';
 import { withIndex } from './index/fleet-index.ts';
 import { type RecordedFile, readRecorded } from './recorded-file.ts';
 
@@ -93,16 +93,14 @@ function recordedDocuments(database: Database): Generator<RecordedFile> {
   return database.byPath('SELECT path, sha512 FROM file WHERE path > ? ORDER BY path LIMIT ?', '');
 }
 
-const HAS_FILE = 'SELECT 1 FROM file WHERE path = ?';
-
 /** Whether a file is recorded, or is the signature of a document of a site, or an entry of the ledger. */
 function isExpected(path: string, database: Database): boolean {
   const entry = /^ledger\/([0-9a-f]+)\.json$/.exec(path)?.[1];
   if (entry !== undefined)
     return database.first('SELECT 1 FROM entry WHERE digest = ?', entry) !== undefined;
-  if (database.first(HAS_FILE, path) !== undefined) return true;
+  if (recordedFile(database, path) !== undefined) return true;
   if (!isOfSite(path) || !path.endsWith('.p7s')) return false;
-  return database.first(HAS_FILE, path.replace(/\.p7s$/, '.json')) !== undefined;
+  return recordedFile(database, path.replace(/\.p7s$/, '.json')) !== undefined;
 }
 
 /** The files in a folder of a fleet and in those inside it, relative to the fleet. Each folder is listed by itself. */

@@ -13,7 +13,7 @@ import { readCanonical } from '../format/document.ts';
 import type { Fleet } from '../format/fleet.ts';
 import type { RehearsalRequirement } from '../format/rehearsal-requirement.ts';
 import { type FleetFolder, releaseFolder, releaseRehearsal } from './fleet-folder.ts';
-import type { Database } from './index/database.ts';
+import { type Database, recordedFile } from './index/database.ts';
 import { readRecorded } from './recorded-file.ts';
 import { type Catalog, type FleetRelease, recallsOf, recallWords } from './releases.ts';
 import { runningSince } from './site-report.ts';
@@ -89,8 +89,7 @@ async function rehearsalOf({
   database,
 }: PromotionInput): Promise<AttachedRehearsal> {
   const read = async (path: string): Promise<Buffer | undefined> => {
-    const sql = 'SELECT path, sha512 FROM file WHERE path = ?';
-    const recorded = database.first<{ path: string; sha512: string }>(sql, path);
+    const recorded = recordedFile(database, path);
     return recorded === undefined ? undefined : readRecorded(recorded, folder.root);
   };
   const index = await read(`${releaseFolder(id)}/bundle.json`);

@@ -5,6 +5,7 @@ import { momentOf } from '../format/field.ts';
 import type { FleetSite } from '../format/fleet.ts';
 import type { Receipt } from '../format/receipt.ts';
 import type { TrustLink } from '../trust/trust-chain.ts';
+import { recordedFile } from './index/database.ts';
 import type { IndexedFleet } from './index/fleet-index.ts';
 import { readRecorded } from './recorded-file.ts';
 import { catalogOf } from './releases.ts';
@@ -46,11 +47,8 @@ export async function noticeFor(
   if (told.length === 0 && chain.length === 0) return undefined;
   const documents: NoticeInput[] = [];
   for (const { path, content } of told) {
-    const sha512 = database.first<{ sha512: string }>(
-      'SELECT sha512 FROM file WHERE path = ?',
-      path,
-    )?.sha512;
-    const bytes = readRecorded({ path, sha512: sha512 ?? '' }, folder.root);
+    const recorded = recordedFile(database, path) ?? { path, sha512: '' };
+    const bytes = readRecorded(recorded, folder.root);
     // An advisory counts by the signatures of the notice.
     const signatures = content === 'advisory' ? [] : await signaturesBeside(folder.path(path));
     documents.push({ content, bytes, signatures });

@@ -21,6 +21,7 @@ import {
   releaseRehearsal,
   trustPath,
 } from './fleet-folder.ts';
+import { recordedFile } from './index/database.ts';
 import { judgeFact } from './judged.ts';
 import type { NewFile } from './record.ts';
 
@@ -177,9 +178,8 @@ export async function addRelease(
     const target = releaseFolder(id);
     const sql = 'SELECT 1 FROM release WHERE bundle = ?';
     if (fleet.database.first(sql, id) !== undefined) {
-      const known = 'SELECT 1 FROM file WHERE path = ?';
       const lacking = evidence.filter(
-        ({ path }) => fleet.database.first(known, path) === undefined,
+        ({ path }) => recordedFile(fleet.database, path) === undefined,
       );
       if (lacking.length > 0)
         await fleet.add({ action: 'release', subject: `${name} ${version}`, files: lacking });

@@ -4,6 +4,7 @@ import { signDetached } from '../trust/cms-sign.ts';
 import { requireCounted } from '../trust/policy.ts';
 import { type ChangeOptions, changeFleet } from './change.ts';
 import type { FleetFolder } from './fleet-folder.ts';
+import { recordedFile } from './index/database.ts';
 import { factAt } from './promote.ts';
 import type { FactSigner } from './record-fact.ts';
 import { readRecorded } from './recorded-file.ts';
@@ -28,10 +29,7 @@ export async function signFact(
   options: ChangeOptions,
 ): Promise<SignedFact> {
   return changeFleet(folder, options, async (fleet) => {
-    const recorded = fleet.database.first<{ path: string; sha512: string }>(
-      'SELECT path, sha512 FROM file WHERE path = ?',
-      path,
-    );
+    const recorded = recordedFile(fleet.database, path);
     if (recorded === undefined || !isSigned(path)) throw notSignable(path);
     const bytes = readRecorded(recorded, folder.root);
     const now = options.now();

@@ -9,6 +9,7 @@ import { type ChangeOptions, type ChangingFleet, changeFleet } from './change.ts
 import type { FleetFolder } from './fleet-folder.ts';
 import type { Alarm } from './history.ts';
 import { requireKey } from './index/apply-document.ts';
+import { recordedFile } from './index/database.ts';
 import { readDocuments } from './reading/read-documents.ts';
 import { type ReadingResult, resultOf } from './reading/reading-task.ts';
 import type { NewFile } from './record.ts';
@@ -157,7 +158,7 @@ function pathOf({ kind, site, at }: VerifiedDocument, bytes: Buffer): string {
 }
 
 function isRecorded({ database }: ChangingFleet, path: string): boolean {
-  return database.first('SELECT 1 FROM file WHERE path = ?', path) !== undefined;
+  return recordedFile(database, path) !== undefined;
 }
 
 function alarmsOfFleet({ database }: ChangingFleet): SiteAlarm[] {

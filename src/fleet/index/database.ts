@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import type { RecordedFile } from '../recorded-file.ts';
 
 /** Raised when the tables change: an index of another version is built again. */
 const VERSION = 5;
@@ -122,4 +123,9 @@ export class Database {
     this.#statements.set(sql, made);
     return made;
   }
+}
+
+/** What an entry of the ledger recorded of a file; undefined if none did. */
+export function recordedFile(database: Database, path: string): RecordedFile | undefined {
+  return database.first<RecordedFile & Row>('SELECT path, sha512 FROM file WHERE path = ?', path);
 }

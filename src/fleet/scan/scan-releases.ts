@@ -6,6 +6,7 @@ import { momentOf } from '../../format/field.ts';
 import type { Verdict } from '../../format/verdicts.ts';
 import type { ChangingFleet } from '../change.ts';
 import { releaseBill } from '../fleet-folder.ts';
+import { recordedFile } from '../index/database.ts';
 import { factAt, type RecordedFact } from '../promote.ts';
 import { type FactSigner, signedFact } from '../record-fact.ts';
 import { readRecorded } from '../recorded-file.ts';
@@ -73,10 +74,7 @@ export async function scanRelease(
 async function billOf({ database, folder }: ChangingFleet, release: FleetRelease): Promise<Buffer> {
   const { name, version, bundle } = release;
   const path = releaseBill(bundle);
-  const recorded = database.first<{ path: string; sha512: string }>(
-    'SELECT path, sha512 FROM file WHERE path = ?',
-    path,
-  );
+  const recorded = recordedFile(database, path);
   if (recorded === undefined)
     throw new StowageError('file-missing', `the fleet has no SBOM of ${name} ${version}`, {
       expected: path,
