@@ -8,13 +8,9 @@ import { oneLine } from '../../core/text.ts';
 import { readIfThere, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { labels } from '../container/container-arguments.ts';
+import { createEngineClient } from '../container/engine-client.ts';
 import { createDocker } from '../docker/docker.ts';
-import {
-  type CommandRunner,
-  commandFailure,
-  type Environment,
-  UNLIMITED_MS,
-} from '../host/command.ts';
+import { type CommandRunner, type Environment, UNLIMITED_MS } from '../host/command.ts';
 import { type DnsAddresses, writeAnswer } from './dns-message.ts';
 import type { PeerNames } from './peer-names.ts';
 import {
@@ -62,11 +58,9 @@ export async function createSealedDocker({
   await writeAtomic(resolver, Buffer.from(`nameserver ${OWN_IPV4}\n`), 0o644);
   const runner = withOwnNames(withoutRules(run), { resolver, ipv6 });
   const daemon = await startDaemon(folder, { run, env: own, data, signal });
-  const call = async (args: readonly string[], stop: AbortSignal): Promise<string> => {
-    const result = await run('docker', args, { env: own, signal: stop, timeoutMs: COMMAND_MS });
-    if (result.status !== 0) throw commandFailure('docker', args, result);
-    return result.stdout;
-  };
+  const client = createEngineClient('docker', run, own);
+  const call = (args: readonly string[], stop: AbortSignal): Promise<string> =>
+    client.runChecked(args, stop, COMMAND_MS);
   const engine = createDocker({ env: own, run: runner, secretFolder });
   const names = new Map<string, string>();
   return {

@@ -2,7 +2,8 @@ import { basename, dirname, join } from 'node:path';
 import { fieldsOf, parseJson, textOf, textsOf } from '../../core/json.ts';
 import { writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
-import { type CommandRunner, commandFailure } from '../host/command.ts';
+import { createEngineClient } from '../container/engine-client.ts';
+import type { CommandRunner } from '../host/command.ts';
 import { createPodman } from '../podman/podman.ts';
 import { podmanPeers } from './peer-names.ts';
 import {
@@ -34,11 +35,9 @@ export async function createSealedPodman({
   const inner = withoutRules(run);
   const own: CommandRunner = (program, args, options) =>
     inner(program, program === 'podman' ? [...global, ...args] : args, options);
-  const call = async (args: readonly string[], stop: AbortSignal): Promise<string> => {
-    const result = await own('podman', args, { env, signal: stop, timeoutMs: COMMAND_MS });
-    if (result.status !== 0) throw commandFailure('podman', args, result);
-    return result.stdout;
-  };
+  const client = createEngineClient('podman', own, env);
+  const call = (args: readonly string[], stop: AbortSignal): Promise<string> =>
+    client.runChecked(args, stop, COMMAND_MS);
   if (unprivileged) {
     const text = await call(['info', '--format', 'json'], signal);
     const { ociRuntime } = fieldsOf(fieldsOf(parseJson(Buffer.from(text)))['host']);
