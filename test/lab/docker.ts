@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } f
 import { join, resolve } from 'node:path';
 import { type AirGap, airGap } from './airgap.ts';
 import { mountsBelow } from './engine.ts';
-import { capture, end, run, start, until } from './process.ts';
+import { capture, end, run, START_SECONDS, start, until } from './process.ts';
 
 export interface Docker {
   /** The whole environment under which `docker` uses this daemon, from any namespace. */
@@ -60,7 +60,7 @@ export async function isolatedDocker(dir: string): Promise<Docker> {
     rmSync(root, { recursive: true, force: true });
   };
   try {
-    await until('the start of dockerd', 60, async () => {
+    await until('the start of dockerd', START_SECONDS, async () => {
       if (daemon.exitCode !== null) throw new Error(`dockerd ended with ${daemon.exitCode}`);
       return (await capture('docker', ['version'], { env })).status === 0 || undefined;
     });

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { outside } from './outside.ts';
-import { end, run, start, until } from './process.ts';
+import { end, run, START_SECONDS, start, until } from './process.ts';
 import { freePort } from './registry.ts';
 import { defaultCacheDir } from './server-image.ts';
 
@@ -68,7 +68,7 @@ export async function startLlamaServer(
     env: { PATH: process.env['PATH'], LD_LIBRARY_PATH: folder, HOME: '/tmp' },
   });
   try {
-    await until('llama-server', 60, async () => {
+    await until('llama-server', START_SECONDS, async () => {
       if (server.exitCode !== null) throw new Error(`it ended with ${server.exitCode}`);
       const response = await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined);
       await response?.body?.cancel();

@@ -67,6 +67,9 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGTERM
   await gone;
 }
 
+/** How long a program of the lab may take to start, in seconds: on a busy machine a slow start is no failure. */
+export const START_SECONDS = 180;
+
 /** Asks again every 25 ms until the answer is not undefined. @throws Error when that takes too long */
 export async function until<T>(
   what: string,

@@ -13,7 +13,7 @@ import { request as requestTls } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { end, run, start, until } from './process.ts';
+import { end, run, START_SECONDS, start, until } from './process.ts';
 import { skopeo } from './skopeo.ts';
 import type { TokenService } from './token-service.ts';
 
@@ -60,7 +60,7 @@ export async function startRegistry(dir: string, options: RegistryOptions = {}):
   }).finally(() => closeSync(log));
   const url = `${options.tls ? 'https' : 'http'}://${host}`;
   try {
-    await until('the start of the registry', 20, () => ready(child, `${url}/v2/`));
+    await until('the start of the registry', START_SECONDS, () => ready(child, `${url}/v2/`));
   } catch (error) {
     await end(child, 'SIGKILL');
     throw new Error(`no registry: ${readFileSync(logFile, 'utf8')}`, { cause: error });

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type GoProgram, goProgram, hasGoProgram } from './go-program.ts';
-import { end, start, until } from './process.ts';
+import { end, START_SECONDS, start, until } from './process.ts';
 import { freePort } from './registry.ts';
 
 const SEAWEED: GoProgram = {
@@ -57,7 +57,7 @@ export async function startS3Store(folder: string): Promise<S3Store> {
     return response?.ok === true || undefined;
   };
   try {
-    await until('the start of SeaweedFS', 60, ready);
+    await until('the start of SeaweedFS', START_SECONDS, ready);
   } catch (error) {
     await end(child, 'SIGKILL');
     throw new Error(`no S3 store: ${readFileSync(logFile, 'utf8')}`, { cause: error });

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isolatedEngine } from './engine.ts';
 import { type HostState, readHostState } from './host-state.ts';
-import { capture, type Output, run, until } from './process.ts';
+import { capture, type Output, run, START_SECONDS, until } from './process.ts';
 
 /** A server as a site has it: systemd, podman, no Node, no way out. */
 export interface TargetHost {
@@ -138,7 +138,7 @@ async function layRoot(layer: string): Promise<void> {
 async function booted(
   inside: (script: string, args: readonly string[]) => Promise<Output>,
 ): Promise<void> {
-  await until('the start of the host', 60, async () => {
+  await until('the start of the host', START_SECONDS, async () => {
     const { stdout } = await inside('systemctl is-system-running --wait', []);
     return /^(?:running|degraded)\b/.test(stdout) ? true : undefined;
   });

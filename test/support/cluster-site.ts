@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type CliOptions, type Ran, stowage } from '../e2e/cli.ts';
 import type { ConnectedSide } from '../e2e/connected.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
-import { until } from '../lab/process.ts';
+import { START_SECONDS, until } from '../lab/process.ts';
 import type { Question } from './asking-client.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
@@ -61,7 +61,7 @@ export async function startClusterSite(options: ClusterSiteOptions): Promise<Clu
   const { env, ...site } = await openClusterSite({ ...options, kubeconfig, registry });
   cluster.registries.trust({ address: registry, ca: cluster.ca.certificate });
   const depot = startDepot({ folder, env, registry, certificate, key, tokens: site.tokens });
-  await until('the depot', 30, async () => depot.ready() || undefined);
+  await until('the depot', START_SECONDS, async () => depot.ready() || undefined);
   return { ...site, stop: depot.stop };
 }
 

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beginLayout, writeImage, writeLayer, writeTags } from '../image-layout.ts';
-import { capture, type Output, run, until } from '../process.ts';
+import { capture, type Output, run, START_SECONDS, until } from '../process.ts';
 import { type Registry, type RegistryOptions, startRegistry } from '../registry.ts';
 import type { CertificateFiles } from './certificates.ts';
 import { startControlPlane } from './control-plane.ts';
@@ -94,7 +94,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       addresses.map((node) => startNode({ place, node, programs, plane, sandbox, proxy })),
     );
     stops.push(async () => void (await Promise.all(nodes.map((node) => node.stop()))));
-    await until('all nodes', 60, async () => {
+    await until('all nodes', START_SECONDS, async () => {
       const found = await kubectl('get', 'nodes', '--no-headers');
       // The taint of a node that is not ready stays for a moment after it is ready.
       const taints = await kubectl('get', 'nodes', '--output=jsonpath={.items[*].spec.taints}');

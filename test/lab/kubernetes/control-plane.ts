@@ -73,7 +73,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       ...more,
     );
     const probe = ['--kubeconfig', admin, 'get', '--raw', '/readyz'];
-    await started.ready(60, async () => (await capture(kubectl, probe)).status === 0);
+    await started.ready(async () => (await capture(kubectl, probe)).status === 0);
     return started;
   };
   let api = await startApi();
@@ -127,7 +127,7 @@ async function startEtcd(daemon: Start, { folder, host }: Place): Promise<Daemon
       ({ ok }) => ok,
       () => false,
     );
-  await etcd.ready(30, healthy);
+  await etcd.ready(healthy);
   return etcd;
 }
 

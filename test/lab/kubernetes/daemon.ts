@@ -1,13 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { end, start, until } from '../process.ts';
+import { end, START_SECONDS, start, until } from '../process.ts';
 
 /** A program of the cluster that stays: its output lies in `log/NAME` of the cluster's folder. */
 export interface Daemon {
   readonly child: ChildProcess;
   /** Waits until `ask` gives a value. @throws Error with the end of the daemon's log when it ends before, or too late */
-  ready(seconds: number, ask: () => Promise<boolean>): Promise<void>;
+  ready(ask: () => Promise<boolean>): Promise<void>;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -36,9 +36,9 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
   return {
     child,
-    ready: async (seconds, ask) => {
+    ready: async (ask) => {
       try {
-        await until(`the start of ${name}`, seconds, async () => {
+        await until(`the start of ${name}`, START_SECONDS, async () => {
           if (ended()) throw new Error(`${name} ended with ${child.exitCode ?? child.signalCode}`);
           return (await ask()) || undefined;
         });

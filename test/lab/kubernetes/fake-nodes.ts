@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from '../process.ts';
+import { START_SECONDS, until } from '../process.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 
 export interface FakeNodesOptions {
@@ -34,7 +34,7 @@ export async function startFakeNodes(options: FakeNodesOptions): Promise<Daemon>
   const items = Array.from({ length: count }, (_, index) => fakeNode(`fake-${index + 1}`));
   writeFileSync(list, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   await kubectl('create', '--filename', list);
-  await until('all fake nodes', 120, async () => {
+  await until('all fake nodes', START_SECONDS, async () => {
     const nodes = await kubectl('get', 'nodes', '--selector=type=kwok', '--no-headers');
     return nodes.match(/ Ready /g)?.length === count || undefined;
   });

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { downloadModule, runGo } from '../go.ts';
-import { until } from '../process.ts';
+import { START_SECONDS, until } from '../process.ts';
 import { defaultCacheDir } from '../server-image.ts';
 import type { Cluster } from './cluster.ts';
 import { startDaemon } from './daemon.ts';
@@ -49,7 +49,7 @@ export async function installLeaderWorkerSets(cluster: Cluster): Promise<() => P
   const read = (name: keyof typeof MANIFESTS): string => readFileSync(join(programs, name), 'utf8');
   // A field of its schema is longer than an annotation may be, which only `kubectl apply` without the server would write.
   await cluster.apply(parse(read('crd.yaml')));
-  await until('the API of LeaderWorkerSets', 30, async () => {
+  await until('the API of LeaderWorkerSets', START_SECONDS, async () => {
     const { status } = await cluster.tryKubectl('get', 'leaderworkersets');
     return status === 0 || undefined;
   });
@@ -74,7 +74,7 @@ export async function installLeaderWorkerSets(cluster: Cluster): Promise<() => P
       '--leader-elect=false',
     ],
   });
-  await daemon.ready(60, async () =>
+  await daemon.ready(async () =>
     fetch(`http://${cluster.host}:${PROBES}/readyz`).then(
       ({ ok }) => ok,
       () => false,
@@ -98,7 +98,7 @@ export async function installLeaderWorkerSets(cluster: Cluster): Promise<() => P
   });
   await cluster.apply(...configurations);
   // The server of its webhooks starts after its probes answer.
-  await until('the webhooks', 30, async () => {
+  await until('the webhooks', START_SECONDS, async () => {
     const { status } = await cluster.tryKubectl('apply', '--dry-run=server', '--filename', probe());
     return status === 0 || undefined;
   });

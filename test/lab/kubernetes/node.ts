@@ -70,7 +70,6 @@ export async function startNode(options: NodeOptions): Promise<ClusterNode> {
   const ctr = (...args: readonly string[]): Promise<string> =>
     run(join(programs, 'ctr'), [...before, ...args]);
   await containerd.ready(
-    30,
     async () => (await capture(join(programs, 'ctr'), [...before, 'version'])).status === 0,
   );
   const load = async (layout: string, tag: string, name: string): Promise<void> => {
