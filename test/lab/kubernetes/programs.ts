@@ -104,4 +104,4 @@ async function buildAll(work: string): Promise<void> {
   writeFileSync(join(work, 'kwok-stages.yaml'), stages.join('\n---\n'));
 }
 
-if (import.meta.main) console.log(await kubernetesPrograms());
+if (import.meta.main) console.log((await withoutCluster()) ?? (await kubernetesPrograms()));
