@@ -1,7 +1,9 @@
 import { StowageError } from '../core/error.ts';
 import { fieldsOf, listOf, parseJson, textOf } from '../core/json.ts';
+import { PRODUCT } from '../core/product.ts';
 import { oneLine } from '../core/text.ts';
 import { momentOf } from './field.ts';
+import { scannerNames } from './scan-findings.ts';
 
 /** What a CycloneDX document says of vulnerabilities (VEX; CycloneDX 1.4 and later, section Vulnerabilities). */
 export interface Advisory {
@@ -12,6 +14,12 @@ export interface Advisory {
   /** SHA-512 of the `SHA512SUMS` of the bundle that it is about, 128 hex digits; absent if it names none. */
   readonly bundle?: string;
   readonly vulnerabilities: readonly Vulnerability[];
+  /** The scanner that found them, such as `grype`; absent if the document names none: then a person or another tool wrote it. */
+  readonly scanner?: string;
+  /** When the database of the scanner was built, RFC 3339; absent if it does not say. */
+  readonly databaseBuilt?: string;
+  /** What the scanner did not look at, in words. */
+  readonly notScanned: readonly string[];
 }
 
 export interface Vulnerability {
@@ -34,12 +42,16 @@ export function openIn({ vulnerabilities }: Advisory): Vulnerability[] {
 }
 
 const MAX_VULNERABILITIES = 100_000;
+/** The property of a scanner that says when its database was built, RFC 3339. */
+export const DATABASE_BUILT: string = `${PRODUCT}:database-built`;
+/** The property of an advisory that says what was not scanned. */
+export const NOT_SCANNED: string = `${PRODUCT}:not-scanned`;
 
 /** @throws StowageError `index-malformed` for a file that is no CycloneDX document with a time and vulnerabilities */
 export function readAdvisory(bytes: Uint8Array): Advisory {
   const { bomFormat, metadata, vulnerabilities } = fieldsOf(parsed(bytes));
   if (bomFormat !== 'CycloneDX') throw malformed('bomFormat: CycloneDX', String(bomFormat));
-  const { timestamp, component } = fieldsOf(metadata);
+  const { timestamp, component, tools, properties } = fieldsOf(metadata);
   const at = new Date(textOf(timestamp, 64) ?? '');
   if (Number.isNaN(at.getTime())) throw malformed('metadata.timestamp', String(timestamp));
   if (!Array.isArray(vulnerabilities) || vulnerabilities.length > MAX_VULNERABILITIES)
@@ -58,7 +70,30 @@ export function readAdvisory(bytes: Uint8Array): Advisory {
       id: oneLine(textOf(id) ?? 'without an id', 100),
       state: oneLine(textOf(fieldsOf(analysis)['state']) ?? 'unknown', 40),
     })),
+    ...scannerIn(fieldsOf(tools)['components']),
+    notScanned: valuesOf(properties, NOT_SCANNED),
   };
+}
+
+/** The scanner among the tools of a document, as `fleet scan` names it. */
+function scannerIn(tools: unknown): Pick<Advisory, 'scanner' | 'databaseBuilt'> {
+  const known: readonly string[] = scannerNames;
+  const found = listOf(tools).find(({ name }) => known.includes(textOf(name) ?? ''));
+  if (found === undefined) return {};
+  const [text = ''] = valuesOf(found['properties'], DATABASE_BUILT);
+  const built = new Date(text);
+  return {
+    scanner: textOf(found['name']) ?? '',
+    ...(Number.isNaN(built.getTime()) ? {} : { databaseBuilt: momentOf(built) }),
+  };
+}
+
+/** The values of the properties of CycloneDX that have a name. */
+function valuesOf(properties: unknown, wanted: string): string[] {
+  return listOf(properties)
+    .filter(({ name }) => name === wanted)
+    .flatMap(({ value }) => textOf(value) ?? [])
+    .map((each) => oneLine(each, 500));
 }
 
 function parsed(bytes: Uint8Array): unknown {

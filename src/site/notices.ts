@@ -113,7 +113,7 @@ export interface KeptAdvisory extends Advisory {
   readonly serial: number;
 }
 
-/** The newest advisory about each component. @throws StowageError `state-damaged` */
+/** The newest advisory about each bundle or component; what a scanner found and what else was said count by themselves. @throws StowageError `state-damaged` */
 export async function siteAdvisories(
   site: SiteFolder,
   entries: readonly LedgerEntry[],
@@ -122,7 +122,8 @@ export async function siteAdvisories(
   for (const { notice, files } of await keptNotices(site, entries)) {
     const { issuer, serial } = notice;
     for (const { path: _, ...advisory } of noticeContentsOf(notice, files).advisories) {
-      const key = advisory.about ?? '';
+      const { bundle, about = '', scanner } = advisory;
+      const key = `${bundle ?? about} ${scanner !== undefined}`;
       const before = newest.get(key);
       if (before === undefined || before.at <= advisory.at)
         newest.set(key, { ...advisory, issuer, serial });

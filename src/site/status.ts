@@ -17,6 +17,7 @@ import {
   type Withdrawn,
   withdrawnReleases,
 } from './release/withdrawn.ts';
+import { type ReleaseScan, scansOf } from './release-scans.ts';
 import { type ServiceStatus, serviceStatus } from './service-status.ts';
 import type { SiteContext, SiteFolder } from './site-folder.ts';
 import { findService, stoppedServices } from './stopped.ts';
@@ -41,6 +42,8 @@ export interface SiteStatus extends Withdrawn {
   readonly notices: readonly ImportedNotice[];
   /** The newest advisory about each component; absent if a stored notice was changed. */
   readonly advisories?: readonly KeptAdvisory[];
+  /** Whether each installed release was scanned for vulnerabilities; absent if a stored notice was changed. */
+  readonly scans?: readonly ReleaseScan[];
   /** The process of another command that is changing the site now. */
   readonly busy?: number;
   /** Whether the next command must finish or undo the plan of a killed one. */
@@ -106,7 +109,9 @@ export async function siteStatus({
     ...withdrawn,
     overrides: validOverrides(state.overrides, momentOf(now())),
     notices: state.notices,
-    ...(advisories === undefined ? {} : { advisories }),
+    ...(advisories === undefined
+      ? {}
+      : { advisories, scans: scansOf(generation.releases, advisories) }),
     ...(busy === undefined ? {} : { busy }),
     // The plan of a running command is not interrupted.
     interrupted: busy === undefined && (await exists(site.path('apply', 'plan.json'))),

@@ -12,6 +12,10 @@ export interface GoProgram {
   readonly sum: string;
   /** The package of the program in the module, such as `./cmd/cosign`. */
   readonly package: string;
+  /** What of Go it needs that is not the default yet, for GOEXPERIMENT. */
+  readonly experiment?: string;
+  /** Sources in place of, or beside, those of the module: the paths of files, by their paths in it. */
+  readonly overlay?: Readonly<Record<string, string>>;
 }
 
 /** Whether a program is built or can be. */

@@ -10,7 +10,7 @@ import {
 import type { SiteContext } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { type InstallOptions, importOptions } from './import-options.ts';
-import { advisoryLine } from './notice-lines.ts';
+import { advisoryLines } from './notice-lines.ts';
 import { withWithdrawn } from './site.ts';
 
 /** The folder of a notice, if that is what was given. @throws StowageError `usage-invalid` for a notice among other folders */
@@ -67,7 +67,7 @@ function importedLines(imported: ImportedNotice): string[] {
       ({ release, version, channel }) => `  promoted: ${release} ${version} to channel ${channel}`,
     ),
     ...approvals.map(({ path }) => `  approved plan; next: stowage apply ${path}`),
-    ...advisories.map((each) => `  ${advisoryLine(each)}`),
+    ...advisories.flatMap(advisoryLines).map((each) => `  ${each}`),
     NOTHING_TO_INSTALL,
   ];
 }

@@ -4,7 +4,7 @@ import type { DeployedRelease } from '../../format/plan.ts';
 import type { ServiceStatus } from '../../site/service-status.ts';
 import type { SiteStatus } from '../../site/status.ts';
 import { generationLines } from './history-lines.ts';
-import { advisoryLine } from './notice-lines.ts';
+import { advisoryLines, scanLines } from './notice-lines.ts';
 import { withdrawnLines } from './site.ts';
 import { INTERRUPTED } from './site-check.ts';
 
@@ -21,13 +21,14 @@ function repairLines(
   return [`    to repair changed and stopped services: stowage install ${name}@${version}`];
 }
 
-/** The notices that a site imported, and the advisories in them with their dates. */
-function noticeLines({ notices, advisories }: SiteStatus): string[] {
+/** The notices that a site imported, and the advisories in them that are not shown with the release that was scanned. */
+function noticeLines({ notices, advisories, scans = [] }: SiteStatus): string[] {
+  const shown = new Set(scans.map(({ scan }) => scan));
   return [
     ...notices.map(({ issuer, serial, at }) => `notice ${serial} of ${issuer}, imported ${at}`),
     ...(advisories === undefined
       ? ['CHANGED: a stored notice is not as it was imported; its advisories are not shown']
-      : advisories.map(advisoryLine)),
+      : advisories.filter((each) => !shown.has(each)).flatMap(advisoryLines)),
   ];
 }
 
@@ -72,6 +73,10 @@ export function statusText(status: SiteStatus): string {
         .filter(({ bundle }) => bundle === release.bundle)
         .map(({ parts }) => `    ${withoutInWords(parts)}`),
       ...repairLines(status, release),
+      ...(status.scans ?? [])
+        .filter(({ bundle }) => bundle === release.bundle)
+        .flatMap(scanLines)
+        .map((each) => `    ${each}`),
     ]),
     ...(status.kept.length > 1
       ? generationLines(status.kept, generation.number, status.mark).map((each) => `  ${each}`)

@@ -1,6 +1,7 @@
 import { fieldsOf, type Json, listOf, parseJson, textOf } from '../../core/json.ts';
 import { nameUuid } from '../../core/name-uuid.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
+import { DATABASE_BUILT, NOT_SCANNED } from '../../format/advisory.ts';
 import { type ScanFinding, type ScanReport, severities } from '../../format/scan-findings.ts';
 import type { Verdict } from '../../format/verdicts.ts';
 
@@ -59,7 +60,7 @@ export function makeAdvisory(input: AdvisoryInput): Json {
             ...{ type: 'application', name: scanner },
             ...(databaseBuilt === undefined
               ? {}
-              : { properties: [{ name: `${PRODUCT}:database-built`, value: databaseBuilt }] }),
+              : { properties: [{ name: DATABASE_BUILT, value: databaseBuilt }] }),
           },
         ],
       },
@@ -72,7 +73,7 @@ export function makeAdvisory(input: AdvisoryInput): Json {
       ...(unscanned.length === 0
         ? {}
         : {
-            properties: unscanned.map((value) => ({ name: `${PRODUCT}:not-scanned`, value })),
+            properties: unscanned.map((value) => ({ name: NOT_SCANNED, value })),
           }),
     },
     vulnerabilities,

@@ -41,6 +41,10 @@ async function passes(...args: readonly string[]): Promise<string> {
 const code = async (...args: readonly string[]): Promise<string | undefined> =>
   (await run(...args)).error?.code;
 
+async function scansAtSite(): Promise<unknown> {
+  return (JSON.parse(await passes('status', '--json')) as { scans: unknown }).scans;
+}
+
 async function receiptHome(): Promise<void> {
   await passes('receipt', 'write');
   await passes('fleet', 'take', 'site/receipts');
@@ -162,17 +166,30 @@ describe('when a fleet tells its sites something', () => {
 
   it('tells the site what a scan found in what it runs', async () => {
     const scanner = smallScanner(join(root, 'bin'), { 'example/tiny': 'High' });
+    const installer =
+      'the packages of installer:stowage-linux-x64: the SBOM does not list all of them';
+    const unscanned = 'NOT SCANNED: no advisory about this bundle was imported';
+    expect(await passes('status')).toContain(`\n    ${unscanned}\n`);
+    expect(await scansAtSite()).toEqual([
+      { release: 'chat', version: '1.1.0', bundle: expect.any(String) },
+    ]);
     const scanned = await run('fleet', 'scan', '--scanner', scanner, '--db', 'db', ...KEY);
     expect([scanned.status, scanned.stderr]).toEqual([5, 'scan: chat 1.1.0\n']);
     expect(scanned.stdout).toMatch(/^chat 1\.1\.0: 1 vulnerability, 1 open\n/);
     await passes('fleet', 'next', 'vault', '--write', 'scan', ...KEY);
     expect(await passes('inspect', 'scan/notice-works-3')).toMatch(
-      /advisory of 2026-[^ ]* for chat 1\.1\.0: 1 vulnerability, 1 open: CVE-2026-12 \(in triage\)/,
+      /advisory of 2026-[^ ]* for chat 1\.1\.0 by grype: 1 vulnerability, 1 open: CVE-2026-12 \(in triage\)/,
     );
     await passes('import', 'scan/notice-works-3');
-    expect(await passes('status')).toMatch(
-      /advisory of 2026-[^ ]* for chat 1\.1\.0: 1 vulnerability, 1 open: CVE-2026-12/,
+    const state = await passes('status');
+    expect(state).toMatch(
+      /\n {4}scanned 2026-[^ ]*Z by grype: 1 vulnerability, 1 open: CVE-2026-12/,
     );
+    expect(state).toContain(`\n      NOT SCANNED: ${installer}\n`);
+    expect(state).not.toMatch(new RegExp(`${unscanned}|advisory of`));
+    const vulnerabilities = [{ id: 'CVE-2026-12', state: 'in_triage' }];
+    const scan = { scanner: 'grype', vulnerabilities, notScanned: [installer], serial: 3 };
+    expect(await scansAtSite()).toMatchObject([{ release: 'chat', version: '1.1.0', scan }]);
     expect(await passes('fleet', 'status')).toContain('notice 3 (1 advisory)');
     await receiptHome();
     expect(await passes('fleet', 'show', 'vault')).toMatch(/notice 3 \(1 advisory\) +imported, /);

@@ -3,6 +3,7 @@ import { checkResult, problemsOf } from '../../../src/cli/commands/site-check.ts
 import { statusText } from '../../../src/cli/commands/status-text.ts';
 import { StowageError } from '../../../src/core/error.ts';
 import type { PartialImport } from '../../../src/site/importing/partial-import.ts';
+import type { KeptAdvisory } from '../../../src/site/notices.ts';
 import type { ServiceStatus } from '../../../src/site/service-status.ts';
 import type { SiteStatus } from '../../../src/site/status.ts';
 import { generation, release } from '../../support/deployed.ts';
@@ -72,6 +73,34 @@ describe('when a person reads the status', () => {
     ['changed, and a command is at work', { services: [drifted], busy: 42 }, false],
   ])('gives the command that repairs a service only if it does: %s', (_, changes, is) => {
     expect(statusText({ ...site, ...changes }).includes(repair)).toBe(is);
+  });
+});
+
+describe('when a release of the status was scanned', () => {
+  const scan: KeptAdvisory = {
+    ...{ at: '2026-11-21T10:00:00Z', bundle: 'a'.repeat(128), scanner: 'trivy' },
+    ...{ databaseBuilt: '2026-11-20T06:00:00Z', issuer: 'works', serial: 1 },
+    vulnerabilities: [{ id: 'CVE-2026-1', state: 'not_affected' }],
+    notScanned: ['the packages of image:server: trivy does not know slackware 15'],
+  };
+  const about = { release: 'chat', version: '1.0.0', bundle: 'a'.repeat(128) };
+
+  it('shows the date of the scan and of its database, and what was not scanned', () => {
+    const advisories = [scan, { ...scan, bundle: 'b'.repeat(128), notScanned: [] }];
+    expect(statusText({ ...site, advisories, scans: [{ ...about, scan }] })).toContain(
+      [
+        '    scanned 2026-11-21T10:00:00Z by trivy with a database of 2026-11-20: 1 vulnerability, 0 open',
+        '      NOT SCANNED: the packages of image:server: trivy does not know slackware 15',
+        '  advisory of 2026-11-21T10:00:00Z by trivy with a database of 2026-11-20: 1 vulnerability, 0 open',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('says nothing of it where a stored notice was changed', () => {
+    const text = statusText(site);
+    expect(text).toContain('CHANGED: a stored notice is not as it was imported');
+    expect(text).not.toContain('SCANNED');
   });
 });
 

@@ -1,6 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { NoticeInput } from '../../../src/bundle/notice/make-notice.ts';
+import { canonicalBytes } from '../../../src/core/json.ts';
 import { writeCanonical } from '../../../src/format/document.ts';
 import { type Plan, planKind } from '../../../src/format/plan.ts';
 import type { Receipt } from '../../../src/format/receipt.ts';
@@ -136,6 +138,25 @@ describe('when a site imports a notice', () => {
     const { entries } = await readLedger(opened.site);
     expect(await siteAdvisories(opened.site, entries)).toMatchObject([
       { at: '2026-11-20T00:00:00Z', about: 'chat 1.0.0', serial: 1 },
+    ]);
+  });
+
+  it('keeps what a scanner found beside what a person wrote later of the same bundle', async () => {
+    const opened = newSite();
+    const about = (at: string, tools: object): NoticeInput => {
+      const hashes = [{ alg: 'SHA-512', content: one.id }];
+      const metadata = { timestamp: at, component: { name: 'chat', version: '1.0.0', hashes } };
+      const value = { bomFormat: 'CycloneDX', vulnerabilities: [] };
+      const document = { ...value, metadata: { ...metadata, ...tools } };
+      return { content: 'advisory', bytes: canonicalBytes(document), signatures: [] };
+    };
+    const scanned = about('2026-11-19T00:00:00Z', { tools: { components: [{ name: 'grype' }] } });
+    const written = about('2026-11-20T00:00:00Z', {});
+    await take(await made({ documents: [scanned, written] }), opened);
+    const { entries } = await readLedger(opened.site);
+    expect(await siteAdvisories(opened.site, entries)).toMatchObject([
+      { at: '2026-11-20T00:00:00Z' },
+      { at: '2026-11-19T00:00:00Z', scanner: 'grype' },
     ]);
   });
 
