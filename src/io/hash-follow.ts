@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { sriFromHex } from '../core/digest.ts';
 import {
   type FollowAnswer,
@@ -8,11 +8,12 @@ import {
   type Stretch,
   wholeSums,
 } from './hash-task.ts';
-import { fill } from './positioned.ts';
+import { fill, type ReadPlace } from './positioned.ts';
 import { IdentityHash, SumsHash } from './running-hashes.ts';
 
 interface Followed {
   readonly file: number;
+  readonly path: string;
   readonly hash: IdentityHash | SumsHash;
   done: number;
 }
@@ -66,33 +67,40 @@ export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask)
 function readBack(hash: Hash, { path, position, length }: Stretch, buffer: Buffer): void {
   const source = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    for (let done = 0; done < length; ) {
-      const want = Math.min(buffer.length, length - done);
-      hash.update(fill(buffer, want, { source, path, position: position + done }));
-      done += want;
-    }
+    hashStretch(hash, { source, path, position }, length, buffer);
   } finally {
     closeSync(source);
+  }
+}
+
+/** Hashes so many bytes from there on. @throws PassError `ESHORT`, or the system's code */
+function hashStretch(
+  hash: { update(chunk: Uint8Array): unknown },
+  { source, path, position }: ReadPlace,
+  length: number,
+  buffer: Buffer,
+): void {
+  for (let done = 0; done < length; ) {
+    const want = Math.min(buffer.length, length - done);
+    hash.update(fill(buffer, want, { source, path, position: position + done }));
+    done += want;
   }
 }
 
 function begin({ path, kind, from, other }: FollowTask): Followed {
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   return {
-    file,
+    ...{ file, path },
     hash: kind === 'identity' ? new IdentityHash(other) : new SumsHash(0),
     done: from,
   };
 }
 
 function advance(followed: Followed, upTo: number, buffer: Buffer): void {
-  while (followed.done < upTo) {
-    const want = Math.min(buffer.length, upTo - followed.done);
-    const read = readSync(followed.file, buffer, 0, want, followed.done);
-    if (read === 0) throw new Error('the file is shorter than what was written to it');
-    followed.hash.update(buffer.subarray(0, read));
-    followed.done += read;
-  }
+  const { hash, file: source, path, done: position } = followed;
+  if (upTo <= position) return;
+  hashStretch(hash, { source, path, position }, upTo - position, buffer);
+  followed.done = upTo;
 }
 
 function result({ hash }: Followed): Pick<FollowAnswer, 'identity' | 'sums'> {
