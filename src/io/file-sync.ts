@@ -1,8 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { ErrorCode } from '../core/error.ts';
-import { ioError, notRegular, oversize } from './file.ts';
-
-const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+import { BoundedRead } from './bounded-read.ts';
+import { ioError } from './file.ts';
 
 /**
  * `readBounded` without a promise: a worker thread reads small files in a fifth of the processor time.
@@ -15,21 +14,10 @@ export function readBoundedSync(
 ): Buffer {
   let file: number | undefined;
   try {
-    file = openSync(path, FLAGS);
-    const status = fstatSync(file);
-    if (!status.isFile()) throw notRegular(path, status);
-    const { size } = status;
-    if (size > maxBytes) throw oversize(path, size, maxBytes, tooLarge);
-    // One byte more than its size: a file that grows is detected, not truncated.
-    const buffer = Buffer.alloc(size + 1);
-    let filled = 0;
-    while (filled < buffer.length) {
-      const bytesRead = readSync(file, buffer, filled, buffer.length - filled, filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    if (filled !== size) throw oversize(path, filled, size, 'io-failed');
-    return buffer.subarray(0, size);
+    file = openSync(path, BoundedRead.FLAGS);
+    const read = new BoundedRead(path, fstatSync(file), maxBytes, tooLarge);
+    while (!read.ended) read.took(readSync(file, ...read.room));
+    return read.whole();
   } catch (error) {
     throw ioError(error, path);
   } finally {

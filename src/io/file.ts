@@ -3,7 +3,7 @@ import { type BigIntStats, constants } from 'node:fs';
 import { chmod, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type ErrorCode, StowageError, systemCode } from '../core/error.ts';
-import { counted } from '../core/text.ts';
+import { BoundedRead } from './bounded-read.ts';
 
 /** The status of a file, folder or link; undefined if there is none. @param absent the errors that mean so */
 export async function statusOf(
@@ -45,19 +45,10 @@ export async function readBounded(
 ): Promise<Buffer> {
   let handle: FileHandle | undefined;
   try {
-    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const { size } = await requireFile(handle, path);
-    if (size > maxBytes) throw oversize(path, size, maxBytes, tooLarge);
-    // One byte more than its size: a file that grows is detected, not truncated.
-    const buffer = Buffer.alloc(size + 1);
-    let filled = 0;
-    while (filled < buffer.length) {
-      const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    if (filled !== size) throw oversize(path, filled, size, 'io-failed');
-    return buffer.subarray(0, size);
+    handle = await open(path, BoundedRead.FLAGS);
+    const read = new BoundedRead(path, await handle.stat(), maxBytes, tooLarge);
+    while (!read.ended) read.took((await handle.read(...read.room)).bytesRead);
+    return read.whole();
   } catch (error) {
     throw ioError(error, path);
   } finally {
@@ -90,35 +81,6 @@ export async function readNamed(path: string, maxBytes: number): Promise<Buffer>
     const hint = 'give the path of the file itself, not of a folder or a link';
     throw new StowageError('file-missing', message, { expected, found, hint, cause });
   }
-}
-
-async function requireFile(handle: FileHandle, path: string): Promise<{ size: number }> {
-  const status = await handle.stat();
-  if (status.isFile()) return status;
-  throw notRegular(path, status);
-}
-
-/** A `file-kind` error. */
-export function notRegular(path: string, status: { isDirectory(): boolean }): StowageError {
-  return new StowageError('file-kind', `${path} is not a regular file`, {
-    expected: 'a regular file',
-    found: status.isDirectory() ? 'a folder' : 'a device, pipe or socket',
-    hint: 'replace it with the file itself',
-  });
-}
-
-/** The error for a file of more bytes than it may have. */
-export function oversize(
-  path: string,
-  size: number,
-  maxBytes: number,
-  code: ErrorCode,
-): StowageError {
-  return new StowageError(code, `${path} is too large`, {
-    expected: `at most ${maxBytes} bytes`,
-    found: counted(size, 'byte'),
-    hint: 'check that this is the right file',
-  });
 }
 
 /** Writes a whole file atomically: temporary file, fsync, rename, fsync of the folder. */
