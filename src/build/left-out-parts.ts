@@ -1,7 +1,7 @@
 import { type Common, leavingOut } from '../content/increment.ts';
 import { describeAll, itemsIn } from '../content/items.ts';
 import { kinds } from '../content/kinds.ts';
-import { blobsOfParts, partsWithout, requireKnownParts } from '../content/optional.ts';
+import { blobsOfParts, partsWithout } from '../content/optional.ts';
 import type { Lock } from '../format/lock.ts';
 import { optionalContent } from './optional-content.ts';
 
@@ -24,7 +24,5 @@ export function leftBehind(
     itemsIn<'locked'>(lock, kind).map((item) => ({ name: item.name, ...members(kind, item) })),
   ]);
   const parts: typeof manifest = { ...manifest, ...Object.fromEntries(contents) };
-  const left = partsWithout(parts, without);
-  requireKnownParts(parts, left);
-  return leavingOut(blobsOfParts(parts, left.parts), receivers);
+  return leavingOut(blobsOfParts(parts, partsWithout(parts, without)), receivers);
 }

@@ -109,10 +109,12 @@ export function chooseParts(bundle: Parts, names: readonly string[] | 'all'): Ch
  * The optional parts that are left out with those that names choose: they, the services that use one of them, and what
  * only these services use.
  * @param names as in {@link chooseParts}
+ * @throws StowageError `part-unknown` as {@link requireKnownParts}
  */
-export function partsWithout(bundle: Parts, names: readonly string[]): ChosenParts {
+export function partsWithout(bundle: Parts, names: readonly string[]): PartNames {
   const parts = optionalParts(bundle);
   const named = partsNamed(bundle, names);
+  requireKnownParts(bundle, named);
   const out = new Set(named.parts);
   grow(parts, out, ({ uses }) => uses.some((each) => out.has(each)));
   const users = (name: string): OptionalPart[] => parts.filter(({ uses }) => uses.includes(name));
@@ -120,7 +122,7 @@ export function partsWithout(bundle: Parts, names: readonly string[]): ChosenPar
     const using = users(name);
     return using.length > 0 && using.every((each) => out.has(each.name));
   });
-  return { ...named, parts: out };
+  return out;
 }
 
 /** Adds parts to a set until none is left that belongs to it. */

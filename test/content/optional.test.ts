@@ -62,7 +62,7 @@ describe('when a bundle has optional parts', () => {
     ['a model, with the service that uses it', ['model/large'], LARGE],
     ['a service, with what only it uses', ['service/small'], SMALL],
   ])('leaves out %s', (_, names, expected) => {
-    expect(sorted(partsWithout(bundle, names).parts)).toEqual(sorted(expected));
+    expect(sorted(partsWithout(bundle, names))).toEqual(sorted(expected));
   });
 
   it.each([
@@ -76,6 +76,8 @@ describe('when a bundle has optional parts', () => {
     expect(sorted(chosen.parts)).toEqual(sorted(SMALL));
     const error = await expectCode(() => requireKnownParts(bundle, chosen), 'part-unknown');
     expect(error.message).toContain(reason);
+    const left = await expectCode(() => partsWithout(bundle, [name, 'small']), 'part-unknown');
+    expect(left.message).toBe(error.message);
   });
 });
 

@@ -11,12 +11,7 @@ import {
   leavingOut,
   type Receiver,
 } from '../../content/increment.ts';
-import {
-  blobsOfParts,
-  partsWithout,
-  requireKnownParts,
-  withoutInWords,
-} from '../../content/optional.ts';
+import { blobsOfParts, partsWithout, withoutInWords } from '../../content/optional.ts';
 import { exactBytes, formatBytes, normalizeFingerprint } from '../../core/text.ts';
 import { type Bundle, totalSize } from '../../format/bundle.ts';
 import { type CommandContext, storeFolder, usage } from '../command.ts';
@@ -130,8 +125,7 @@ export function leftOut(
 ): LeftOut | undefined {
   if (sites === undefined && without.length === 0) return undefined;
   const left = partsWithout(bundle, without);
-  requireKnownParts(bundle, left);
-  const unneeded = blobsOfParts(bundle, left.parts);
+  const unneeded = blobsOfParts(bundle, left);
   for (const { site, free, blobs } of sites?.receivers ?? []) {
     const needed = totalSize(
       bundle.blobs.filter(({ digest }) => !blobs.has(digest) && !unneeded.has(digest)),
@@ -144,7 +138,7 @@ export function leftOut(
     });
   }
   const common = leavingOut(unneeded, sites?.common);
-  return { ...incrementOf(bundle, common), parts: [...left.parts].toSorted() };
+  return { ...incrementOf(bundle, common), parts: [...left].toSorted() };
 }
 
 export function incrementJson(
