@@ -15,11 +15,18 @@ const e2e: string[] = globSync('test/e2e/*.test.ts', { cwd: import.meta.dirname 
 // A cluster takes 1.3 GB: its tests have a project of their own, one file after the other.
 const clusters: string[] = e2e.filter((file) => /support\/kubernetes-lab\.ts'/.test(read(file)));
 
-// Container engines share what the kernel has but once: their tests run one after the other, beside all others.
+// Engines of podman on one host give their bridges and subnets the same names, and share the folder of their networks.
 const engines: string[] = e2e.filter(
   (file) =>
-    !clusters.includes(file) &&
-    /lab\/(?:engine|docker|target-host|three-services)\.ts'|podman/.test(read(file)),
+    !clusters.includes(file) && /lab\/(?:engine|docker|target-host)\.ts'|'podman'/.test(read(file)),
+);
+
+// These may run beside any other: their engine is in a network of its own, as docker always is, or on a host of its own,
+// or it runs no containers.
+const separate: string[] = engines.filter(
+  (file) =>
+    /ownRun: true|lab\/(?:docker|target-host)\.ts'/.test(read(file)) ||
+    /\/(?:files|installer|memory)\.test\.ts$/.test(file),
 );
 
 function read(file: string): string {
@@ -53,7 +60,16 @@ const config: ViteUserConfig = defineConfig({
       {
         test: {
           name: 'e2e-engines',
-          include: engines,
+          include: engines.filter((file) => !separate.includes(file)),
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e-separate',
+          include: separate,
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
