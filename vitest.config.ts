@@ -42,9 +42,9 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'unit',
           include: changedTests(unit) ?? unit,
-          // A busy disk may take seconds for each fsync.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // They run beside engines, and a busy disk may take seconds for each fsync.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
       {

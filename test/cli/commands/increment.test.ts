@@ -87,7 +87,7 @@ beforeAll(async () => {
   );
   await ran('import', '1.0.0', '--trust', 'pki/root.pem', '--fingerprint', await rootFingerprint());
   await receipt('receipt');
-}, 60_000);
+});
 
 function mkdirp(path: string): void {
   mkdirSync(join(place, path), { recursive: true });
