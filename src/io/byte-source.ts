@@ -3,9 +3,15 @@ import { Socket } from 'node:net';
 import { interrupted } from '../core/error.ts';
 import { READ_BUFFER_BYTES } from '../core/limits.ts';
 
+/** Bytes in chunks of any size; they may come from a pipe that fills a buffer directly. */
+type Chunks = AsyncIterator<Uint8Array> & {
+  /** Undefined where the bytes do not go to the buffer directly. */
+  fill?(buffer: Uint8Array): Promise<number | undefined>;
+};
+
 /** Sequential bytes, such as those of a pipe, read in amounts of any size; holds at most one chunk. */
 export class ByteSource {
-  readonly #chunks: AsyncIterator<Uint8Array> & Partial<Pick<PipedBytes, 'fill'>>;
+  readonly #chunks: Chunks;
   readonly #signal: AbortSignal;
   #abort: () => void = () => {};
   #rest: Uint8Array = new Uint8Array();
@@ -61,6 +67,25 @@ export class ByteSource {
     }
     return filled;
   }
+}
+
+/** All bytes of a source whose first ones were already read. */
+export function withBeginning(
+  beginning: Uint8Array,
+  rest: Chunks,
+): AsyncIterable<Uint8Array> & Chunks {
+  let pending = beginning.length > 0;
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: async () => {
+      if (!pending) return rest.next();
+      pending = false;
+      return { done: false, value: beginning };
+    },
+    fill: async (buffer) => (pending ? undefined : rest.fill?.(buffer)),
+  };
 }
 
 /** Less than this is read ahead, with what follows it. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sriOf } from '../../src/core/digest.ts';
 import { KIB, MIB } from '../../src/core/limits.ts';
-import { ByteSource, type PipedBytes, readPipe } from '../../src/io/byte-source.ts';
+import { ByteSource, type PipedBytes, readPipe, withBeginning } from '../../src/io/byte-source.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
 const root = temporaryFolder();
@@ -82,5 +82,43 @@ describe('when a pipe is read', () => {
     const file = join(root, 'plain');
     writeFileSync(file, 'x');
     expect(readPipe(openSync(file, 'r'))).toBeUndefined();
+  });
+});
+
+describe('when the first bytes of a pipe were read ahead', () => {
+  it.each([0, 1, 512, 300 * KIB])('has all bytes, with %i from before', async (before) => {
+    const bytes = randomBytes(2 * MIB + 7);
+    const { pipe } = piped(bytes.subarray(before));
+    const all = withBeginning(bytes.subarray(0, before), pipe);
+    const source = new ByteSource(all, new AbortController().signal);
+    const found = Buffer.alloc(bytes.length);
+    for (let at = 0; at < found.length; at += MIB)
+      expect(await source.fill(found.subarray(at, at + MIB))).toBe(
+        Math.min(MIB, found.length - at),
+      );
+    expect(sriOf(found)).toBe(sriOf(bytes));
+    expect(await source.next(1)).toHaveLength(0);
+  });
+
+  it('still has large amounts go to the buffer directly, after those bytes', async () => {
+    const bytes = randomBytes(2 * MIB);
+    const { pipe } = piped(bytes);
+    let direct = 0;
+    const counted = {
+      next: () => pipe.next(),
+      fill: async (buffer: Uint8Array) => {
+        const filled = await pipe.fill(buffer);
+        direct += filled;
+        return filled;
+      },
+    };
+    const source = new ByteSource(
+      withBeginning(Buffer.from('head'), counted),
+      new AbortController().signal,
+    );
+    const found = Buffer.alloc(4 + bytes.length);
+    expect(await source.fill(found)).toBe(found.length);
+    expect(sriOf(found)).toBe(sriOf(Buffer.concat([Buffer.from('head'), bytes])));
+    expect(direct).toBe(bytes.length);
   });
 });

@@ -8,7 +8,7 @@ import {
 } from '../../core/limits.ts';
 import { counted } from '../../core/text.ts';
 import type { Notice } from '../../format/notice.ts';
-import { ByteSource } from '../../io/byte-source.ts';
+import { ByteSource, withBeginning } from '../../io/byte-source.ts';
 import { remove, writeNew } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { listMedia } from '../../io/media.ts';
@@ -77,16 +77,8 @@ export async function beginStream(stream: AsyncIterable<Uint8Array>): Promise<Be
     if (done === true) break;
     head = Buffer.concat([head, value]);
   }
-  async function* all(): AsyncIterable<Uint8Array> {
-    if (head.length > 0) yield head;
-    for (;;) {
-      const { done, value } = await iterator.next();
-      if (done === true) return;
-      yield value;
-    }
-  }
   const isNotice = head.subarray(0, FIRST.length + 1).equals(Buffer.from(`${FIRST}\0`));
-  return { isNotice, chunks: all() };
+  return { isNotice, chunks: withBeginning(head, iterator) };
 }
 
 /**

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { beginStream, writeNoticeStream } from '../../../src/bundle/stream/notice-stream.ts';
 import { StowageError } from '../../../src/core/error.ts';
 import { MIB } from '../../../src/core/limits.ts';
+import { ByteSource } from '../../../src/io/byte-source.ts';
 import { headerOf } from '../../../src/io/tar-header.ts';
 import { padding } from '../../../src/io/ustar.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
@@ -87,6 +88,17 @@ describe('when a notice arrives through a pipe', () => {
       Buffer.from('SHA512SUMS\0\0\0'),
     ])
       expect((await beginStream(pipe(other))).isNotice).toBe(false);
+  });
+
+  it('leaves the rest of a pipe to be read where a receiver wants it', async () => {
+    const buffer = Buffer.alloc(MIB);
+    const chunk = { done: false, value: new Uint8Array(tar) } as const;
+    const filling = { next: async () => chunk, fill: async (to: Uint8Array) => to.fill(7).length };
+    const { chunks } = await beginStream({ [Symbol.asyncIterator]: () => filling });
+    const source = new ByteSource(chunks, new AbortController().signal);
+    expect(await source.next(tar.length)).toEqual(tar);
+    expect(await source.fill(buffer)).toBe(MIB);
+    expect(buffer.every((byte) => byte === 7)).toBe(true);
   });
 
   it('is not written if a file of it was changed or added', async () => {
