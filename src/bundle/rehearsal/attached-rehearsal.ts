@@ -14,10 +14,15 @@ import { verifyDetached } from '../../trust/cms-verify.ts';
 
 /** The rehearsal of a bundle, or why none of it counts, in words. */
 export type AttachedRehearsal =
-  | { readonly rehearsal: Rehearsal }
+  | {
+      readonly rehearsal: Rehearsal;
+      /** The charts and objects of the bundle, in words: no target rehearses them. */
+      readonly unrehearsed?: string;
+    }
   | { readonly rehearsal?: never; readonly missing: string };
 
 const MAX_REASON = 1000;
+const MAX_NAMES = 5;
 
 /** The reason for a bundle to which no rehearsal was attached. */
 const NOT_ATTACHED = 'none is attached to the bundle';
@@ -45,7 +50,8 @@ export async function attachedRehearsal(
     verifyDetached(signature, document, new Set(allAlgorithms));
     const rehearsal = readCanonical(rehearsalKind, document);
     requireSameContent(rehearsal, bundle);
-    return { rehearsal };
+    const unrehearsed = unrehearsedOf(bundle);
+    return unrehearsed === undefined ? { rehearsal } : { rehearsal, unrehearsed };
   } catch (error) {
     if (!(error instanceof StowageError)) throw error;
     if (error.code === 'io-failed' || error.code === 'interrupted') throw error;
@@ -57,8 +63,22 @@ export async function attachedRehearsal(
 
 /** What a bundle has of a rehearsal, in one line; undefined if none was attached. */
 export function attachedInWords(attached: AttachedRehearsal): string | undefined {
-  if (attached.rehearsal !== undefined) return rehearsalInWords(attached.rehearsal);
-  return attached.missing === NOT_ATTACHED ? undefined : attached.missing;
+  if (attached.rehearsal === undefined)
+    return attached.missing === NOT_ATTACHED ? undefined : attached.missing;
+  const { rehearsal, unrehearsed } = attached;
+  const words = rehearsalInWords(rehearsal);
+  return unrehearsed === undefined ? words : `${words}; not rehearsed: ${unrehearsed}`;
+}
+
+/** What of a bundle no target rehearses, in words; undefined for a bundle of services only. */
+function unrehearsedOf({ charts = [], objects = [] }: Bundle): string | undefined {
+  const names = [
+    ...charts.map(({ name }) => `chart ${name}`),
+    ...objects.map(({ name }) => `objects ${name}`),
+  ];
+  if (names.length === 0) return undefined;
+  const more = names.length - MAX_NAMES;
+  return `${names.slice(0, MAX_NAMES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** A rehearsal in one line: its result, where and when it was, and what it tried to reach. */

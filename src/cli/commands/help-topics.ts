@@ -122,8 +122,9 @@ lists those that the site still lacks.
                        installed; default: none
   requireApproval      whether bundles need an approval signature; default false
   requirePlanApproval  whether plans need an approval signature; default false
-  requireRehearsal     the rehearsal that a release needs: maxAgeDays, and
-                       targets (default: the site's target); default: none
+  requireRehearsal     the rehearsal that a release needs: maxAgeDays,
+                       targets (default: the site's target), exceptCharts
+                       (true: of all but charts and objects); default: none
   labels               NAME: TEXT, notes for receipts
   windows              when changes may start: a list of days (mon to sun),
                        from and to (HH:MM), timeZone (default UTC)

@@ -25,7 +25,7 @@ export interface DraftOptions extends RoleOptions {
   readonly algorithm: readonly string[];
   readonly channel: readonly string[];
   readonly seqFloor: readonly string[];
-  /** Each is `CHANNEL=DAYS` or `CHANNEL=DAYS:TARGET,...`. */
+  /** Each is `CHANNEL=DAYS` or `CHANNEL=DAYS:TARGET,...`, with `:except-charts` or without. */
   readonly rehearsal: readonly string[];
   readonly maxAgeDays?: number;
   readonly expires?: string;
@@ -129,15 +129,23 @@ function limitsOf(options: DraftOptions, old: Partial<Trust>): Partial<Trust> {
 }
 
 function rehearsalOf(pair: string): [string, RehearsalRequirement] {
-  const form = 'CHANNEL=DAYS or CHANNEL=DAYS:TARGET,...';
-  const [channel, asked] = splitPair(pair, '--rehearsal', form);
+  const form = 'CHANNEL=DAYS or CHANNEL=DAYS:TARGET,..., with :except-charts or without';
+  const [channel, given] = splitPair(pair, '--rehearsal', form);
+  const asked = given.replace(/:except-charts$/, '');
   const [days = '', listed] = asked.split(':');
   const targets = listed?.split(',').map((name) => {
     const known = targetNames.find((each) => each === name);
     if (known !== undefined) return known;
     throw usage('--rehearsal names an unknown target', targetNames.join(', '), name);
   });
-  return [channel, { maxAgeDays: Number(days), ...(targets === undefined ? {} : { targets }) }];
+  return [
+    channel,
+    {
+      maxAgeDays: Number(days),
+      ...(targets === undefined ? {} : { targets }),
+      ...(asked === given ? {} : { exceptCharts: true }),
+    },
+  ];
 }
 
 /** A date means midnight UTC at the start of that day. */

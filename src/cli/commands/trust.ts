@@ -149,8 +149,8 @@ export async function trustShow(file: string, context: CommandContext): Promise<
         ? []
         : [`maximum age of a bundle's newest signature: ${counted(trust.maxAgeDays, 'day')}`]),
       ...Object.entries(trust.rehearsals ?? {}).map(
-        ([channel, { maxAgeDays, targets }]) =>
-          `channel ${channel}: a rehearsal from the last ${counted(maxAgeDays, 'day')}, on ${targets?.join(' or ') ?? 'the target of the site'}`,
+        ([channel, { maxAgeDays, targets, exceptCharts }]) =>
+          `channel ${channel}: a rehearsal from the last ${counted(maxAgeDays, 'day')}, on ${targets?.join(' or ') ?? 'the target of the site'}${exceptCharts === true ? ', of all but charts and objects' : ''}`,
       ),
       ...trust.revoked.map(
         ({ issuer, serial, reason }) => `revoked: ${serial} of issuer ${issuer}: ${reason}`,

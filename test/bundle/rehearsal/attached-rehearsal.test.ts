@@ -44,6 +44,20 @@ describe('when a bundle is asked for its rehearsal', () => {
     );
   });
 
+  it('names the charts and objects that no target rehearsed', async () => {
+    const named = (names: readonly string[]) => names.map((name) => ({ name })) as never[];
+    const more = { charts: named(['gpu', 'lws']), objects: named(['a', 'b', 'c', 'd']) };
+    const document = bytesOf(rehearsalOf({ ...small.bundle, ...more }));
+    const { folder, bundle } = planted(copied(), document);
+    const read = (path: string): Promise<Buffer | undefined> =>
+      readIfThere(join(folder, path), rehearsalKind.maxBytes);
+    const attached = await attachedRehearsal({ ...bundle, ...more }, read);
+    expect(attached).toMatchObject({ rehearsal: { passed: true } });
+    expect(attachedInWords(attached)).toMatch(
+      /^passed .*; not rehearsed: chart gpu, chart lws, objects a, objects b, objects c and 1 more$/,
+    );
+  });
+
   // The signatures of the bundle hold for each of these.
   it.each<[string, (bundle: Bundle) => Buffer, RegExp]>([
     ['of another bundle', (b) => bytesOf(rehearsalOf({ ...b, seq: b.seq + 1 })), /another bundle/],

@@ -66,6 +66,35 @@ describe('when a rehearsal did not pass, or was elsewhere', () => {
     expect(judged(values, asked)).toEqual([counts, true]);
   });
 
+  it.each([
+    [
+      undefined,
+      false,
+      'a rehearsal that passed',
+      /^its services passed, but .*not rehearsed: chart gpu$/,
+    ],
+    [
+      true,
+      true,
+      'a rehearsal of all but its charts and objects that passed',
+      /; not rehearsed: chart gpu$/,
+    ],
+  ] as const)(
+    'does not count for charts unless they are excepted: %s',
+    (exceptCharts, counts, needs, found) => {
+      const asked = { maxAgeDays: 30, ...(exceptCharts && { exceptCharts }) };
+      const [passed] = judgeRehearsal({ rehearsal, unrehearsed: 'chart gpu' }, asked, NOW);
+      expect(passed).toMatchObject({
+        ...{ code: 'rehearsal-missing', satisfied: counts, needs },
+        found: expect.stringMatching(found),
+      });
+      // One that failed counts in no way.
+      const failed = { ...rehearsal, passed: false, failures: ['server tried x'] };
+      const [no] = judgeRehearsal({ rehearsal: failed, unrehearsed: 'chart gpu' }, asked, NOW);
+      expect(no).toMatchObject({ satisfied: false, found: 'it did not pass: server tried x' });
+    },
+  );
+
   it('says why, and what a requirement needs whatever is found', () => {
     const asked = { maxAgeDays: 1, targets: ['docker', 'podman'] } as const;
     const failed = { ...rehearsal, passed: false, failures: ['server tried example.com port 443'] };

@@ -176,11 +176,21 @@ describe('when a trust document is created', () => {
     expect((await ok('show', 'rehearsed.json')).stdout).toContain(
       'channel beta: a rehearsal from the last 30 days, on podman or docker',
     );
-    await ok('next', 'rehearsed.json', '--rehearsal', 'beta=7', '--output', 'later.json');
+    const next = ['beta=7', 'edge=5:docker:except-charts', 'night=3:except-charts'];
+    const changed = next.flatMap((each) => ['--rehearsal', each]);
+    await ok('next', 'rehearsed.json', ...changed, '--output', 'later.json');
     expect(read('later.json')).toMatchObject({
       schema: 'stowage/trust/v2',
-      rehearsals: { stable: { maxAgeDays: 90 }, beta: { maxAgeDays: 7 } },
+      rehearsals: {
+        stable: { maxAgeDays: 90 },
+        beta: { maxAgeDays: 7 },
+        edge: { maxAgeDays: 5, targets: ['docker'], exceptCharts: true },
+        night: { maxAgeDays: 3, exceptCharts: true },
+      },
     });
+    expect((await ok('show', 'later.json')).stdout).toContain(
+      'channel edge: a rehearsal from the last 5 days, on docker, of all but charts and objects',
+    );
     expect(read('1.trust.json').schema).toBe('stowage/trust/v1');
   });
 
@@ -188,6 +198,7 @@ describe('when a trust document is created', () => {
     ['stable', 2],
     ['stable=90:moon', 2],
     ['stable=90:', 2],
+    ['stable=90:except-charts:docker', 2],
     ['stable=0', 1],
     ['stable=ten', 1],
     ['stable=1.5', 1],
