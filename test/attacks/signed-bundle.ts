@@ -16,6 +16,8 @@ export interface SignedBundleOptions extends SmallBundleOptions {
   readonly requiresAll?: boolean;
   /** Whether it carries trust documents 2 and 3: one that hands the role `root` on, and one by the heir alone. */
   readonly chain?: boolean;
+  /** What the last of these has of its own. */
+  readonly newest?: Partial<Trust>;
 }
 
 export interface SignedBundle {
@@ -34,7 +36,7 @@ export async function signedBundle(options: SignedBundleOptions): Promise<Signed
   const release: Role = { threshold: algorithms.length, roots: ['vendor'], requires: algorithms };
   const authority = new TrustSimulator(requiresAll ? { roles: { ...roles, release } } : {});
   authority.clock = packedAt;
-  if (options.chain === true) handOver(authority);
+  if (options.chain === true) handOver(authority, options.newest);
   const { root, signer } = authority.vendor;
   const { place } = options;
   const { lock } = await smallBundle({
@@ -56,7 +58,7 @@ export async function signedBundle(options: SignedBundleOptions): Promise<Signed
   return { folder, id, trust: authority.pinned, authority };
 }
 
-function handOver(authority: TrustSimulator): void {
+function handOver(authority: TrustSimulator, newest: Partial<Trust> = {}): void {
   const heir = makeParty('heir');
   const { pinned, keeper, vendor } = authority;
   authority.issue({
@@ -66,5 +68,5 @@ function handOver(authority: TrustSimulator): void {
     },
     signers: [keeper.signer, heir.signer],
   });
-  authority.issue({ trust: { channels: ['stable'] }, signers: [heir.signer] });
+  authority.issue({ trust: { channels: ['stable'], ...newest }, signers: [heir.signer] });
 }

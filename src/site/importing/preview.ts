@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { type Digest, digestHex, digestOf } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
+import type { Trust } from '../../format/trust.ts';
 import { BlobStore } from '../../io/blob-store.ts';
 import { readBounded } from '../../io/file.ts';
 import { SiteFolder } from '../site-folder.ts';
@@ -31,6 +32,11 @@ export class PreviewSite extends SiteFolder {
     const { id, folder } = this.#bundle;
     const isBundle = first === 'releases' && second === id.slice(0, 32);
     return isBundle ? join(folder, ...rest) : super.path(...parts);
+  }
+
+  /** An import pins the newest trust document that the bundle brings before anything is planned. */
+  override async trust(): Promise<Trust> {
+    return this.#bundle.trust;
   }
 
   override async nameKey(): Promise<Buffer> {

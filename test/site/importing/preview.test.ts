@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { digestHex } from '../../../src/core/digest.ts';
 import type { Plan } from '../../../src/format/plan.ts';
-import { previewImport } from '../../../src/site/importing/import.ts';
+import { withSite } from '../../../src/site/applying/change.ts';
+import { importBundle, previewImport } from '../../../src/site/importing/import.ts';
 import { PreviewSite } from '../../../src/site/importing/preview.ts';
 import { stateOf } from '../../../src/site/ledger/site-state.ts';
 import { propose } from '../../../src/site/planning/propose.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
+import { signedBundle } from '../../attacks/signed-bundle.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { fakeTarget } from '../../support/fake-engine.ts';
@@ -32,7 +34,10 @@ function planAt(site: SiteFolder, id: string): Promise<Plan> {
   return propose(request, stateOf([]), packedAt, { ...context(), ...options, site });
 }
 
-async function previewOf({ folder, trust }: SmallBundle): Promise<PreviewSite> {
+async function previewOf({
+  folder,
+  trust,
+}: Pick<SmallBundle, 'folder' | 'trust'>): Promise<PreviewSite> {
   const root = scratch.fresh('nowhere');
   const importing = { ...context(), ...options, trust, site: new SiteFolder(root) };
   return new PreviewSite(root, await previewImport([folder], stateOf([]), importing));
@@ -69,5 +74,24 @@ describe('when a bundle is planned before its import', () => {
     const site = await previewOf(made);
     writeFileSync(join(made.folder, 'bundle.json'), '{}');
     await expectCode(() => planAt(site, made.id), 'state-damaged');
+  });
+
+  it('judges by the trust document that the bundle brings, as its import does', async () => {
+    const rehearsals = { stable: { maxAgeDays: 30 } };
+    const newest = { schema: 'stowage/trust/v2', rehearsals } as const;
+    const made = await signedBundle({ place: scratch.fresh(), chain: true, newest });
+    const preview = await previewOf(made);
+    expect((await preview.trust()).version).toBe(3);
+    const asked = ({ constraints }: Plan): unknown[] =>
+      constraints.filter(({ rule }) => rule === 'rehearsal');
+    const previewed = asked(await planAt(preview, made.id));
+    expect(previewed).toMatchObject([
+      { satisfied: false, needs: expect.stringContaining('(trust document 3, channel stable)') },
+    ]);
+
+    const real = new SiteFolder(scratch.fresh('real'));
+    const importing = { ...context(), ...options, trust: made.trust, site: real };
+    await withSite(importing, (ledger) => importBundle(made.folder, ledger, importing));
+    expect(asked(await planAt(real, made.id))).toEqual(previewed);
   });
 });
