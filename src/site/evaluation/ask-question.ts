@@ -3,6 +3,7 @@ import type { QuestionResult } from '../../format/evaluation-result.ts';
 import type { NumberedQuestion, TextQuestion } from '../../format/question.ts';
 import type { Adapter, ServerKind } from '../../format/service.ts';
 import { type Connections, type Endpoint, sendRequest } from '../../target/http-request.ts';
+import { askOver, type Way } from '../../target/way.ts';
 import { readCompletion } from '../gate/acceptance.ts';
 import type { PromptAnswer } from '../gate/expectation.ts';
 import { cosines, embeddingOf, rankingCheck } from '../gate/ranking.ts';
@@ -16,6 +17,8 @@ export interface AskedServer {
   readonly endpoint: Endpoint;
   /** Of `evaluation.similarity`. */
   readonly similarity?: Endpoint;
+  /** A question that did not reach its server is asked again. */
+  readonly way?: Way | undefined;
   readonly signal: AbortSignal;
   /** Keeps the connections of a run. */
   readonly agent?: Connections;
@@ -36,7 +39,7 @@ export async function askQuestion(
   { question }: NumberedQuestion,
   asked: AskedServer,
 ): Promise<Asked> {
-  const { evaluation, endpoint, signal } = asked;
+  const { evaluation, endpoint, way, signal } = asked;
   const { model, api, withinSeconds } = evaluation;
   if (!('messages' in question)) {
     const { query, documents, expect } = question;
@@ -44,7 +47,7 @@ export async function askQuestion(
       throw new Error(`questions for api ${api} were checked when they were read`);
     const { service } = evaluation;
     const test = { service, model, api, query, documents, expect, withinSeconds };
-    const outcome = await rankingCheck(test, { endpoint, signal }).run();
+    const outcome = await rankingCheck(test, { endpoint, way, signal }).run();
     return typeof outcome === 'string'
       ? { answered: !outcome.startsWith('no response'), passed: false, found: outcome }
       : { answered: true, passed: true, found: outcome.passed };
@@ -61,7 +64,7 @@ export async function askQuestion(
 
 async function completed(
   { messages, maxTokens }: TextQuestion,
-  { evaluation, server, adapters, endpoint, signal, agent }: AskedServer,
+  { evaluation, server, adapters, endpoint, way, signal, agent }: AskedServer,
 ): Promise<PromptAnswer | string> {
   const { model, api, temperature, seed, stop, withinSeconds: seconds } = evaluation;
   const adapter = server === 'llama.cpp' ? adapters.findIndex(({ name }) => name === model) : -1;
@@ -77,10 +80,11 @@ async function completed(
       : { prompt: messages.map(({ content }) => content).join('\n') }),
   };
   const path = api === 'chat' ? '/v1/chat/completions' : '/v1/completions';
-  const response = await sendRequest({
+  const request = {
     ...{ endpoint, path, seconds, signal, body },
     ...(agent === undefined ? {} : { agent }),
-  });
+  };
+  const response = await askOver(way, () => sendRequest(request), signal);
   if (response === undefined) return `no response within ${seconds} s`;
   const answer = response.status === 200 ? readCompletion(response.body) : undefined;
   return answer ?? `status ${response.status}: ${JSON.stringify(response.body.slice(0, 500))}`;
@@ -89,7 +93,7 @@ async function completed(
 async function judged(
   { expect }: TextQuestion,
   answer: PromptAnswer,
-  { evaluation, similarity, signal }: AskedServer,
+  { evaluation, similarity, way, signal }: AskedServer,
 ): Promise<true | string> {
   if (!('similar' in expect)) return judge(expect, answer);
   if (similarity === undefined || evaluation.similarity === undefined)
@@ -98,7 +102,7 @@ async function judged(
   const seconds = evaluation.withinSeconds;
   const vectors: number[][] = [];
   for (const text of [answer.text, expect.similar]) {
-    const vector = await embeddingOf(text, { model, seconds, endpoint: similarity, signal });
+    const vector = await embeddingOf(text, { model, seconds, endpoint: similarity, way, signal });
     if (typeof vector === 'string') return `the answer was not compared: ${vector}`;
     vectors.push(vector.value);
   }

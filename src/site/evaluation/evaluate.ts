@@ -63,6 +63,7 @@ export async function evaluate(input: EvaluateInput, context: EvaluateContext): 
   try {
     const ran = await runEvaluation({
       ...opened.asked,
+      way: context.target.way,
       evaluation: { ...evaluation, concurrency: input.concurrency ?? evaluation.concurrency },
       questions,
       emit: context.emit,

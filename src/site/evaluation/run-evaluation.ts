@@ -5,6 +5,7 @@ import type { QuestionResult } from '../../format/evaluation-result.ts';
 import type { NumberedQuestion } from '../../format/question.ts';
 import { forEachBounded } from '../../io/queue.ts';
 import { keepConnections } from '../../target/http-request.ts';
+import { timeOver } from '../../target/way.ts';
 import type { AnswerJournal } from './answer-journal.ts';
 import { type AskedServer, askQuestion } from './ask-question.ts';
 import { expectationInWords } from './judge.ts';
@@ -31,7 +32,7 @@ export interface EvaluationRun extends AskedServer {
  * @throws StowageError `gate-failed` if the server stops answering; `interrupted`
  */
 export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
-  const { evaluation, journal, emit, signal } = run;
+  const { evaluation, journal, way, emit, signal } = run;
   const questions = unique(run.questions);
   const kept = await journal?.begin();
   const results = new Map((kept?.results ?? []).map((each) => [each.question, each]));
@@ -56,7 +57,7 @@ export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
     await forEachBounded(unasked, evaluation.concurrency, async (numbered) => {
       if (signal.aborted) throw interruptedRun(signal);
       if (spent() >= limit) return;
-      const asked = performance.now();
+      const asked = timeOver(way);
       const { answered, ...outcome } = await askQuestion(numbered, { ...run, agent });
       silent = answered ? 0 : silent + 1;
       if (silent > Math.max(MAX_SILENT, evaluation.concurrency)) throw stopped(run, outcome.found);
@@ -64,7 +65,7 @@ export async function runEvaluation(run: EvaluationRun): Promise<Ran> {
         ...outcome,
         found: shortened(outcome.found, longest),
         ...(outcome.passed ? {} : { expected: expectedOf(numbered, longest) }),
-        milliseconds: Math.round(performance.now() - asked),
+        milliseconds: Math.max(0, Math.round(timeOver(way) - asked)),
       });
       results.set(result.question, result);
       if (answered) await journal?.keep(result, Math.round(spent()));

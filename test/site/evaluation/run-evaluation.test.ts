@@ -6,6 +6,7 @@ import type { Evaluation } from '../../../src/format/evaluation.ts';
 import { type NumberedQuestion, readQuestions } from '../../../src/format/question.ts';
 import { AnswerJournal } from '../../../src/site/evaluation/answer-journal.ts';
 import { type EvaluationRun, runEvaluation } from '../../../src/site/evaluation/run-evaluation.ts';
+import { brokenWay } from '../../support/broken-way.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { type Behaviour, startFakeServer } from '../../support/fake-server.ts';
@@ -56,6 +57,19 @@ describe('a run', () => {
     expect(ran.results.map((each) => each.question)).toEqual(questions.map((each) => each.sha256));
     expect(ran.results.every((each) => each.passed)).toBe(true);
     expect(prompts().toSorted()).toEqual(questions.map((_, index) => `q${index}`).toSorted());
+  });
+
+  it('asks again what did not reach its server, because the way to it failed', async () => {
+    const { prompts: _, ...asked } = await server({ answer: (prompt) => prompt });
+    const way = await brokenWay(asked.endpoint.port, { first: 1, fault: 'cut' });
+    const endpoint = { address: '127.0.0.1', port: way.port };
+    const questions = asking(8);
+    const run = { ...asked, ...context(), endpoint, evaluation, questions };
+    const { results } = await runEvaluation({ ...run, way });
+    expect(results.map(({ passed }) => passed)).toEqual(questions.map(() => true));
+    const cut = await brokenWay(asked.endpoint.port, { first: 1, fault: 'cut' });
+    const without = await runEvaluation({ ...run, endpoint: { ...endpoint, port: cut.port } });
+    expect(without.results.some(({ passed }) => passed)).toBe(false);
   });
 
   it('says what was expected of an answer that failed, and of no other', async () => {
