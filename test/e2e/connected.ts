@@ -19,8 +19,9 @@ export interface ConnectedSide {
   run(...args: readonly string[]): Promise<Ran>;
 }
 
-/** Builds the installer from the current sources; fast if it is already built. */
+/** Builds the installer from the current sources, unless `scripts/test` has built it for all tests. */
 export async function buildInstaller(): Promise<void> {
+  if (process.env['STOWAGE_TEST_BUILT'] === '1') return;
   await runProgram(process.execPath, ['scripts/build-installer.ts', 'linux-x64'], { cwd: project });
 }
 
