@@ -73,7 +73,7 @@ export function informedSites(
     const { notices } = receipt?.state ?? {};
     if (notices === undefined || !sent.has(site.name)) continue;
     for (const path of documentsAt(dispatchesTo(database, site.name), { notices }))
-      informed.set(path, [...(informed.get(path) ?? []), site.name]);
+      if (informed.get(path)?.push(site.name) === undefined) informed.set(path, [site.name]);
   }
   return informed;
 }

@@ -4,18 +4,13 @@ import { counted } from '../core/text.ts';
 import { type Bundle, bundleKind } from '../format/bundle.ts';
 import { readCanonical } from '../format/document.ts';
 import type { FleetSite } from '../format/fleet.ts';
-import { type Receipt, receiptKind } from '../format/receipt.ts';
 import { readBounded } from '../io/file.ts';
 import { releaseFolder } from './fleet-folder.ts';
+import type { Database } from './index/database.ts';
 import type { IndexedFleet } from './index/fleet-index.ts';
-import {
-  type Catalog,
-  catalogOf,
-  type FleetRecall,
-  type FleetRelease,
-  newerThan,
-  recallsOf,
-} from './releases.ts';
+import { newerThan, upgradePath } from './newer-releases.ts';
+import type { ReceiptState } from './receipt-state.ts';
+import { type Catalog, catalogOf, type FleetRecall, recallsOf } from './releases.ts';
 import { untoldIn } from './untold.ts';
 
 /** A bundle that must travel, in the order of installation. */
@@ -47,7 +42,7 @@ export interface NextForSite {
   readonly obstacles: readonly string[];
 }
 
-/** What must travel to sites. Reads the newest receipt of each, and the indexes of the bundles in question. */
+/** What must travel to sites, by the newest receipt of each. Reads the indexes of the bundles in question. */
 export async function nextForSites(
   fleet: IndexedFleet,
   sites: readonly FleetSite[],
@@ -59,47 +54,67 @@ export async function nextForSites(
   const trust = (await folder.trust(now)).slice(1).at(-1);
   const blobs = new BundleBlobs(fleet, catalog);
   const untold = untoldIn(database, catalog);
+  const newest = newestStates(database, sites);
   const result: NextForSite[] = [];
   for (const site of sites) {
     if (site.retired === true) continue;
-    const newest = database.first<{ path: string; at: string }>(
-      'SELECT path, at FROM receipt WHERE id = (SELECT receipt FROM newest WHERE site = ?)',
-      site.name,
-    );
-    if (newest === undefined) {
+    const found = newest.get(site.name);
+    if (found === undefined) {
       const obstacles = ['no receipt came home yet: a full bundle must travel first'];
       result.push({ site: site.name, documents: [], recalls: [], releases: [], obstacles });
       continue;
     }
-    const bytes = await readBounded(folder.path(newest.path), receiptKind.maxBytes);
-    const receipt = readCanonical(receiptKind, bytes);
-    const isNewer = trust !== undefined && trust.issuedAt > receipt.at;
+    const { path, at } = found;
+    const state = JSON.parse(found.state) as ReceiptState;
+    const isNewer = trust !== undefined && trust.issuedAt > at;
     result.push({
       site: site.name,
-      receipt: newest,
+      receipt: { path, at },
       ...(isNewer ? { trust: trust.version } : {}),
-      documents: untold(site, receipt).map(({ path }) => path),
-      ...(await forSite(site, receipt, { catalog, blobs })),
+      documents: untold(site, state).map((each) => each.path),
+      ...(await forSite(site, state, { catalog, blobs })),
     });
   }
   return result;
 }
 
+interface NewestState {
+  readonly site: string;
+  readonly path: string;
+  readonly at: string;
+  readonly state: string;
+}
+
+/** What the newest receipt of each site shows, by the site. */
+function newestStates(
+  database: Database,
+  sites: readonly FleetSite[],
+): ReadonlyMap<string, NewestState> {
+  const sql =
+    'SELECT receipt.site, path, at, state FROM newest JOIN receipt ON id = newest.receipt';
+  const [only, ...others] = sites;
+  const rows =
+    only !== undefined && others.length === 0
+      ? database.all<NewestState>(`${sql} WHERE newest.site = ?`, only.name)
+      : database.all<NewestState>(sql);
+  return new Map(rows.map((each) => [each.site, each]));
+}
+
 async function forSite(
   { channels }: FleetSite,
-  receipt: Receipt,
+  state: ReceiptState,
   { catalog, blobs }: { readonly catalog: Catalog; readonly blobs: BundleBlobs },
 ): Promise<Pick<NextForSite, 'recalls' | 'releases' | 'obstacles'>> {
-  const recalls = receipt.releases.flatMap((each) =>
+  const recalls = state.releases.flatMap((each) =>
     recallsOf(each, catalog).map((recall) => ({ ...recall, version: each.version })),
   );
   const releases: NextRelease[] = [];
   const obstacles: string[] = [];
   const held = new Set<string>();
-  for (const { bundle, parts } of receipt.holds?.bundles ?? [])
+  for (const { bundle, parts } of state.holds ?? [])
     for (const digest of (await blobs.of(bundle, parts))?.keys() ?? []) held.add(digest);
   let needed = 0;
-  for (const running of receipt.releases) {
+  for (const running of state.releases) {
     const newer = newerThan(running, channels, catalog);
     const path = upgradePath(running.version, newer);
     if (path === undefined) {
@@ -116,46 +131,19 @@ async function forSite(
       const lacking = missing.reduce((sum, [, size]) => sum + size, 0);
       for (const [digest] of missing) held.add(digest);
       needed += lacking;
-      const known = receipt.holds === undefined ? {} : { missing: lacking };
+      const known = state.holds === undefined ? {} : { missing: lacking };
       releases.push({ name, version, bundle, from, bytes, ...known });
       from = version;
     }
   }
-  const free = receipt.holds?.free;
+  const { free } = state;
   if (free !== undefined && needed > free)
     obstacles.push(`the site had ${counted(free, 'byte')} free, and needs ${needed}`);
   for (const { name, version, bundle } of releases)
     obstacles.push(
-      ...(await blobs.unmet(bundle, receipt, releases)).map((each) => `${name} ${version} ${each}`),
+      ...(await blobs.unmet(bundle, state, releases)).map((each) => `${name} ${version} ${each}`),
     );
   return { recalls, releases, obstacles };
-}
-
-/**
- * The fewest releases that lead from a version to the newest that can be reached, in their order; undefined if none can be.
- * @param newer newest first
- */
-export function upgradePath(
-  from: string,
-  newer: readonly FleetRelease[],
-): FleetRelease[] | undefined {
-  if (newer.length === 0) return [];
-  const paths = new Map<FleetRelease, FleetRelease[]>();
-  let reached: { readonly version: string; readonly seq: number; readonly path: FleetRelease[] }[] =
-    [{ version: from, seq: 0, path: [] }];
-  while (reached.length > 0) {
-    const further: typeof reached = [];
-    for (const { version, seq, path } of reached)
-      for (const each of newer) {
-        if (paths.has(each) || each.seq <= seq) continue;
-        if (each.upgradeFrom !== undefined && !satisfies(version, each.upgradeFrom)) continue;
-        const longer = [...path, each];
-        paths.set(each, longer);
-        further.push({ version: each.version, seq: each.seq, path: longer });
-      }
-    reached = further;
-  }
-  return newer.map((each) => paths.get(each)).find((each) => each !== undefined);
 }
 
 /** The indexes of bundles that the fleet knows, each read once. */
@@ -163,6 +151,7 @@ class BundleBlobs {
   readonly #fleet: IndexedFleet;
   readonly #known: ReadonlySet<string>;
   readonly #read = new Map<string, Bundle>();
+  readonly #blobs = new Map<string, ReadonlyMap<string, number>>();
 
   constructor(fleet: IndexedFleet, { releases }: Catalog) {
     this.#fleet = fleet;
@@ -179,13 +168,18 @@ class BundleBlobs {
   ): Promise<ReadonlyMap<string, number> | undefined> {
     const bundle = await this.#bundle(id);
     if (bundle === undefined) return undefined;
-    return new Map(storedOf(bundle, parts).blobs.map(({ digest, size }) => [digest, size]));
+    const key = JSON.stringify([id, parts]);
+    const found =
+      this.#blobs.get(key) ??
+      new Map(storedOf(bundle, parts).blobs.map(({ digest, size }) => [digest, size]));
+    this.#blobs.set(key, found);
+    return found;
   }
 
   /** What a bundle requires of other releases and does not find, now or after what else travels. */
   async unmet(
     id: string,
-    { releases }: Receipt,
+    { releases }: Pick<ReceiptState, 'releases'>,
     travelling: readonly NextRelease[],
   ): Promise<string[]> {
     const { requires } = (await this.#bundle(id)) ?? {};

@@ -6,6 +6,8 @@ export interface HeldBundle {
   readonly name: string;
   readonly version: string;
   readonly bundle: string;
+  /** The optional parts that it stores, if it does not store all. */
+  readonly parts?: readonly string[];
 }
 
 /** What the fleet reads from the newest receipt of a site. */
@@ -21,6 +23,8 @@ export interface ReceiptState {
   readonly notices?: readonly TakenNotice[];
   /** Complete bundles that it holds, installed or not; absent if the receipt lists none. */
   readonly holds?: readonly HeldBundle[];
+  /** Bytes that were free in the site's folder; absent if the receipt does not say. */
+  readonly free?: number;
   readonly platform: string;
   readonly engine: string;
   readonly tool: string;
@@ -55,9 +59,11 @@ export function stateOf(receipt: Receipt): ReceiptState {
     ...(receipt.holds === undefined
       ? {}
       : {
-          holds: receipt.holds.bundles.map(({ name, version, bundle }) => ({
+          holds: receipt.holds.bundles.map(({ name, version, bundle, parts }) => ({
             ...{ name, version, bundle },
+            ...(parts === undefined ? {} : { parts }),
           })),
+          free: receipt.holds.free,
         }),
     platform: host.platform,
     engine: host.engine,

@@ -1,6 +1,7 @@
 import { compare, satisfies } from 'semver';
 import { StowageError } from '../core/error.ts';
 import { nearest } from '../core/text.ts';
+import { Answers } from './answers.ts';
 import type { Database } from './index/database.ts';
 
 /** A release that the fleet knows by its bundle. */
@@ -91,24 +92,20 @@ export function catalogOf(database: Database): Catalog {
   return { releases, recalls, advisories };
 }
 
-// By the list of recalls: a thousand sites run the same few versions, and comparing one with a range is slow.
-const answers = new WeakMap<readonly FleetRecall[], Map<string, readonly FleetRecall[]>>();
+// Comparing a version with a range is slow.
+const recalledBy = new Answers<readonly FleetRecall[], readonly FleetRecall[]>();
 
 /** The recalls that apply to a version, all of which bind a site. */
 export function recallsOf(
   { name, version }: { readonly name: string; readonly version: string },
   { recalls }: Pick<Catalog, 'recalls'>,
 ): readonly FleetRecall[] {
-  const known = answers.get(recalls) ?? new Map<string, readonly FleetRecall[]>();
-  answers.set(recalls, known);
-  const release = `${name}@${version}`;
-  const before = known.get(release);
-  if (before !== undefined) return before;
-  const found = recalls.filter(
-    (each) => each.name === name && satisfies(version, each.versions, { includePrerelease: true }),
+  return recalledBy.answer(recalls, `${name}@${version}`, () =>
+    recalls.filter(
+      (each) =>
+        each.name === name && satisfies(version, each.versions, { includePrerelease: true }),
+    ),
   );
-  known.set(release, found);
-  return found;
 }
 
 /**
@@ -129,25 +126,16 @@ export function recallWords(
   return { reason, way };
 }
 
-/** The releases of a name with a higher sequence that these channels have, newest first; recalled ones are left out. */
-export function newerThan(
-  running: { readonly name: string; readonly seq: number },
-  channels: readonly string[],
-  catalog: Catalog,
-): FleetRelease[] {
-  return catalog.releases.filter(
-    (each) =>
-      each.name === running.name &&
-      each.seq > running.seq &&
-      channels.some((channel) => Object.hasOwn(each.channels, channel)) &&
-      recallsOf(each, catalog).length === 0,
-  );
-}
+const bundlesBy = new Answers<Catalog, ReadonlySet<string>>();
 
-/** When the first of these channels had a release. */
-export function availableSince(release: FleetRelease, channels: readonly string[]): string {
-  const times = channels.flatMap((channel) => release.channels[channel] ?? []);
-  return times.toSorted()[0] ?? '';
+/** The bundles of a name that the fleet knows. */
+export function bundlesOf(name: string, catalog: Catalog): ReadonlySet<string> {
+  return bundlesBy.answer(
+    catalog,
+    name,
+    () =>
+      new Set(catalog.releases.filter((each) => each.name === name).map(({ bundle }) => bundle)),
+  );
 }
 
 /**

@@ -3,13 +3,13 @@ import type { Dispatch } from '../format/dispatch.ts';
 import type { Fleet, FleetSite } from '../format/fleet.ts';
 import type { Alarm, AlarmKind } from './history.ts';
 import type { Database } from './index/database.ts';
+import { availableSince, newerThan } from './newer-releases.ts';
 import type { ReceiptState } from './receipt-state.ts';
 import {
-  availableSince,
+  bundlesOf,
   type Catalog,
   catalogOf,
   type FleetRecall,
-  newerThan,
   recallsOf,
   recallWords,
 } from './releases.ts';
@@ -171,8 +171,8 @@ function releaseProblems({ releases }: ReceiptState, catalog: Catalog): Problem[
     const { name, version, bundle } = each;
     const recalls = recallsOf(each, catalog);
     const advisory = catalog.advisories.get(bundle);
-    const known = catalog.releases.filter((release) => release.name === name);
-    const isStrange = known.length > 0 && !known.some((release) => release.bundle === bundle);
+    const known = bundlesOf(name, catalog);
+    const isStrange = known.size > 0 && !known.has(bundle);
     const { reason, way } = recallWords(recalls, 'upgrade');
     return [
       ...(recalls.length === 0
@@ -205,7 +205,7 @@ function behindOf(
     const newer = newerThan(running, channels, catalog);
     const [newest] = newer;
     if (newest === undefined) return [];
-    const since = newer.map((each) => availableSince(each, channels)).toSorted()[0] ?? '';
+    const since = availableSince(newer, channels);
     const days = Math.max(0, Math.floor((now.getTime() - Date.parse(since)) / DAY_MS));
     return [{ name: running.name, versions: newer.length, newest: newest.version, days }];
   });

@@ -1,7 +1,7 @@
 import type { FleetSite } from '../format/fleet.ts';
-import type { Receipt } from '../format/receipt.ts';
 import { dispatchesTo, documentsAt } from './dispatch.ts';
 import type { Database } from './index/database.ts';
+import type { ReceiptState } from './receipt-state.ts';
 import type { Catalog } from './releases.ts';
 
 /** A document of the fleet that travels in a notice. */
@@ -14,7 +14,7 @@ export interface UntoldDocument {
 /** What no receipt of a site confirms that it knows: recalls, promotions to its channels, and the newest advisories about what it runs. */
 export type Untold = (
   site: FleetSite,
-  receipt: Pick<Receipt, 'releases' | 'notices'>,
+  receipt: Pick<ReceiptState, 'releases' | 'notices'>,
 ) => readonly UntoldDocument[];
 
 /** Reads what a fleet has to tell, once for any number of sites. */

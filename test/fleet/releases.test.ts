@@ -5,10 +5,10 @@ import { checkFleet } from '../../src/fleet/check.ts';
 import { promotionChecks } from '../../src/fleet/evidence.ts';
 import { FleetFolder, releaseFolder } from '../../src/fleet/fleet-folder.ts';
 import { withIndex } from '../../src/fleet/index/fleet-index.ts';
-import { type NextForSite, nextForSites, upgradePath } from '../../src/fleet/next.ts';
+import { type NextForSite, nextForSites } from '../../src/fleet/next.ts';
 import { promoteRelease, type RecordedFact, recallRelease } from '../../src/fleet/promote.ts';
 import { addRelease } from '../../src/fleet/record-fact.ts';
-import { catalogOf, type FleetRelease, releaseNamed } from '../../src/fleet/releases.ts';
+import { catalogOf, releaseNamed } from '../../src/fleet/releases.ts';
 import { signFact } from '../../src/fleet/sign-fact.ts';
 import { sitesOf } from '../../src/fleet/sites.ts';
 import { fleetStatus, recallProgress, type SiteStatus } from '../../src/fleet/status.ts';
@@ -330,38 +330,6 @@ describe('when a channel has a newer release', () => {
       nextForSites(fleet, sitesOf(fleet.database), packedAt),
     );
   }
-});
-
-describe('when a path of upgrades is looked for', () => {
-  const release = (version: string, seq: number, upgradeFrom?: string): FleetRelease => ({
-    ...{ bundle: version, name: 'chat', version, seq, bytes: 1, channels: {} },
-    ...(upgradeFrom === undefined ? {} : { upgradeFrom }),
-  });
-
-  it.each<[string, FleetRelease[], string[] | undefined]>([
-    ['nothing newer', [], []],
-    ['one step', [release('2.0.0', 4)], ['2.0.0']],
-    ['the newest at once', [release('2.0.0', 4), release('1.5.0', 3)], ['2.0.0']],
-    [
-      'over the version between',
-      [release('2.0.0', 4, '^1.5'), release('1.5.0', 3)],
-      ['1.5.0', '2.0.0'],
-    ],
-    ['the newest that can be reached', [release('3.0.0', 5, '^2'), release('1.5.0', 3)], ['1.5.0']],
-    ['none that can be reached', [release('3.0.0', 5, '^2')], undefined],
-    [
-      'the fewest steps',
-      [
-        release('3.0.0', 6, '^2'),
-        release('2.1.0', 5, '^2'),
-        release('2.0.0', 4),
-        release('1.5.0', 3),
-      ],
-      ['2.0.0', '3.0.0'],
-    ],
-  ])('takes %s', (_, newer, versions) => {
-    expect(upgradePath('1.0.0', newer)?.map(({ version }) => version)).toEqual(versions);
-  });
 });
 
 describe('when a release is recalled', () => {

@@ -2,7 +2,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import type { RecordedFile } from '../recorded-file.ts';
 
 /** Raised when the tables change: an index of another version is built again. */
-const VERSION = 5;
+const VERSION = 6;
 
 /** How long a command waits while another writes the index. */
 const BUSY_MS = 60_000;
