@@ -88,6 +88,10 @@ const trivy = z.object({
     .nullish(),
 });
 
+const trivyVersion = z.object({
+  VulnerabilityDB: z.object({ UpdatedAt: text.nullish() }).nullish(),
+});
+
 /** The scanners whose output is understood: `grype -o json` and `trivy sbom --format json`. */
 export const scannerNames = ['grype', 'trivy'] as const;
 export type ScannerName = (typeof scannerNames)[number];
@@ -99,6 +103,15 @@ export type ScannerName = (typeof scannerNames)[number];
 export function readScan(scanner: ScannerName, output: Uint8Array): ScanReport {
   const { findings, ...report } = scanner === 'grype' ? ofGrype(output) : ofTrivy(output);
   return { ...report, findings: mergeFindings(scanner, findings) };
+}
+
+/**
+ * When the database of trivy was built, which `trivy version --format json` says.
+ * @returns RFC 3339; undefined if it does not say
+ * @throws StowageError `scan-failed` for anything else
+ */
+export function databaseOfTrivy(output: Uint8Array): string | undefined {
+  return dateIn(parsed('trivy', trivyVersion, output).VulnerabilityDB?.UpdatedAt);
 }
 
 /** Each finding once, sorted. @throws StowageError `scan-failed` for too many */
@@ -118,7 +131,7 @@ function keyOf({ id, ref, purl, package: name, version }: ScanFinding): string {
 
 function ofGrype(output: Uint8Array): ScanReport {
   const { matches, descriptor } = parsed('grype', grype, output);
-  const built = new Date(descriptor?.db?.status?.built ?? '');
+  const built = dateIn(descriptor?.db?.status?.built);
   return {
     findings: matches.map(({ vulnerability, relatedVulnerabilities, artifact }) =>
       finding({
@@ -129,8 +142,13 @@ function ofGrype(output: Uint8Array): ScanReport {
         fixedIn: vulnerability.fix?.versions ?? [],
       }),
     ),
-    ...(Number.isNaN(built.getTime()) ? {} : { databaseBuilt: momentOf(built) }),
+    ...(built === undefined ? {} : { databaseBuilt: built }),
   };
+}
+
+function dateIn(found: string | null | undefined): string | undefined {
+  const date = new Date(found ?? '');
+  return Number.isNaN(date.getTime()) ? undefined : momentOf(date);
 }
 
 function ofTrivy(output: Uint8Array): ScanReport {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readScan } from '../../src/format/scan-findings.ts';
+import { databaseOfTrivy, readScan } from '../../src/format/scan-findings.ts';
 import { verdictsKind } from '../../src/format/verdicts.ts';
 import { readYaml } from '../../src/format/yaml-document.ts';
 import { expectCode } from '../support/error.ts';
@@ -120,5 +120,23 @@ describe('when people write verdicts', () => {
       'state: fine, detail: off, by: J. Officer',
     ])
       await expectCode(() => readYaml(verdictsKind, text(bad)), 'document-invalid');
+  });
+});
+
+describe('when trivy is asked when its database was built', () => {
+  it.each<[string, object, string | undefined]>([
+    [
+      'the date',
+      { VulnerabilityDB: { UpdatedAt: '2026-11-20T06:12:13.456789012Z' } },
+      '2026-11-20T06:12:13Z',
+    ],
+    ['no database', { Version: '0.74.0' }, undefined],
+    ['no date', { VulnerabilityDB: { UpdatedAt: 'soon' } }, undefined],
+  ])('reads %s', (_, answer, expected) => {
+    expect(databaseOfTrivy(bytes(answer))).toBe(expected);
+  });
+
+  it('fails on anything else', async () => {
+    await expectCode(() => databaseOfTrivy(Buffer.from('Version: 0.74.0')), 'scan-failed');
   });
 });

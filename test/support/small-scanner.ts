@@ -37,14 +37,19 @@ console.log(JSON.stringify({ matches, descriptor: { name: 'grype', version: '0' 
 /**
  * A program in the place of trivy, called as trivy is: like it, it looks at the top level of an SBOM alone, and at the packages of
  * Debian. It finds a vulnerability in each package whose source has this name.
+ * @param updatedAt when its database was built, if it says so
  * @returns its path
  */
-export function smallTrivy(folder: string, source: string): string {
+export function smallTrivy(folder: string, source: string, updatedAt?: string): string {
   mkdirSync(folder, { recursive: true });
   const program = join(folder, 'trivy');
   const text = `#!${process.execPath}
 const { readFileSync } = require('node:fs');
 const [command, , kind, , file] = process.argv.slice(2);
+if (command === 'version' && kind === 'json') {
+  console.log(JSON.stringify({ Version: '0', VulnerabilityDB: { UpdatedAt: ${JSON.stringify(updatedAt)} } }));
+  process.exit();
+}
 if (command !== 'sbom' || kind !== 'json' || process.env.TRIVY_SKIP_DB_UPDATE !== 'true') process.exit(5);
 const { components } = JSON.parse(readFileSync(file, 'utf8'));
 const debian = components.some(({ type, name }) => type === 'operating-system' && name === 'debian');

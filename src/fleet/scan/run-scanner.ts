@@ -7,6 +7,7 @@ import { fieldsOf, listOf, parseJson, textsOf } from '../../core/json.ts';
 import { MIB } from '../../core/limits.ts';
 import { counted, oneLine } from '../../core/text.ts';
 import {
+  databaseOfTrivy,
   mergeFindings,
   readScan,
   type ScanFinding,
@@ -102,19 +103,22 @@ export async function scanBill(
         hint: 'the scanner was told to stay offline; run this command as root to take the network away from it',
       });
     const file = join(folder, 'sbom.cdx.json');
-    const [program = '', ...rest] = [...(isolation ?? []), scanner.program, ...args[name](file)];
-    const scan = async (bytes: Buffer): Promise<ScanReport> => {
-      await writeFile(file, bytes, { mode: 0o600 });
+    const ask = async (about: readonly string[]): Promise<Buffer> => {
+      const [program = '', ...rest] = [...(isolation ?? []), scanner.program, ...about];
       const { status, output, said } = await running(name, () =>
         runConfined(program, rest, confinement),
       );
       // The reason comes last.
       const why = oneLine(said.trim().slice(-500), 500);
       if (status !== 0) throw failed(name, `exit status ${status}: ${why}`);
-      return readScan(name, Buffer.from(output, 'utf8'));
+      return Buffer.from(output, 'utf8');
+    };
+    const scan = async (bytes: Buffer): Promise<ScanReport> => {
+      await writeFile(file, bytes, { mode: 0o600 });
+      return readScan(name, await ask(args[name](file)));
     };
     const bills = flatBills(bill);
-    const report = name === 'trivy' ? await scanEach(name, bills, scan) : await scan(bill);
+    const report = name === 'trivy' ? await scanWithTrivy(bills, { ask, scan }) : await scan(bill);
     warnOfAge(name, report, context);
     const unscanned = [...incomplete(bill), ...unversioned(bills), ...(report.unscanned ?? [])];
     return { ...report, unscanned };
@@ -123,20 +127,27 @@ export async function scanBill(
   }
 }
 
-async function scanEach(
-  name: ScannerName,
+/** Trivy says in another command when its database was built, and scans each image by itself. */
+async function scanWithTrivy(
   bills: readonly FlatBill[],
-  scan: (bill: Buffer) => Promise<ScanReport>,
+  by: {
+    readonly ask: (args: readonly string[]) => Promise<Buffer>;
+    readonly scan: (bill: Buffer) => Promise<ScanReport>;
+  },
 ): Promise<ScanReport> {
   const findings: ScanFinding[] = [];
   const unscanned: string[] = [];
   for (const { bytes, about, system, versioned } of bills) {
-    const report = await scan(bytes);
+    const report = await by.scan(bytes);
     findings.push(...report.findings);
     if (system !== undefined && versioned && report.sawSystem === false)
-      unscanned.push(notScanned(about, `${name} does not know ${system}`));
+      unscanned.push(notScanned(about, `trivy does not know ${system}`));
   }
-  return { findings: mergeFindings(name, findings), unscanned };
+  const built = databaseOfTrivy(await by.ask(['version', '--format', 'json']));
+  return {
+    ...(built === undefined ? {} : { databaseBuilt: built }),
+    ...{ findings: mergeFindings('trivy', findings), unscanned },
+  };
 }
 
 /** What the SBOM itself says to be incomplete, such as an image with a database that could not be read. */

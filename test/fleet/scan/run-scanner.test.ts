@@ -46,6 +46,20 @@ describe('when a scanner looks at the top level of an SBOM alone', () => {
   });
 });
 
+describe('when trivy says when its database was built', () => {
+  it('states the date, and warns of an old one', async () => {
+    const program = smallTrivy(scratch.fresh('bin'), 'openssl', '2026-11-01T06:00:00.123456Z');
+    const listening = context();
+    const bill = Buffer.from(JSON.stringify({ components: [image('a', 'debian', '12')] }));
+    const scanner = { program, env: {}, root: process.getuid?.() === 0 };
+    const { databaseBuilt } = await scanBill(bill, scanner, listening);
+    expect(databaseBuilt).toBe('2026-11-01T06:00:00Z');
+    expect(listening.events).toContainEqual(
+      expect.objectContaining({ message: 'the database of trivy is 20 days old' }),
+    );
+  });
+});
+
 describe('when an SBOM does not list all packages', () => {
   it('says of which image', async () => {
     const compositions = [
