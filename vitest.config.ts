@@ -16,6 +16,7 @@ const e2e: string[] = globSync('test/e2e/*.test.ts', { cwd: import.meta.dirname 
 const clusters: string[] = e2e.filter((file) => /support\/kubernetes-lab\.ts'/.test(read(file)));
 
 // Engines of podman on one host give their bridges and subnets the same names, and share the folder of their networks.
+// Those of users without root share the files in which their users and subordinate ids are.
 const engines: string[] = e2e.filter(
   (file) =>
     !clusters.includes(file) && /lab\/(?:engine|docker|target-host)\.ts'|'podman'/.test(read(file)),
