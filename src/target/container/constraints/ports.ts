@@ -58,9 +58,7 @@ async function problemWith(
   if (unpublishable !== undefined) return unpublishable;
   const ownNow = ours.filter((each) => overlap(each, place));
   const rivals = listening.filter(
-    (each) =>
-      overlap(each, place) &&
-      !ownNow.some((own) => own.address === each.address || each.address.includes(':')),
+    (each) => overlap(each, place) && !ownNow.some((own) => isListenerOf(own, each)),
   );
   // A port of our own predecessor cannot be tried.
   const state = ownNow.length > 0 ? 'untried' : await host.listen(place.address, place.port);
@@ -73,6 +71,12 @@ async function problemWith(
   const owner = await ownerOf(rival.inode, host);
   const where = rival.address === place.address ? '' : ` on ${socketAddress(rival)}`;
   return `in use by ${owner ?? 'a program that this user cannot see'}${where}`;
+}
+
+/** Whether a listener on the port of a service may be the service: on the network of the host, it may listen on every address. */
+function isListenerOf({ published, address }: Place, listener: Listener): boolean {
+  if (listener.address === address || listener.address.includes(':')) return true;
+  return !published && covers(listener.address, address);
 }
 
 /** As root, podman lets the kernel forward ports, which forwards nothing that was sent to or from the address `::1`. */

@@ -192,6 +192,25 @@ describe('when a release publishes a port', () => {
     expect(await ports(asking(values))).toMatchObject([{ satisfied: true, found: 'free' }]);
   });
 
+  it.each<[string, string, 'bridge' | 'host', boolean]>([
+    ['every address', EVERY, 'host', true],
+    ['its address', LOOPBACK, 'host', true],
+    ['another address', '0500000A', 'host', false],
+    ['every address', EVERY, 'bridge', false],
+  ])(
+    'of its predecessor, with a listener on %s (%s, %s)',
+    async (_, address, network, satisfied) => {
+      const release = (version: string, address: string): Packed => {
+        const ports = [{ name: 'http', address, host: 8000, container: 8000 }];
+        const services = [{ ...service({ release: 'chat', ports }), network }];
+        return packed({ name: 'chat', version, services });
+      };
+      const change = { from: [release('1.0.0', '127.0.0.1')], to: [release('2.0.0', '0.0.0.0')] };
+      const host = held(line(address, 8000, 99));
+      expect(await ports(asking({ ...change, host }))).toMatchObject([{ satisfied }]);
+    },
+  );
+
   it('may widen the address of its predecessor, but not over another program', async () => {
     const to = [on(8000, 'chat', '0.0.0.0', '2.0.0')];
     const own = held(line(LOOPBACK, 8000, 1));
