@@ -44,3 +44,41 @@ export function mappedIpv4(text: string): string | undefined {
 export function isLinkLocal(text: string): boolean {
   return /^fe[89ab][0-9a-f]:/.test(canonicalIpv6(text) ?? '');
 }
+
+const WORD_BITS = 16;
+const WORDS = 8;
+
+/**
+ * An address or a network as the API of Kubernetes takes one: in CIDR notation, without the bits of a host, and in its canonical form. An
+ * IPv4 address that is mapped into an IPv6 address is one of IPv4.
+ */
+export function cidrOf(place: string): string {
+  const [address = '', length] = place.split('/');
+  const mapped = mappedIpv4(address);
+  if (mapped !== undefined && Number(length ?? 128) >= 96)
+    return cidrOf(length === undefined ? mapped : `${mapped}/${Number(length) - 96}`);
+  if (!isIpv6(address)) {
+    const bits = Number(length ?? 32);
+    return `${masked(address.split('.').map(Number), 8, bits).join('.')}/${bits}`;
+  }
+  const bits = Number(length ?? 128);
+  const words = masked(wordsOf(address), WORD_BITS, bits).map((word) => word.toString(16));
+  return `${canonicalIpv6(words.join(':'))}/${bits}`;
+}
+
+/** The eight words of an IPv6 address. */
+function wordsOf(address: string): number[] {
+  const parts = (text: string): number[] =>
+    text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
+  const [start = '', end] = (canonicalIpv6(address) ?? '').split('::');
+  const [before, after] = [parts(start), parts(end ?? '')];
+  return [...before, ...Array(WORDS - before.length - after.length).fill(0), ...after];
+}
+
+/** The groups of an address, of so many bits each, with its first `bits` bits alone. */
+function masked(groups: readonly number[], size: number, bits: number): number[] {
+  return groups.map((group, index) => {
+    const kept = Math.min(Math.max(bits - index * size, 0), size);
+    return group & (((1 << kept) - 1) << (size - kept));
+  });
+}

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { isRegistryHost, isRepositoryName } from '../core/repository-name.ts';
+import { isPlace } from './egress.ts';
 import * as field from './field.ts';
 
 /** The location of a secret's value; one line feed at its end is removed. */
@@ -81,7 +82,7 @@ export interface KubernetesSite {
   readonly tolerations: readonly Toleration[];
   readonly runtimeClass?: string;
   readonly priorityClass?: string;
-  /** Namespaces whose pods may reach the services. */
+  /** Namespaces whose pods may reach the services, and networks from which clients outside the cluster may. */
   readonly clients: readonly string[];
   /** The resource names of GPUs by their vendor. */
   readonly gpus: { readonly nvidia: string; readonly amd: string };
@@ -113,6 +114,13 @@ const labelValue: z.ZodType<string> = z
   .string()
   .max(63)
   .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?$/, 'expected the value of a label');
+
+const client = z
+  .string()
+  .refine(
+    (text) => isPlace(text) || field.name.safeParse(text).success,
+    'expected a namespace, an address, or a network such as 10.20.0.0/16',
+  );
 
 const toleration: z.ZodType<Toleration> = field.exact(
   z.strictObject({
@@ -185,7 +193,7 @@ export const kubernetesSite: z.ZodType<KubernetesSite> = field.exact(
       tolerations: z.array(toleration).max(64).default([]),
       runtimeClass: dotted.exactOptional(),
       priorityClass: dotted.exactOptional(),
-      clients: z.array(field.name).max(256).default([]),
+      clients: z.array(client).max(256).default([]),
       gpus: z
         .strictObject({
           nvidia: labelKey.default('nvidia.com/gpu'),

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   canonicalAddress,
   canonicalIpv6,
+  cidrOf,
   isIpv6,
   isLinkLocal,
   mappedIpv4,
@@ -78,5 +79,29 @@ describe('when an address is printed', () => {
   ])('puts brackets around IPv6 only: %s', (address, host, withPort) => {
     expect([urlHost(address), socketAddress({ address, port: 80 })]).toEqual([host, withPort]);
     expect(isIpv6(address)).toBe(host.startsWith('['));
+  });
+});
+
+describe('when a policy names a network', () => {
+  // The API server refuses a network with bits of a host.
+  it.each([
+    ['10.20.0.5', '10.20.0.5/32'],
+    ['10.20.0.5/32', '10.20.0.5/32'],
+    ['10.20.0.5/31', '10.20.0.4/31'],
+    ['10.77.3.1/24', '10.77.3.0/24'],
+    ['255.255.255.255/17', '255.255.128.0/17'],
+    ['200.1.2.3/1', '128.0.0.0/1'],
+    ['10.20.0.5/0', '0.0.0.0/0'],
+    ['FD00:0:0::7', 'fd00::7/128'],
+    ['fd00::7/64', 'fd00::/64'],
+    ['fd12:3456:789a:bcde::1/47', 'fd12:3456:789a::/47'],
+    ['fd12:3456:789b:bcde::1/47', 'fd12:3456:789a::/47'],
+    ['1:2:3:4:5:6:7:8/127', '1:2:3:4:5:6:7:8/127'],
+    ['1:2:3:4:5:6:7:9/127', '1:2:3:4:5:6:7:8/127'],
+    ['::1/0', '::/0'],
+    ['::ffff:10.20.0.5', '10.20.0.5/32'],
+    ['::ffff:10.20.0.5/112', '10.20.0.0/16'],
+  ])('gives %s as %s', (place, cidr) => {
+    expect(cidrOf(place)).toBe(cidr);
   });
 });

@@ -170,7 +170,8 @@ Fields of kubernetes. Only images, with its registry, is required:
   tolerations          a list of key, operator, value, effect, as in a pod
   runtimeClass         RuntimeClass of every pod
   priorityClass        PriorityClass of every pod
-  clients              namespaces whose pods may send requests; default none
+  clients              namespaces and networks that may send requests;
+                       default none
   gpus                 resource names; default { nvidia: nvidia.com/gpu,
                        amd: amd.com/gpu }
   service              ClusterIP (default), NodePort or LoadBalancer

@@ -1,5 +1,6 @@
-import { isIpv6 } from '../../core/host-address.ts';
+import { cidrOf } from '../../core/host-address.ts';
 import type { Fields } from '../../core/json.ts';
+import { isPlace } from '../../format/egress.ts';
 import { programsOf } from '../../format/placement.ts';
 import type { Port, Service } from '../../format/service.ts';
 import { type RenderInput, renderEgress } from '../render-input.ts';
@@ -98,15 +99,7 @@ export function networkPolicies(
         policyTypes: ['Ingress'],
         ingress: [
           {
-            from: [
-              {
-                namespaceSelector: {
-                  matchExpressions: [
-                    { key: 'kubernetes.io/metadata.name', operator: 'In', values: [...clients] },
-                  ],
-                },
-              },
-            ],
+            from: clientPeers(clients),
             ports: ports.map(({ container }) => ({ protocol: 'TCP', port: container })),
           },
         ],
@@ -115,9 +108,16 @@ export function networkPolicies(
   ];
 }
 
-/** A network as the API takes it, where an address is a network of one. */
-function cidrOf(place: string): string {
-  return place.includes('/') ? place : `${place}/${isIpv6(place) ? 128 : 32}`;
+/** Whom a policy admits: pods of these namespaces, and clients outside the cluster. */
+function clientPeers(clients: readonly string[]): object[] {
+  const namespaces = clients.filter((each) => !isPlace(each));
+  const inNamespaces = {
+    matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values: namespaces }],
+  };
+  return [
+    ...(namespaces.length === 0 ? [] : [{ namespaceSelector: inNamespaces }]),
+    ...clients.filter(isPlace).map((each) => ({ ipBlock: { cidr: cidrOf(each) } })),
+  ];
 }
 
 function policy(base: string, spec: object): Policy {

@@ -236,6 +236,28 @@ describe('when a release is rendered for a cluster', () => {
     const open = workload(bundleFrom(twoServices), clusterSite({ clients: ['apps', 'web'] }));
     expect(JSON.stringify(open.objects)).toContain('"values":["apps","web"]');
   });
+
+  it('opens ports to the networks of clients, in a policy that names no namespace for them', () => {
+    const ingress = (clients: readonly string[]): unknown[] =>
+      workload(bundleFrom(twoServices), clusterSite({ clients })).objects.flatMap(
+        ({ metadata, spec }) =>
+          metadata.name.startsWith('clients-')
+            ? fieldsOf(listOf(fieldsOf(spec)['ingress'])[0])['from']
+            : [],
+      );
+    const inside = {
+      namespaceSelector: {
+        matchExpressions: [
+          { key: 'kubernetes.io/metadata.name', operator: 'In', values: ['apps'] },
+        ],
+      },
+    };
+    const block = (cidr: string): object => ({ ipBlock: { cidr } });
+    const given = ['10.20.0.0/16', 'apps', '10.0.0.5', 'fd00::7'];
+    const outside = [block('10.20.0.0/16'), block('10.0.0.5/32'), block('fd00::7/128')];
+    expect(ingress(given).slice(0, 4)).toEqual([inside, ...outside]);
+    expect(ingress(['10.0.0.5']).slice(0, 1)).toEqual([block('10.0.0.5/32')]);
+  });
 });
 
 describe('when an object is named', () => {

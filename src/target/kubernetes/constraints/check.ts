@@ -9,7 +9,7 @@ import { definitions } from './definitions.ts';
 import { nodeDisk, volume } from './disk.ts';
 import { existence } from './existence.ts';
 import { imagePull } from './image-pull.ts';
-import { depot, isolation, networkPolicy, outsidePorts } from './network.ts';
+import { depot, isolation, networkPolicy, outsidePorts, unrestricted } from './network.ts';
 import {
   objectAdmission,
   objectKinds,
@@ -41,6 +41,7 @@ const rules: readonly ClusterRule[] = [
   admission,
   objectAdmission,
   networkPolicy,
+  unrestricted,
   outsidePorts,
   imagePull,
 ];

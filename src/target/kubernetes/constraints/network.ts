@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { interrupted } from '../../../core/error.ts';
 import { fieldsOf, listOf, textOf } from '../../../core/json.ts';
 import { counted, oneLine } from '../../../core/text.ts';
+import { isPlace } from '../../../format/egress.ts';
 import { type Constraint, IGNORED } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';
 import { isForbidden } from '../api/failure.ts';
@@ -40,9 +41,33 @@ export async function networkPolicy({
   ];
 }
 
+/** What no policy of a release restricts, on any cluster: pods in the network of their node, and the pods of charts and objects. */
+export function unrestricted({ change }: Pick<ClusterConstraintInput, 'change'>): Constraint[] {
+  return arrivals(change).flatMap(({ bundle, release }): Constraint[] => {
+    const { services, charts = [], objects = [] } = bundle;
+    const onNode = services.filter(({ network }) => network === 'host');
+    const items = [
+      ...charts.map(({ name }) => `chart ${name}`),
+      ...objects.map(({ name }) => `objects ${name}`),
+    ];
+    const note = (what: string, found: string): Constraint => ({
+      ...{ rule: IGNORED, satisfied: true, found: `not restricted: ${found}` },
+      needs: `no connections of ${what} of ${releaseText(release)} but to peers`,
+    });
+    return [
+      ...onNode.map(({ name }) => note(`service ${name}`, 'the network of the node')),
+      ...items.map((each) => note(each, 'only its own NetworkPolicies apply to its pods')),
+    ];
+  });
+}
+
 /** How clients outside the cluster reach the services, which only the cluster decides. */
 export async function outsidePorts(input: ClusterConstraintInput): Promise<Constraint[]> {
   let balancer: string | undefined;
+  const admitted = input.settings.kubernetes?.clients.some(isPlace) === true;
+  const refused = admitted
+    ? ''
+    : '; where policies are enforced, they admit no client outside the cluster: kubernetes.clients in site.yaml names no network';
   const constraints: Constraint[] = [];
   for (const { release } of arrivals(input.change))
     for (const { name, service } of clusterWorkload(release)?.services ?? []) {
@@ -56,8 +81,8 @@ export async function outsidePorts(input: ClusterConstraintInput): Promise<Const
         needs: `${type === 'NodePort' ? 'ports of every node' : 'a load balancer'} for service ${name} of release ${release.name}`,
         found:
           type === 'LoadBalancer'
-            ? (balancer ?? '')
-            : `the cluster assigns ${count} from its range when the Service is created; firewalls must allow them`,
+            ? `${balancer ?? ''}${refused}`
+            : `the cluster assigns ${count} from its range when the Service is created; firewalls must allow them${refused}`,
       });
     }
   return constraints;

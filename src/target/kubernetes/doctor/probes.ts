@@ -197,7 +197,7 @@ const START_SECONDS = 120;
 /** How long two pods may need until one reaches the other. */
 const REACH_SECONDS = 20;
 /** How long a network plugin may need until it enforces a new policy. */
-const ENFORCE_SECONDS = 10;
+const ENFORCE_SECONDS = 20;
 const POLL_MS = 300;
 export interface PolicyResult {
   readonly enforced: boolean;

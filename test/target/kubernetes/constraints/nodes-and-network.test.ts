@@ -3,6 +3,7 @@ import { nodeDisk } from '../../../../src/target/kubernetes/constraints/disk.ts'
 import {
   networkPolicy,
   outsidePorts,
+  unrestricted,
 } from '../../../../src/target/kubernetes/constraints/network.ts';
 import { ProofFile } from '../../../../src/target/kubernetes/doctor/cluster-proof.ts';
 import { twoServices } from '../rendered.ts';
@@ -73,8 +74,31 @@ describe('when the network of a cluster is judged', () => {
     expect((await (await open(two.cluster)).read()).networkPolicy).toBeUndefined();
   });
 
-  const ports = async (service: string, held = {}): Promise<string[]> => {
-    const all = await outsidePorts(ask(twoServices, held, { settings: { service } }));
+  it('names what no policy of the release restricts', () => {
+    const [onNode, chart] = [
+      twoServices.replace('  - name: back\n', '  - name: back\n    network: host\n'),
+      ask(twoServices),
+    ];
+    expect(unrestricted(chart)).toEqual([]);
+    expect(unrestricted(ask(onNode))).toMatchObject([
+      {
+        ...{ rule: 'ignored', satisfied: true, found: 'not restricted: the network of the node' },
+        needs: expect.stringContaining('service back of release'),
+      },
+    ]);
+    const more = { charts: [{ name: 'gpu' } as never], objects: [{ name: 'limits' } as never] };
+    const bundles = new Map(
+      [...chart.change.bundles].map(([id, bundle]) => [id, { ...bundle, ...more }]),
+    );
+    const own = 'not restricted: only its own NetworkPolicies apply to its pods';
+    expect(unrestricted({ change: { ...chart.change, bundles } })).toMatchObject([
+      { needs: expect.stringContaining('chart gpu of release'), found: own },
+      { needs: expect.stringContaining('objects limits of release'), found: own },
+    ]);
+  });
+
+  const ports = async (service: string, held = {}, clients = ['10.0.0.0/8']): Promise<string[]> => {
+    const all = await outsidePorts(ask(twoServices, held, { settings: { service, clients } }));
     expect(all.every(({ satisfied }) => satisfied)).toBe(true);
     return all.map((each) => each.found ?? '');
   };
@@ -88,6 +112,17 @@ describe('when the network of a cluster is judged', () => {
     const assigned = expect.stringMatching(/^the cluster assigns 1 /);
     expect(await ports('NodePort')).toEqual([assigned, assigned]);
   });
+
+  it.each(['NodePort', 'LoadBalancer'])(
+    'says that policies admit nobody from outside without a network of clients: %s',
+    async (service) => {
+      const refused = /; where policies are enforced, they admit no client outside the cluster: /;
+      for (const clients of [[], ['apps']])
+        for (const each of await ports(service, {}, clients)) expect(each).toMatch(refused);
+      for (const each of await ports(service, {}, ['apps', '10.0.0.5']))
+        expect(each).not.toMatch(refused);
+    },
+  );
 
   const waiting = service('a', {});
   it.each<[string, readonly object[] | number, RegExp]>([
