@@ -9,6 +9,7 @@ import type { Daemon } from './daemon.ts';
 import { startFakeNodes } from './fake-nodes.ts';
 import { type ClusterNode, startNode } from './node.ts';
 import { layNetwork, takePlace } from './place.ts';
+import { enforcePolicies } from './policies.ts';
 import { kubernetesPrograms } from './programs.ts';
 import { RegistryHosts } from './registry-hosts.ts';
 
@@ -19,6 +20,8 @@ export interface ClusterOptions {
   readonly fakeNodes?: number;
   /** More arguments of kube-apiserver. */
   readonly apiServer?: readonly string[];
+  /** Whether nodes enforce NetworkPolicies. Default: they are objects that nothing enforces. */
+  readonly policies?: boolean;
 }
 
 /** A real Kubernetes on this machine, whose nodes have no way out but to the host's address on their bridge. */
@@ -57,6 +60,8 @@ export interface Cluster {
   /** Stops it where it is: it accepts connections and answers nothing. */
   pauseApiServer(): void;
   resumeApiServer(): void;
+  /** From now on nothing enforces NetworkPolicies. */
+  stopPolicies(): Promise<void>;
   /** A client certificate that was valid yesterday. */
   expiredCertificate(subject: string): Promise<CertificateFiles>;
   /** Ends it and removes all that it left on the machine. */
@@ -101,6 +106,13 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       const ready = found.match(/ Ready /g)?.length ?? 0;
       return (ready === nodes.length && taints.trim() === '') || undefined;
     });
+    const enforcing =
+      options.policies === true
+        ? await enforcePolicies({
+            ...{ place, nodes: addresses, kubectl },
+            authority: plane.authority.files.certificate,
+          })
+        : undefined;
     const count = options.fakeNodes ?? 0;
     if (count > 0) {
       const fake = { count, folder, programs, host, kubeconfig, kubectl };
@@ -138,6 +150,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       startApiServer: plane.startApiServer,
       pauseApiServer: plane.pauseApiServer,
       resumeApiServer: plane.resumeApiServer,
+      stopPolicies: async () => enforcing?.stop(),
       expiredCertificate: (subject) => plane.authority.issueExpired('expired', subject),
     };
   } catch (error) {

@@ -1,5 +1,6 @@
 import {
   copyFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -25,7 +26,7 @@ export interface ServedImage {
 /**
  * Writes an image of this host's own `/bin/sh`, a few programs, and busybox, which serves and asks over HTTP.
  * Nobody but root may write to its `/tmp`, and it declares a volume: what images in the wild get wrong.
- * @param programs more programs, as busybox has them
+ * @param programs more programs, as busybox has them; `perl` as this host has it, with the modules of its own package
  */
 export async function shellImage(
   layout: string,
@@ -40,7 +41,9 @@ export async function shellImage(
     writeFileSync(join(root, 'content'), content);
     for (const program of ['sh', 'sleep', 'cat', 'id', 'touch', 'busybox'])
       await copyProgram(root, program);
-    for (const program of programs) symlinkSync('busybox', join(root, 'bin', program));
+    for (const program of programs)
+      if (program === 'perl') await copyPerl(root);
+      else symlinkSync('busybox', join(root, 'bin', program));
     const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' };
     const config = {
       Entrypoint: ['/bin/sh', '-c'],
@@ -64,6 +67,13 @@ async function copyProgram(root: string, program: string): Promise<void> {
     mkdirSync(dirname(target), { recursive: true });
     copyFileSync(realpathSync(file), target);
   }
+}
+
+async function copyPerl(root: string): Promise<void> {
+  await copyProgram(root, 'perl');
+  const ask = ['-MIO::Socket::INET', '-e', 'print $INC{"IO/Socket/INET.pm"}'];
+  const modules = dirname((await capture('perl', ask)).stdout.replace('/Socket/INET.pm', ''));
+  cpSync(modules, join(root, modules), { recursive: true, dereference: true });
 }
 
 function served(layout: string, release: string, digest: string, mediaType: string): ServedImage {
