@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { type CommandContext, chosenSite, usage as usageError } from './command.ts';
 import type { LockOptions } from './commands/lock.ts';
 import type { PackOptions } from './commands/pack.ts';
-import type { AttachRehearsalOptions, RehearseOptions } from './commands/rehearse.ts';
+import type { RehearseOptions } from './commands/rehearsal-files.ts';
+import type { AttachRehearsalOptions } from './commands/rehearse.ts';
 import type { SplitOptions } from './commands/split.ts';
 import type { StoreOptions, StorePruneOptions, StorePullOptions } from './commands/store.ts';
 import type { StoreVerifyOptions } from './commands/store-verify.ts';
@@ -138,9 +139,12 @@ export function addConnectedCommands(program: Command, run: Run): void {
     'rehearse [places...]',
     'install a bundle or a manifest in a sealed network, and report what it tries to reach',
   )
-    .option('--target <name>', 'what runs the services: podman or docker', 'podman')
+    .option('--target <name>', 'what runs the services: podman, docker or kubernetes', 'podman')
     .option('-o, --output <file>', 'document to write (default: NAME-VERSION.rehearsal.json)')
-    .option('--settings <file>', 'a site.yaml, for the parameters and secrets of the release')
+    .option(
+      '--settings <file>',
+      'a site.yaml, for the parameters and secrets of the release, and its cluster',
+    )
     .option(
       '--watch <seconds>',
       'how long to watch the services after the last question',
@@ -148,6 +152,12 @@ export function addConnectedCommands(program: Command, run: Run): void {
       15,
     )
     .option('--work <folder>', 'where to make the throw-away site (default: beside the bundle)')
+    .option(
+      '--listen <address:port>',
+      'where nodes of a cluster pull from (default: images.registry of the settings)',
+    )
+    .option('--tls-certificate <file>', 'the certificate of that depot, in PEM')
+    .option('--tls-key <file>', 'its key, in PEM')
     .addOption(store())
     .action((places: readonly string[], options: RehearseOptions) =>
       run(async (context) =>

@@ -84,8 +84,11 @@ export interface Rehearsal {
   }[];
   readonly attempts: readonly RehearsedAttempt[];
   readonly services: readonly RehearsedService[];
-  /** The most memory of the host that was in use beyond what was in use before. */
-  readonly peakMemoryBytes: number;
+  /**
+   * The most memory of the host that was in use beyond what was in use before; on a cluster, the most that all services used together,
+   * absent without metrics of its pods.
+   */
+  readonly peakMemoryBytes?: number;
   /** What this rehearsal could not see, in words. */
   readonly unseen: readonly string[];
 }
@@ -197,7 +200,7 @@ const schema: z.ZodType<Rehearsal> = exact(
       .max(64),
     attempts: z.array(attempt).max(MAX_ATTEMPTS),
     services: z.array(service).max(64),
-    peakMemoryBytes: count,
+    peakMemoryBytes: count.exactOptional(),
     unseen: z.array(field.line(500)).max(100),
   }),
 );

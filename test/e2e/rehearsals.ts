@@ -34,6 +34,9 @@ interface Settings {
   readonly go?: object;
   readonly knownEgress?: readonly KnownEgress[];
   readonly port?: number;
+  /** Evaluations, and the text of `files` named `questions`. */
+  readonly evaluations?: readonly object[];
+  readonly questions?: string;
 }
 
 export interface CallingRelease {
@@ -58,7 +61,8 @@ export async function callingRelease(
   image: CallingImage,
   { version, seq, settings = {}, authority }: CallingRelease,
 ): Promise<SmallBundle> {
-  const { python = {}, node = {}, go = {}, knownEgress, port = PORT } = settings;
+  const { python = {}, node = {}, go = {}, port = PORT } = settings;
+  const { knownEgress, evaluations, questions } = settings;
   const user = '10001:10001';
   return smallBundle({
     ...{ place: join(place, `made-${version}`), version, seq, image },
@@ -81,6 +85,8 @@ export async function callingRelease(
       { service: 'answers', model: 'tiny', prompt: 'Say good.', expect: { contains: 'good' } },
     ],
     ...(knownEgress === undefined ? {} : { knownEgress }),
+    ...(evaluations === undefined ? {} : { evaluations }),
+    ...(questions === undefined ? {} : { questions }),
   });
 }
 

@@ -146,7 +146,7 @@ function printConfig(engine: Engine, options: MirrorOptions): CommandResult {
 }
 
 /** Parses `ADDRESS:PORT`; an IPv6 address is in brackets. */
-function parseListen(text: string): { address: string; port: number } {
+export function parseListen(text: string): { address: string; port: number } {
   const [, bracketed, plain, digits = ''] =
     /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):([0-9]{1,5})$/.exec(text) ?? [];
   const address = bracketed ?? plain;
@@ -161,8 +161,9 @@ function parseHubPath(text: string | undefined): string | undefined {
   throw usage('invalid --hub-path', 'an absolute path such as /hub', text);
 }
 
-async function readTls(
-  { tlsCertificate, tlsKey }: DepotCommandOptions,
+/** The certificate and key of a depot; undefined without TLS. @throws StowageError `usage-invalid` for one without the other */
+export async function readTls(
+  { tlsCertificate, tlsKey }: Pick<DepotCommandOptions, 'tlsCertificate' | 'tlsKey'>,
   context: CommandContext,
 ): Promise<{ certificate: Buffer; key: Buffer } | undefined> {
   if (tlsCertificate === undefined && tlsKey === undefined) return undefined;

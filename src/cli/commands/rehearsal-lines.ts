@@ -20,7 +20,13 @@ export function rehearsalLines(rehearsal: Rehearsal): string[] {
       ...(each.known === undefined ? [] : [`    harmless: ${each.known}`]),
     ]),
     ...services.map((each) => `  ${serviceInWords(each, rehearsal)}`),
-    `  memory of the host: ${formatBytes(peakMemoryBytes)} more than before`,
+    ...(peakMemoryBytes === undefined
+      ? []
+      : [
+          rehearsal.target === 'kubernetes'
+            ? `  memory of all services: at most ${formatBytes(peakMemoryBytes)}`
+            : `  memory of the host: ${formatBytes(peakMemoryBytes)} more than before`,
+        ]),
     ...unseen.map((each) => `  not seen: ${each}`),
   ];
 }
@@ -45,7 +51,9 @@ function serviceInWords(
     ...(tokensPerSecond === undefined ? [] : [`${tokensPerSecond.toFixed(1)} tokens a second`]),
     ...(context === undefined ? [] : [`context of ${counted(context, 'token')}`]),
     ...(written === undefined ? [] : [`${formatBytes(written.bytes)} written outside its mounts`]),
-    `${counted(processes.length, 'process', 'processes')} seen`,
+    ...(processes.length === 0
+      ? []
+      : [`${counted(processes.length, 'process', 'processes')} seen`]),
   ].join(', ')}`;
 }
 

@@ -22,7 +22,8 @@ export interface Evidence {
 
 const MAX_LISTED = 10;
 
-interface Single {
+/** One attempt, before those with the same destination are grouped. */
+export interface Single {
   readonly protocol: RehearsedAttempt['protocol'];
   readonly name?: string | undefined;
   readonly address?: string | undefined;
@@ -35,10 +36,18 @@ interface Single {
   readonly at: Date;
 }
 
-/** Every attempt to reach out, those with the same destination and service as one, in the order of their first. */
+/** Every attempt to reach out, in {@link groupAttempts}. */
 export function attemptsOf(evidence: Evidence): readonly RehearsedAttempt[] {
+  return groupAttempts(singles(evidence), evidence.known);
+}
+
+/** Attempts with the same destination and service as one, in the order of their first. */
+export function groupAttempts(
+  all: readonly Single[],
+  known: readonly KnownEgress[],
+): readonly RehearsedAttempt[] {
   const groups = new Map<string, Single[]>();
-  for (const each of singles(evidence)) {
+  for (const each of all) {
     const { protocol, name, address, port, service } = each;
     // A name has one address for each family: what is told apart is the name.
     const key = JSON.stringify([protocol, name ?? address, port, service]);
@@ -47,7 +56,7 @@ export function attemptsOf(evidence: Evidence): readonly RehearsedAttempt[] {
     else group.push(each);
   }
   return [...groups.values()]
-    .map((group) => grouped(group, evidence.known))
+    .map((group) => grouped(group, known))
     .toSorted((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0))
     .slice(0, MAX_ATTEMPTS);
 }

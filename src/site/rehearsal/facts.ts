@@ -69,9 +69,28 @@ function isOfEngine(path: string): boolean {
   );
 }
 
+/** The services that nothing asks, and evaluations that were not run, in words. */
+export function unaskedOf({ acceptance, evaluations = [], services }: Bundle, ran: Ran): string[] {
+  const asked = new Set([
+    ...acceptance.map(({ service }) => service),
+    ...evaluations.map(({ service }) => service),
+  ]);
+  const silent = services.map(({ name }) => name).filter((name) => !asked.has(name));
+  return [
+    ...(silent.length === 0
+      ? []
+      : [
+          `what ${silent.join(', ')} tries when asked: no acceptance test or evaluation asks it anything`,
+        ]),
+    ...(ran.failures.length > 0 && ran.evaluations.length === 0 && evaluations.length > 0
+      ? ['what the services try during the evaluations: none was run']
+      : []),
+  ];
+}
+
 /** What a rehearsal could not see, in words. */
 export function unseenOf(
-  { acceptance, evaluations = [], services, charts = [], objects = [] }: Bundle,
+  bundle: Bundle,
   {
     ran,
     ipv6,
@@ -84,22 +103,11 @@ export function unseenOf(
     readonly unprivileged: boolean;
   },
 ): string[] {
-  const asked = new Set([
-    ...acceptance.map(({ service }) => service),
-    ...evaluations.map(({ service }) => service),
-  ]);
-  const silent = services.map(({ name }) => name).filter((name) => !asked.has(name));
+  const { charts = [], objects = [] } = bundle;
   const { more, all } = sink.seen();
   const nameless = all.filter(({ process }: Seen) => process === undefined).length;
   return [
-    ...(silent.length === 0
-      ? []
-      : [
-          `what ${silent.join(', ')} tries when asked: no acceptance test or evaluation asks it anything`,
-        ]),
-    ...(ran.failures.length > 0 && ran.evaluations.length === 0 && evaluations.length > 0
-      ? ['what the services try during the evaluations: none was run']
-      : []),
+    ...unaskedOf(bundle, ran),
     ...(charts.length + objects.length === 0
       ? []
       : ['what the charts and objects try: only a cluster runs them']),

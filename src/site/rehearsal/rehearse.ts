@@ -4,16 +4,13 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readIndexes } from '../../bundle/read-index.ts';
-import { readReceipt } from '../../bundle/receipt.ts';
 import type { Context } from '../../core/context.ts';
-import { messageOf, StowageError } from '../../core/error.ts';
+import { StowageError } from '../../core/error.ts';
 import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
 import { oneLine } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { momentOf } from '../../format/field.ts';
-import type { Receipt } from '../../format/receipt.ts';
 import { type Rehearsal, rehearsedDigest } from '../../format/rehearsal.ts';
-import { makeFolder } from '../../io/folder.ts';
 import { createContainerTarget } from '../../target/container/container-target.ts';
 import { type Environment, runCommand } from '../../target/host/command.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
@@ -24,15 +21,10 @@ import { createSealedPodman } from '../../target/sealed/sealed-podman.ts';
 import type { SealedTarget } from '../../target/sealed/sealed-process.ts';
 import { openSink, type Sink } from '../../target/sealed/sink.ts';
 import { install } from '../applying/change-release.ts';
-import { evaluate } from '../evaluation/evaluate.ts';
-import { resultsFolder } from '../evaluation/evaluation-results.ts';
-import { suitesOf } from '../evaluation/suites.ts';
-import { currentGeneration } from '../generations.ts';
-import { liveStatus } from '../live/live-status.ts';
-import { newestReceipt } from '../receipts/receipt.ts';
 import type { SiteContext } from '../site-folder.ts';
 import { attemptInWords, attemptsOf, type Evidence } from './attempts.ts';
-import { type Inspected, type Ran, serviceFacts, unseenOf } from './facts.ts';
+import { type Inspected, serviceFacts, unseenOf } from './facts.ts';
+import { runRelease } from './run-release.ts';
 import { makeThrowawaySite, type RehearsalValues, signedAbove } from './throwaway-site.ts';
 import { watchContainers } from './watch.ts';
 
@@ -85,7 +77,12 @@ export async function rehearse(
     });
     const target = createContainerTarget(sealed.engine);
     const context: SiteContext = { ...options, site, target };
-    const ran = await runRelease(above, context, options);
+    const { folders: signed, trust } = above;
+    const ran = await runRelease(
+      () => install(signed, { ...context, trust }),
+      context,
+      options.watchSeconds,
+    );
     const prefix = `stowage-${await site.id()}-${bundle.name}-`;
     const inspected = await inspectAll(bundle, prefix, sealed, signal);
     const { containers, peakMemoryBytes } = await watch.stop();
@@ -132,10 +129,11 @@ export async function rehearse(
   }
 }
 
-function requireServices({ name, version, services }: Bundle): void {
+/** @throws StowageError `rehearsal-unsupported` */
+export function requireServices({ name, version, services }: Bundle): void {
   if (services.length > 0) return;
   throw new StowageError('rehearsal-unsupported', `${name} ${version} has nothing to rehearse`, {
-    expected: 'a release with services that run as containers',
+    expected: 'a release with services',
     found: 'none',
     hint: 'a bundle without services needs no rehearsal; charts and objects of a cluster cannot be rehearsed',
   });
@@ -150,67 +148,6 @@ async function requireUsers(): Promise<void> {
     found: 'none',
     hint: 'as root, run "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER", or run the rehearsal as root',
   });
-}
-
-/** Installs, evaluates and watches. What a gate finds is a failure of the rehearsal, not of this function. */
-async function runRelease(
-  { folders, trust }: Awaited<ReturnType<typeof signedAbove>>,
-  context: SiteContext,
-  { watchSeconds }: RehearseOptions,
-): Promise<Ran> {
-  const failures: string[] = [];
-  const evaluations: Rehearsal['evaluations'][number][] = [];
-  const contexts = new Map<string, number>();
-  const rates = new Map<string, number>();
-  try {
-    await install(folders, { ...context, trust });
-  } catch (error) {
-    if (!(error instanceof StowageError) || error.code !== 'rolled-back') throw error;
-    failures.push(oneLine(`${error.message}: ${error.found ?? ''}`, 1000));
-  }
-  const { site, signal } = context;
-  if (failures.length === 0) {
-    const generation = await currentGeneration(site);
-    await makeFolder(resultsFolder(site), 0o700);
-    for (const release of generation.releases)
-      for (const suite of await suitesOf(site, release)) {
-        const { evaluation } = suite;
-        try {
-          const asked = { release, suite, generation: generation.number, gate: false };
-          const { result } = await evaluate(asked, context);
-          const { questions, passed, rate, tokensPerSecond } = result.summary;
-          evaluations.push({
-            ...{ name: evaluation.name, questions, passed, rate, missed: result.missed },
-            ...(tokensPerSecond === undefined ? {} : { tokensPerSecond }),
-          });
-          if (tokensPerSecond !== undefined) rates.set(evaluation.service, tokensPerSecond);
-          failures.push(
-            ...result.missed.map((each) => oneLine(`evaluation ${evaluation.name}: ${each}`, 1000)),
-          );
-        } catch (error) {
-          if (!(error instanceof StowageError) || error.code !== 'gate-failed') throw error;
-          failures.push(oneLine(`evaluation ${evaluation.name}: ${messageOf(error)}`, 1000));
-        }
-      }
-    await sleep(watchSeconds * 1000, undefined, { signal }).catch(() => signal.throwIfAborted());
-    for (const { service, phase, detail, models = [] } of (await liveStatus(context)).services) {
-      const [{ context: length } = {}] = models;
-      if (length !== undefined) contexts.set(service, length);
-      if (phase !== 'ready')
-        failures.push(
-          oneLine(`service ${service} is ${phase} after the questions: ${detail}`, 1000),
-        );
-    }
-  }
-  const { receipt } = await readReceipt(await newestReceipt(site));
-  return { gates: gatesOf(receipt), evaluations, failures, contexts, rates };
-}
-
-function gatesOf({ gates }: Receipt): Rehearsal['gates'] {
-  return gates.map(({ service, check, passed, found, milliseconds }) => ({
-    ...{ service, check, passed, milliseconds },
-    found: oneLine(found, 1000),
-  }));
 }
 
 type Noted = Tried & { readonly at: Date };

@@ -4,6 +4,7 @@ import { signBundle } from '../../bundle/signing/sign.ts';
 import { MAX_SECRET_BYTES } from '../../core/limits.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { writeCanonical } from '../../format/document.ts';
+import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import { type Rehearsal, rehearsalKind } from '../../format/rehearsal.ts';
 import type { Site } from '../../format/site.ts';
 import type { Trust } from '../../format/trust.ts';
@@ -11,7 +12,7 @@ import { readNamed, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { type CommandRunner, commandFailure, type Environment } from '../../target/host/command.ts';
 import { throwawayAuthority } from '../../trust/certificate-issue.ts';
-import { signDetached } from '../../trust/cms-sign.ts';
+import { type Signer, signDetached } from '../../trust/cms-sign.ts';
 import { trustFromRoot } from '../../trust/trust-root.ts';
 import { siteSigner } from '../receipts/site-key.ts';
 import { SiteFolder } from '../site-folder.ts';
@@ -21,7 +22,8 @@ export type RehearsalValues = Pick<Site, 'parameters' | 'secrets'>;
 
 /** The name of every throw-away site. */
 export const SITE_NAME = 'rehearsal';
-const SIGNATURE = 'rehearsal';
+/** The name of its signature in a bundle. */
+export const SIGNATURE = 'rehearsal';
 /** Newer than every trust document in a bundle, so that none of them is followed. */
 const TRUST_VERSION = 999_999_999;
 const COMMAND_MS = 20_000;
@@ -41,11 +43,7 @@ export async function signedAbove(
     now,
   }: { run: CommandRunner; env: Environment; signal: AbortSignal; now: Date },
 ): Promise<{ readonly folders: readonly string[]; readonly trust: Trust }> {
-  const yesterday = new Date(now.getTime() - 86_400_000);
-  const { root, release } = throwawayAuthority('Stowage rehearsal', yesterday, [
-    randomBytes(16),
-    randomBytes(16),
-  ]);
+  const { release, trust } = rehearsalAuthority(now);
   const above: string[] = [];
   for (const [index, folder] of folders.entries()) {
     const at = (name: string): string => join(work, 'layers', String(index), name);
@@ -64,10 +62,17 @@ export async function signedAbove(
     await signBundle(place, SIGNATURE, release, now);
     above.push(place);
   }
-  return {
-    folders: above,
-    trust: { ...trustFromRoot(root.certificate, now), version: TRUST_VERSION },
-  };
+  return { folders: above, trust };
+}
+
+/** A key that nobody keeps, and the trust document that accepts it. */
+export function rehearsalAuthority(now: Date): { readonly release: Signer; readonly trust: Trust } {
+  const yesterday = new Date(now.getTime() - 86_400_000);
+  const { root, release } = throwawayAuthority('Stowage rehearsal', yesterday, [
+    randomBytes(16),
+    randomBytes(16),
+  ]);
+  return { release, trust: { ...trustFromRoot(root.certificate, now), version: TRUST_VERSION } };
 }
 
 /** `mount` separates options by commas, and overlay its layers by colons. */
@@ -82,8 +87,13 @@ export async function makeThrowawaySite(
   {
     target,
     unprivileged,
+    kubernetes,
     ...values
-  }: RehearsalValues & { readonly target: string; readonly unprivileged: boolean },
+  }: RehearsalValues & {
+    readonly target: string;
+    readonly unprivileged: boolean;
+    readonly kubernetes?: KubernetesSite;
+  },
 ): Promise<SiteFolder> {
   const root = join(work, 'site');
   await makeFolder(root, 0o700);
@@ -109,7 +119,7 @@ export async function makeThrowawaySite(
   const text = JSON.stringify({
     apiVersion: 'stowage/v1',
     name: SITE_NAME,
-    target,
+    ...{ target, kubernetes },
     channels: [bundle.channel],
     // A rehearsal shows what every service tries.
     with: { [bundle.name]: 'all' },

@@ -32,6 +32,7 @@ import { podUse } from './pod-use.ts';
 import { loggedPod } from './pods.ts';
 import { recordCluster, siteInventory } from './record.ts';
 import { REGISTRY_SECRET, renderKubernetes } from './render.ts';
+import type { Seal } from './sealed/seal.ts';
 import { secretObject, secretValue } from './secrets.ts';
 import { openPort, podOf } from './service-pod.ts';
 import {
@@ -54,10 +55,12 @@ export interface KubernetesOptions {
   readonly root: string;
   /** The settings of the site, read when they are first needed. */
   readonly settings: () => Promise<Site>;
+  /** Of a rehearsal. */
+  readonly seal?: Seal;
 }
 
 /** Services as Deployments and LeaderWorkerSets of a cluster. */
-export function createKubernetesTarget({ env, root, settings }: KubernetesOptions): Target {
+export function createKubernetesTarget({ env, root, settings, seal }: KubernetesOptions): Target {
   const outages = new Outages();
   let opened: Promise<Cluster> | undefined;
   const section = async (): Promise<KubernetesSite> => {
@@ -94,7 +97,7 @@ export function createKubernetesTarget({ env, root, settings }: KubernetesOption
     examine: async (input) => examineCluster(open, { ...input, settings: await section() }, root),
     role: async (signal) => requestedRole(await open(), await section(), signal),
     record: async (running, signal) => recordCluster(await open(), running, signal),
-    render: renderKubernetes,
+    render: (input) => renderKubernetes(input, seal),
     services: (release) => {
       const workload = clusterWorkload(release);
       if (workload === undefined) return [];

@@ -4,6 +4,7 @@ import type {
   KubernetesService,
   KubernetesWorkload,
 } from '../../format/kubernetes.ts';
+import type { KubernetesSite } from '../../format/kubernetes-site.ts';
 import { inOrder, type Service } from '../../format/service.ts';
 import type { RenderInput } from '../render-input.ts';
 import { kinds } from './api/kinds.ts';
@@ -20,6 +21,7 @@ import {
 } from './labels.ts';
 import { renderSets } from './objects/render-sets.ts';
 import { podSpec, portName, workerPodSpec } from './pod.ts';
+import { type Seal, sealedPod, sealedPolicies } from './sealed/seal.ts';
 import {
   disruptionBudget,
   networkPolicies,
@@ -35,15 +37,16 @@ export const REGISTRY_SECRET = 'registry-credentials';
 /**
  * The services of a release as objects of a cluster. Objects that can be replaced by others beside them are named after their
  * content: generations that share an object share its name.
+ * @param seal of a rehearsal, in which charts and objects are left out
  * @throws StowageError `site-invalid`, `document-invalid`
  */
-export function renderKubernetes(input: RenderInput): KubernetesWorkload {
+export function renderKubernetes(input: RenderInput, seal?: Seal): KubernetesWorkload {
   const { bundle, siteId, secretNames } = input;
   const settings = settingsOf(input);
   const owner: Owner = {
     site: siteId,
     release: bundle.name,
-    namespace: settings.namespace ?? `${settings.namespacePrefix}${bundle.name}`.slice(0, 63),
+    namespace: settings.namespace ?? ownNamespace(settings, bundle.name),
     ownsNamespace: settings.namespace === undefined,
   };
   const services = inOrder(bundle.services) ?? [];
@@ -54,10 +57,12 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
     ...{ input, owner, texts: texts?.metadata.name ?? '' },
     ...(pullSecret === undefined ? {} : { pullSecret }),
   };
+  const sealed = <T extends Fields | undefined>(pod: T): T =>
+    pod === undefined || seal === undefined ? pod : (sealedPod(pod, seal) as T);
   const pods = new Map(
     services.map((service): [string, RenderedPods] => {
-      const worker = workerPodSpec(service, context);
-      const pod = podSpec(service, context);
+      const worker = sealed(workerPodSpec(service, context));
+      const pod = sealed(podSpec(service, context));
       return [service.name, worker === undefined ? { pod } : { pod, worker }];
     }),
   );
@@ -74,13 +79,14 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
   const nameOf = (service: string): string => names.get(service)?.object ?? '';
   const peerNameOf = (service: string): string => names.get(service)?.peer ?? '';
   const filled = renderFill(input, owner, pullSecret);
-  const sets = renderSets(input, owner, pullSecret);
+  const sets = seal === undefined ? renderSets(input, owner, pullSecret) : [];
+  const policies = services.length === 0 ? [] : networkPolicies(services, input, owner);
   const { podSecurity } = bundle.cluster ?? {};
   return {
     kind: 'kubernetes',
     ...{ ...owner },
     objects: [
-      ...(services.length === 0 ? [] : networkPolicies(services, input, owner)).map(
+      ...(seal === undefined ? policies : sealedPolicies(policies, owner, seal)).map(
         ({ base, ...policy }) => named(owner, base, policy),
       ),
       ...services.flatMap((service) =>
@@ -117,6 +123,11 @@ export function renderKubernetes(input: RenderInput): KubernetesWorkload {
     ...(sets.length === 0 ? {} : { sets }),
     ...(podSecurity === undefined || !owner.ownsNamespace ? {} : { podSecurity }),
   };
+}
+
+/** The namespace that a release gets for itself. */
+export function ownNamespace({ namespacePrefix }: KubernetesSite, release: string): string {
+  return `${namespacePrefix}${release}`.slice(0, 63);
 }
 
 /** The specifications of the pods of a service. */

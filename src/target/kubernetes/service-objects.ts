@@ -53,7 +53,8 @@ function portsOf(
   ];
 }
 
-interface Policy {
+/** A NetworkPolicy before its content gave it a name. */
+export interface Policy {
   readonly apiVersion: string;
   readonly kind: string;
   readonly base: string;

@@ -87,8 +87,13 @@ export function workload(
   settings: Site = clusterSite(),
   more: Partial<RenderInput> = {},
 ): KubernetesWorkload {
+  return renderKubernetes({ ...inputOf(bundle, settings), ...more });
+}
+
+/** What a workload is rendered from. */
+export function inputOf(bundle: Bundle, settings: Site): RenderInput {
   const values = parameterValues(bundle.name, bundle.parameters, settings);
-  return renderKubernetes({
+  return {
     ...{ bundle, settings, siteId: SITE_ID, files: '/site/layouts/one', platform: 'linux/amd64' },
     fill: (text) => fillTemplate(text, values),
     rendered: new Map(),
@@ -102,8 +107,7 @@ export function workload(
       [...bundle.models, ...bundle.files].map(({ name }) => [name, invented(`${name} car`)]),
     ),
     contents: new Map(bundle.files.map(({ name }) => [name, Buffer.from(`content of ${name}`)])),
-    ...more,
-  });
+  };
 }
 
 /** A release of a generation. */

@@ -93,7 +93,8 @@ export function probeSelector(site: string): object {
   };
 }
 
-async function placePullSecret(
+/** Makes the secret with which nodes pull the images of probes. @returns its name; undefined where none is needed */
+export async function placePullSecret(
   { cluster, site, settings, namespace }: ProbePlace,
   credentials: Uint8Array | undefined,
   signal: AbortSignal,

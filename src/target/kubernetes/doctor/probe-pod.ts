@@ -18,6 +18,7 @@ export interface ProbeContainer {
   readonly name: string;
   readonly image: string;
   readonly command: readonly string[];
+  readonly env?: readonly object[];
   readonly volumeMounts?: readonly object[];
 }
 
@@ -30,6 +31,10 @@ export interface ProbePod {
   readonly node?: string;
   /** Whether it should run on another node than the other pods of the probe. */
   readonly apart?: boolean;
+  /** After which the kubelet ends it; absent for {@link DEADLINE_SECONDS}. */
+  readonly deadlineSeconds?: number;
+  /** Settings of its network namespace. */
+  readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
 }
 
 /** A probe pod at one moment. */
@@ -113,7 +118,7 @@ function containerState({ name, state }: Fields): ContainerState {
 }
 
 function podObject(place: ProbePlace, pod: ProbePod): object {
-  const { part, containers, volumes } = pod;
+  const { part, containers, volumes, sysctls, deadlineSeconds = DEADLINE_SECONDS } = pod;
   const { site, settings, platform, namespace, pullSecret } = place;
   const resources = { cpu: '10m', memory: MEMORY };
   return {
@@ -121,7 +126,7 @@ function podObject(place: ProbePlace, pod: ProbePod): object {
     kind: 'Pod',
     metadata: { name: probeName(site, part), namespace, labels: probeLabels(site, part) },
     spec: {
-      ...{ restartPolicy: 'Never', activeDeadlineSeconds: DEADLINE_SECONDS },
+      ...{ restartPolicy: 'Never', activeDeadlineSeconds: deadlineSeconds },
       ...{ terminationGracePeriodSeconds: 1, automountServiceAccountToken: false },
       ...{ enableServiceLinks: false, dnsPolicy: 'None' },
       dnsConfig: { nameservers: ['127.0.0.1'] },
@@ -131,10 +136,11 @@ function podObject(place: ProbePlace, pod: ProbePod): object {
       securityContext: {
         runAsNonRoot: true,
         seccompProfile: { type: 'RuntimeDefault' },
+        ...(sysctls === undefined ? {} : { sysctls }),
         ...(settings.user === 'namespace' ? {} : { runAsUser: 65_532, runAsGroup: 65_532 }),
       },
-      containers: containers.map(({ name, image, command, volumeMounts = [] }) => ({
-        ...{ name, image, command, volumeMounts, imagePullPolicy: 'Always' },
+      containers: containers.map(({ name, image, command, env = [], volumeMounts = [] }) => ({
+        ...{ name, image, command, env, volumeMounts, imagePullPolicy: 'Always' },
         resources: { requests: resources, limits: resources },
         terminationMessagePolicy: 'FallbackToLogsOnError',
         securityContext: {
