@@ -19,7 +19,12 @@ import {
   UNPRIVILEGED,
 } from '../../target/sealed/sealed-process.ts';
 import type { CommandContext, CommandResult } from '../command.ts';
-import { keepSigned, type RehearseOptions, readSettings, rehearsalFiles } from './rehearsal-files.ts';
+import {
+  keepSigned,
+  type RehearseOptions,
+  readSettings,
+  rehearsalFiles,
+} from './rehearsal-files.ts';
 
 /** Set for the process inside the sealed network: the folder that it works in. */
 export const INSIDE = 'STOWAGE_REHEARSAL';
