@@ -21,7 +21,7 @@ let site: ClusterSite;
 const questions = (count: number): string =>
   Array.from({ length: count }, (_, index) =>
     JSON.stringify({
-      ...{ id: `question ${index}`, prompt: `hello ${index}` },
+      ...{ id: `question ${index}`, prompt: `${index} hello` },
       expect: { contains: 'ready' },
       tags: index < 4 ? ['safety'] : ['other'],
     }),
