@@ -12,7 +12,6 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   rehearse: [
     'stowage rehearse chat-1.0.0',
     'stowage rehearse stowage.yaml --settings site.yaml --watch 60',
-    'stowage rehearse chat-1.0.0 --target kubernetes --settings site.yaml --tls-certificate depot.pem --tls-key depot.key.pem',
   ],
   attach: ['stowage attach chat-1.0.0 chat-1.0.0.rehearsal.json'],
   split: ['stowage split chat-1.0.0 --disc-size bd25'],

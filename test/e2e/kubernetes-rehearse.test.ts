@@ -114,8 +114,11 @@ async function rehearse(folder: string, kill?: AbortSignal): Promise<Ran> {
   );
 }
 
+/** The folders of rehearsals beside the bundles. */
 const left = (): string[] =>
-  readdirSync(dirname(loud.folder)).filter((name) => name.startsWith('.rehearsal-'));
+  [loud, quiet].flatMap(({ folder }) =>
+    readdirSync(dirname(folder)).filter((name) => name.startsWith('.rehearsal-')),
+  );
 
 describe('when the services of a release call home in a cluster', () => {
   let document: Rehearsal;
