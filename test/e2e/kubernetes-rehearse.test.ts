@@ -10,7 +10,13 @@ import { type CallingImage, callingImage } from '../lab/calling-home/image.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { until } from '../lab/process.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { noCluster, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import {
+  LONG,
+  noCluster,
+  skipUnlessLong,
+  skipWithoutLab,
+  startLabCluster,
+} from '../support/kubernetes-lab.ts';
 import { skipBecause } from '../support/skip-because.ts';
 import type { SmallBundle } from '../support/small-bundle.ts';
 import { type Ran, stowage } from './cli.ts';
@@ -37,7 +43,7 @@ let quiet: SmallBundle;
 let before: readonly string[];
 
 beforeAll(async () => {
-  if (noCluster !== undefined) return;
+  if (!LONG || noCluster !== undefined) return;
   const found = await callingImage();
   if ('missing' in found) {
     missing = found.missing;
@@ -81,6 +87,7 @@ const release = (
   });
 
 beforeEach((test) => {
+  skipUnlessLong(test);
   if (missing !== undefined) skipBecause(test, missing);
   skipWithoutLab(test, cluster);
 });
