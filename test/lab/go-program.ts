@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { downloadModule, hasGo, runGo } from './go.ts';
+import { holdLock } from './kubernetes/lock.ts';
 import { defaultCacheDir } from './server-image.ts';
 
 /** A program that is built from the sources of a Go module, without cgo. */
@@ -12,10 +13,6 @@ export interface GoProgram {
   readonly sum: string;
   /** The package of the program in the module, such as `./cmd/cosign`. */
   readonly package: string;
-  /** What of Go it needs that is not the default yet, for GOEXPERIMENT. */
-  readonly experiment?: string;
-  /** Sources in place of, or beside, those of the module: the paths of files, by their paths in it. */
-  readonly overlay?: Readonly<Record<string, string>>;
 }
 
 /** Whether a program is built or can be. */
@@ -32,13 +29,16 @@ export async function goProgram(program: GoProgram): Promise<string> {
   const { Sum, Dir } = await downloadModule(`${module}@${version}`);
   if (Sum !== sum) throw new Error(`${module}@${version} is ${Sum}, expected ${sum}`);
   mkdirSync(defaultCacheDir, { recursive: true });
+  const lock = await holdLock(`${built}.lock`, 'wait');
   const temporary = `${built}.${process.pid}`;
   try {
+    if (existsSync(built)) return built;
     const build = ['build', '-trimpath', '-ldflags=-s -w', '-o', temporary];
     await runGo(Dir, [...build, program.package]);
     renameSync(temporary, built);
   } finally {
     rmSync(temporary, { force: true });
+    await lock.release();
   }
   return built;
 }
