@@ -157,6 +157,19 @@ async function answers(namespace: string, address: string, port = 8000): Promise
   return status === 0 && stdout.trim() === '200';
 }
 
+/** The verdict of doctor about NetworkPolicies, and the constraint of a plan about them. */
+async function told() {
+  const { json } = await site.run('doctor');
+  const [policy] = json.findings.filter(
+    (each: { check: string }) => each.check === 'NetworkPolicy',
+  );
+  const planned = await site.run('plan', 'chat@2.0.0');
+  const [constraint] = planned.json.plan.constraints.filter((each: { needs: string }) =>
+    each.needs.startsWith('a network plugin that isolates'),
+  );
+  return { doctor: policy, plan: constraint };
+}
+
 /** How long the nodes may take until they enforce a change. */
 async function untilEnforced(): Promise<void> {
   await until('the policies on the nodes', 30, async () => {
@@ -166,6 +179,13 @@ async function untilEnforced(): Promise<void> {
 }
 
 describe('when the nodes of a cluster enforce NetworkPolicies', () => {
+  it('is shown by doctor, and the plan says nothing else', async () => {
+    expect(await told()).toMatchObject({
+      doctor: { verdict: 'right', found: expect.stringMatching(/^enforced/) },
+      plan: { rule: 'network-policy', found: expect.stringMatching(/^proven at /) },
+    });
+  });
+
   it('installs, and nodes pull from the depot, which no service reaches', async () => {
     await site.must('install', 'chat@1.0.0');
     expect(readFileSync(site.accessLog, 'utf8')).toContain('/v2/chat/server/');
@@ -207,6 +227,14 @@ describe('when the nodes of a cluster enforce NetworkPolicies', () => {
     writeFileSync(join(site.folder, 'site.yaml'), before);
   });
 
+  it('upgrades and returns', async () => {
+    for (const command of [['install', 'chat@2.0.0'], ['rollback']]) {
+      await site.must(...command);
+      await untilEnforced();
+      expect(await reachedBy('asker', ['tcp:peer:8000'])).toEqual(['tcp:peer:8000']);
+    }
+  });
+
   it('reports a policy that somebody removed, and puts it back', async () => {
     await cluster.kubectl('delete', 'networkpolicies', '--all', '--namespace', NAMESPACE);
     await until('connections without policies', 30, async () => {
@@ -224,5 +252,15 @@ describe('when the nodes of a cluster enforce NetworkPolicies', () => {
     await site.must('install', 'chat@1.0.0');
     await untilEnforced();
     expect(await reachedBy('asker', places.named)).toEqual([...places.named].toSorted());
+  });
+});
+
+describe('when nothing enforces NetworkPolicies any more', () => {
+  it('says so, in doctor and in the plan', async () => {
+    await cluster.stopPolicies();
+    expect(await told()).toMatchObject({
+      doctor: { verdict: 'doubt', found: expect.stringMatching(/^not enforced/) },
+      plan: { rule: 'ignored', found: expect.stringMatching(/they can connect to any place$/) },
+    });
   });
 });
