@@ -3,15 +3,12 @@ import { join } from 'node:path';
 import { readIndexes } from '../../bundle/read-index.ts';
 import type { Context } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
-import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
-import { oneLine } from '../../core/text.ts';
 import type { TlsFiles } from '../../depot/listener.ts';
 import { type Depot, startDepot } from '../../depot/server.ts';
 import { parseTokens } from '../../depot/tokens.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import { momentOf } from '../../format/field.ts';
 import type { KubernetesSite } from '../../format/kubernetes-site.ts';
-import { type Rehearsal, rehearsedDigest } from '../../format/rehearsal.ts';
+import type { Rehearsal } from '../../format/rehearsal.ts';
 import { writeAtomic } from '../../io/file.ts';
 import type { Environment } from '../../target/host/command.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
@@ -35,10 +32,11 @@ import { installImported } from '../applying/change-release.ts';
 import { SiteCatalog } from '../catalog/site-catalog.ts';
 import { importBundle } from '../importing/import.ts';
 import type { SiteContext, SiteFolder } from '../site-folder.ts';
-import { attemptInWords, groupAttempts } from './attempts.ts';
+import { groupAttempts } from './attempts.ts';
 import { sinkAttempts, unseenOnCluster } from './cluster-facts.ts';
 import { serviceFacts } from './facts.ts';
 import { signedBeside } from './linked-bundle.ts';
+import { rehearsalDocument } from './rehearsal-document.ts';
 import { requireServices } from './rehearse.ts';
 import { runRelease } from './run-release.ts';
 import { makeThrowawaySite, type RehearsalValues } from './throwaway-site.ts';
@@ -151,7 +149,7 @@ async function inPlace(
   const watch = watchPods(cluster, { namespace, site: place.site, services }, signal);
   try {
     const context: SiteContext = { ...options, site, target };
-    const { name, version, seq } = bundle;
+    const { name, version } = bundle;
     const ran = await runRelease(
       () => installImported(`${name}@${version}`, context),
       context,
@@ -163,27 +161,11 @@ async function inPlace(
       sinkAttempts(lines, (address) => watched.services.get(address)),
       bundle.knownEgress ?? [],
     );
-    const unknown = attempts.filter(({ known }) => known === undefined);
-    const failures = [
-      ...ran.failures,
-      ...unknown.map((each) => oneLine(attemptInWords(each), 1000)),
-    ];
     const { engine, version: engineVersion } = await target.probe(signal);
     const { peakBytes } = watched;
-    return {
-      schema: 'stowage/rehearsal/v1',
-      at: momentOf(now()),
-      tool: `${PRODUCT} ${PRODUCT_VERSION}`,
-      target: 'kubernetes',
+    const rehearsed = {
+      ...{ ran, attempts, target: 'kubernetes' as const },
       engine: { name: engine, version: engineVersion, rootless: false },
-      platform: hostPlatform(),
-      release: { name, version, seq },
-      content: rehearsedDigest(bundle),
-      passed: failures.length === 0,
-      failures,
-      gates: ran.gates,
-      evaluations: ran.evaluations,
-      attempts,
       services: services.map((each) => {
         const peakMemoryBytes = watched.peaks.get(each);
         const used = {
@@ -197,6 +179,7 @@ async function inPlace(
         ...{ ran, watched, leaks, more, ports: sink.ports },
       }),
     };
+    return rehearsalDocument(bundle, rehearsed, now());
   } finally {
     await watch.stop();
   }

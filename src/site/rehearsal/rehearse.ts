@@ -6,14 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readIndexes } from '../../bundle/read-index.ts';
 import type { Context } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
-import { PRODUCT, PRODUCT_VERSION } from '../../core/product.ts';
-import { oneLine } from '../../core/text.ts';
 import type { Bundle } from '../../format/bundle.ts';
-import { momentOf } from '../../format/field.ts';
-import { type Rehearsal, rehearsedDigest } from '../../format/rehearsal.ts';
+import type { Rehearsal } from '../../format/rehearsal.ts';
 import { createContainerTarget } from '../../target/container/container-target.ts';
 import { type Environment, runCommand } from '../../target/host/command.ts';
-import { hostPlatform } from '../../target/host/platform.ts';
 import { createSealedDocker } from '../../target/sealed/sealed-docker.ts';
 import type { InspectedContainer, SealedEngine } from '../../target/sealed/sealed-engine.ts';
 import { type SealedNetwork, sealNetwork, type Tried } from '../../target/sealed/sealed-network.ts';
@@ -22,8 +18,9 @@ import type { SealedTarget } from '../../target/sealed/sealed-process.ts';
 import { openSink, type Sink } from '../../target/sealed/sink.ts';
 import { install } from '../applying/change-release.ts';
 import type { SiteContext } from '../site-folder.ts';
-import { attemptInWords, attemptsOf, type Evidence } from './attempts.ts';
+import { attemptsOf, type Evidence } from './attempts.ts';
 import { type Inspected, serviceFacts, unseenOf } from './facts.ts';
+import { rehearsalDocument } from './rehearsal-document.ts';
 import { runRelease } from './run-release.ts';
 import { makeThrowawaySite, type RehearsalValues, signedAbove } from './throwaway-site.ts';
 import { watchContainers } from './watch.ts';
@@ -89,37 +86,20 @@ export async function rehearse(
     const attempts = attemptsOf(
       evidenceOf({ tried: await kernel.stop(), sink, inspected, prefix, bundle }),
     );
-    const unknown = attempts.filter(({ known }) => known === undefined);
-    const failures = [
-      ...ran.failures,
-      ...unknown.map((each) => oneLine(attemptInWords(each), 1000)),
-    ];
-    const facts = await sealed.engine.probe(signal);
-    const { name, version, seq } = bundle;
-    return {
-      schema: 'stowage/rehearsal/v1',
-      at: momentOf(now()),
-      tool: `${PRODUCT} ${PRODUCT_VERSION}`,
-      target: options.target,
-      engine: { name: facts.engine, version: facts.version, rootless: unprivileged },
-      platform: hostPlatform(),
-      release: { name, version, seq },
-      content: rehearsedDigest(bundle),
-      passed: failures.length === 0,
-      failures,
-      gates: ran.gates,
-      evaluations: ran.evaluations,
-      attempts,
-      services: bundle.services.map((each) =>
-        serviceFacts(each.name, {
-          ran,
-          inspected,
-          watched: containers.get(`${prefix}${each.name}`),
-        }),
-      ),
-      peakMemoryBytes,
+    const { engine, version } = await sealed.engine.probe(signal);
+    const services = bundle.services.map((each) =>
+      serviceFacts(each.name, {
+        ran,
+        inspected,
+        watched: containers.get(`${prefix}${each.name}`),
+      }),
+    );
+    const rehearsed = {
+      ...{ ran, attempts, services, peakMemoryBytes, target: options.target },
+      engine: { name: engine, version, rootless: unprivileged },
       unseen: unseenOf(bundle, { ran, ipv6: network.ipv6, sink, unprivileged }),
     };
+    return rehearsalDocument(bundle, rehearsed, now());
   } finally {
     await watch.stop();
     await kernel.stop().catch(() => undefined);
