@@ -26,8 +26,7 @@ export async function goProgram(program: GoProgram): Promise<string> {
   const { module, version, sum } = program;
   const built = pathOf(program);
   if (existsSync(built)) return built;
-  const { Sum, Dir } = await downloadModule(`${module}@${version}`);
-  if (Sum !== sum) throw new Error(`${module}@${version} is ${Sum}, expected ${sum}`);
+  const { Dir } = await downloadModule(`${module}@${version}`, sum);
   mkdirSync(defaultCacheDir, { recursive: true });
   const lock = await holdLock(`${built}.lock`, 'wait');
   const temporary = `${built}.${process.pid}`;

@@ -23,10 +23,17 @@ export interface GoModule {
   readonly Dir: string;
 }
 
-/** @param module such as `example.com/x@v1.0.0` */
-export async function downloadModule(module: string): Promise<GoModule> {
+/**
+ * @param module such as `example.com/x@v1.0.0`
+ * @param sum what go.sum would say of it; its own go.sum says the same of all that it needs
+ * @throws Error for a module with another sum
+ */
+export async function downloadModule(module: string, sum?: string): Promise<GoModule> {
   const args = ['mod', 'download', '-json', module];
-  return JSON.parse(await run('go', args, { env: environment(), cwd: '/' })) as GoModule;
+  const found = JSON.parse(await run('go', args, { env: environment(), cwd: '/' })) as GoModule;
+  if (sum !== undefined && found.Sum !== sum)
+    throw new Error(`${module} is ${found.Sum}, expected ${sum}`);
+  return found;
 }
 
 /** Runs `go` in the folder of a module, by the version that its `go.mod` asks for or a later one. */

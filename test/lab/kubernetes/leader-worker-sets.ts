@@ -1,22 +1,12 @@
 import { createHash } from 'node:crypto';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import { downloadModule, runGo } from '../go.ts';
 import { START_SECONDS, until } from '../process.ts';
-import { defaultCacheDir } from '../server-image.ts';
+import { builtOnce } from './built-once.ts';
 import type { Cluster } from './cluster.ts';
 import { startDaemon } from './daemon.ts';
-import { holdLock } from './lock.ts';
 
 const MODULE = 'sigs.k8s.io/lws@v0.7.0';
 /** What go.sum would say of the module; its own go.sum says the same of all that it needs. */
@@ -125,25 +115,12 @@ export async function installLeaderWorkerSets(cluster: Cluster): Promise<() => P
 /** The folder with the controller and its manifests, built once. */
 async function controllerPrograms(): Promise<string> {
   const digest = createHash('sha256').update(JSON.stringify([MODULE, SUM, LINK, MANIFESTS]));
-  const parent = join(defaultCacheDir, 'kubernetes');
-  const built = join(parent, `lws-${digest.digest('hex').slice(0, 16)}`);
-  if (existsSync(built)) return built;
-  mkdirSync(parent, { recursive: true });
-  const lock = await holdLock(join(parent, 'building.lock'), 'wait');
-  const work = mkdtempSync(join(parent, '.building-'));
-  try {
-    if (existsSync(built)) return built;
-    const { Sum, Dir } = await downloadModule(MODULE);
-    if (Sum !== SUM) throw new Error(`${MODULE} is ${Sum}, expected ${SUM}`);
-    await runGo(Dir, ['build', LINK, '-o', join(work, 'lws-controller-manager'), './cmd']);
+  return builtOnce(`lws-${digest.digest('hex').slice(0, 16)}`, async (folder) => {
+    const { Dir } = await downloadModule(MODULE, SUM);
+    await runGo(Dir, ['build', LINK, '-o', join(folder, 'lws-controller-manager'), './cmd']);
     for (const [name, path] of Object.entries(MANIFESTS))
-      copyFileSync(join(Dir, path), join(work, name));
-    renameSync(work, built);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-    await lock.release();
-  }
-  return built;
+      copyFileSync(join(Dir, path), join(folder, name));
+  });
 }
 
 if (import.meta.main) console.log(await controllerPrograms());

@@ -2,21 +2,17 @@ import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   cpSync,
-  existsSync,
   globSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { downloadModule, runGo } from '../go.ts';
 import { run } from '../process.ts';
-import { defaultCacheDir } from '../server-image.ts';
+import { builtOnce } from './built-once.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
-import { holdLock } from './lock.ts';
 import type { NodePlace, Place } from './place.ts';
 
 const SOURCE = join(import.meta.dirname, 'policies');
@@ -123,28 +119,16 @@ async function policyPrograms(): Promise<string> {
   );
   const files = globSync('**/{*.go,go.mod,go.sum}', { cwd: SOURCE }).sort();
   for (const file of files) digest.update(`${file}\n`).update(readFileSync(join(SOURCE, file)));
-  const parent = join(defaultCacheDir, 'kubernetes');
-  const built = join(parent, `policies-${digest.digest('hex').slice(0, 16)}`);
-  if (existsSync(built)) return built;
-  mkdirSync(parent, { recursive: true });
-  const lock = await holdLock(join(parent, 'building.lock'), 'wait');
-  const work = mkdtempSync(join(parent, '.building-'));
-  try {
-    if (existsSync(built)) return built;
-    const module = join(work, 'module');
+  return builtOnce(`policies-${digest.digest('hex').slice(0, 16)}`, async (folder) => {
+    const module = join(folder, 'module');
     cpSync(SOURCE, module, { recursive: true });
-    const { Sum, Dir } = await downloadModule(LIBRARY);
-    if (Sum !== LIBRARY_SUM) throw new Error(`${LIBRARY} is ${Sum}, expected ${LIBRARY_SUM}`);
+    const { Dir } = await downloadModule(LIBRARY, LIBRARY_SUM);
     // As go.mod names it. What the module cache holds is not writable.
     await run('cp', ['--recursive', '--no-preserve=mode', Dir, join(module, 'nftables')]);
     copyFileSync(join(SOURCE, REPLACED), join(module, 'nftables', REPLACED));
-    await runGo(module, [...BUILD, '-o', join(work, 'programs', NAME), PACKAGE]);
-    renameSync(join(work, 'programs'), built);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-    await lock.release();
-  }
-  return built;
+    await runGo(module, [...BUILD, '-o', join(folder, NAME), PACKAGE]);
+    rmSync(module, { recursive: true });
+  });
 }
 
 if (import.meta.main) console.log(await policyPrograms());

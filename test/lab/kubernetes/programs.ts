@@ -3,19 +3,14 @@ import {
   copyFileSync,
   existsSync,
   globSync,
-  mkdirSync,
-  mkdtempSync,
   readFileSync,
-  renameSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { hasGo, runGo } from '../go.ts';
-import { defaultCacheDir } from '../server-image.ts';
+import { builtOnce, programsAt } from './built-once.ts';
 import { CLIENTS, CLIENTS_SHA512, clientPrograms } from './clients.ts';
-import { holdLock } from './lock.ts';
 
 const VERSION = 'v1.36.3';
 const CONTAINERD = 'v2.3.7';
@@ -50,7 +45,7 @@ const BUILDS: readonly (readonly string[])[] = [
 export async function withoutCluster(): Promise<string | undefined> {
   if (process.arch !== 'x64') return 'the Kubernetes of the lab is built for x86-64 only';
   if (process.getuid?.() !== 0) return 'the Kubernetes of the lab needs root';
-  if (existsSync(folder()) || (await hasGo())) return undefined;
+  if (existsSync(programsAt(name())) || (await hasGo())) return undefined;
   return 'Kubernetes is built from its sources, which needs Go 1.26 and a module proxy';
 }
 
@@ -60,32 +55,22 @@ export async function withoutCluster(): Promise<string | undefined> {
  * 2.4 GB of memory and 3.5 GB of Go's cache.
  */
 export async function kubernetesPrograms(): Promise<string> {
-  const built = folder();
-  if (existsSync(built)) return built;
-  const parent = join(defaultCacheDir, 'kubernetes');
-  mkdirSync(parent, { recursive: true });
-  const lock = await holdLock(join(parent, 'building.lock'), 'wait');
-  if (existsSync(built)) return lock.release().then(() => built);
-  const work = mkdtempSync(join(parent, '.building-'));
-  try {
-    console.error(`building Kubernetes ${VERSION} once, which takes minutes: ${built}`);
+  return builtOnce(name(), async (folder) => {
+    console.error(
+      `building Kubernetes ${VERSION} once, which takes minutes: ${programsAt(name())}`,
+    );
     const clients = await clientPrograms();
-    for (const program of CLIENTS) copyFileSync(join(clients, program), join(work, program));
-    await buildAll(work);
-    renameSync(work, built);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-    await lock.release();
-  }
-  return built;
+    for (const program of CLIENTS) copyFileSync(join(clients, program), join(folder, program));
+    await buildAll(folder);
+  });
 }
 
 /** Follows from all that goes into the programs. */
-function folder(): string {
+function name(): string {
   const hash = createHash('sha256').update(JSON.stringify([LINK, BUILDS, CLIENTS_SHA512]));
   for (const file of globSync('**/{*.go,go.mod,go.sum}', { cwd: SOURCE }).sort())
     hash.update(`${file}\n`).update(readFileSync(join(SOURCE, file)));
-  return join(defaultCacheDir, 'kubernetes', hash.digest('hex').slice(0, 16));
+  return hash.digest('hex').slice(0, 16);
 }
 
 async function buildAll(work: string): Promise<void> {
