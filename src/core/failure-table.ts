@@ -36,7 +36,7 @@ export const failures = {
   'rehearsal-unsupported': {
     cause: 'a release of this kind, or for this target, cannot be rehearsed',
     remedy:
-      'rehearse releases with services on podman, docker or kubernetes, as the error says; the same images and settings run elsewhere',
+      'rehearse releases that have services, on podman, docker or kubernetes; the same images and settings run elsewhere',
   },
   'plan-stale': {
     cause:

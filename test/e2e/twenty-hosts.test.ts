@@ -152,9 +152,9 @@ describe('when one depot serves the hosts of a network', () => {
     const kill = new AbortController();
     const start = await killed.traffic();
     const first = importAt(killed, 'killed', address, kill.signal);
-    await until('a third of the bundle', 300, async () => {
+    await until('two thirds of the bundle', 300, async () => {
       const { received } = await killed.traffic();
-      return received - start.received > bundleBytes() / 3 || undefined;
+      return received - start.received > (bundleBytes() * 2) / 3 || undefined;
     });
     kill.abort();
     const other = importAt(network.hosts[0] as NetworkHost, 'another', address);
@@ -162,7 +162,9 @@ describe('when one depot serves the hosts of a network', () => {
     await must(importAt(killed, 'killed', address));
     await must(other);
     const { received } = await killed.traffic();
-    expect(received - start.received).toBeLessThan((bundleBytes() + 2 * PART) * OVERHEAD + MIB);
+    // Two parts were begun, and about as much lies in the buffers of a busy machine's sockets.
+    const lost = 4 * PART;
+    expect(received - start.received).toBeLessThan((bundleBytes() + lost) * OVERHEAD + MIB);
     expect(blobsOf('killed')).toEqual(blobsOf('server'));
     expect(blobsOf('another')).toEqual(blobsOf('server'));
   }, 600_000);
