@@ -36,6 +36,8 @@ export interface SiteStatus extends Withdrawn {
   /** The optional parts that the installed releases do without; no entry for one that has all of its own. */
   readonly leftOut: readonly LeftOutParts[];
   readonly services: readonly ServiceStatus[];
+  /** Why connections of the services are not restricted; absent where that is not known, and without services. */
+  readonly notRestricted?: string;
   /** The overrides of failed checks that are valid now. */
   readonly overrides: readonly Override[];
   /** The newest notice of each issuer that was imported. */
@@ -87,6 +89,7 @@ export async function siteStatus({
       return found === undefined ? status : { ...status, stoppedAt: found.at };
     }),
   );
+  const notRestricted = all.length === 0 ? undefined : await target.notRestricted?.(signal);
   const kept = await keptGenerations(site);
   const { entries, damage } = await surveyLedger(site);
   const withdrawn = await withdrawnAt({ site, kept, entries }, now());
@@ -106,6 +109,7 @@ export async function siteStatus({
     failed: failedInstalls(entries),
     leftOut: await leftOutParts(site, generation),
     services,
+    ...(notRestricted === undefined ? {} : { notRestricted }),
     ...withdrawn,
     overrides: validOverrides(state.overrides, momentOf(now())),
     notices: state.notices,

@@ -296,6 +296,11 @@ export interface Target {
   state(of: ServiceOf, signal: AbortSignal): Promise<ServiceState>;
   /** {@link state} of many services at the same moment, in their order; absent where it saves nothing. */
   states?(of: readonly ServiceOf[], signal: AbortSignal): Promise<readonly ServiceState[]>;
+  /**
+   * Why connections of the services are not restricted as their plan wants it, in words; undefined where that is not known. Absent
+   * for a target that tells it in plans only.
+   */
+  notRestricted?(signal: AbortSignal): Promise<string | undefined>;
   /** What a running service used; undefined if that is unknown. Absent where it cannot be measured. */
   resourceUse?(of: ServiceOf, signal: AbortSignal): Promise<ResourceUse | undefined>;
   /** Runs a program beside the service's process; status {@link TIMED_OUT} when it times out. */

@@ -157,7 +157,7 @@ async function answers(namespace: string, address: string, port = 8000): Promise
   return status === 0 && stdout.trim() === '200';
 }
 
-/** The verdict of doctor about NetworkPolicies, and the constraint of a plan about them. */
+/** The verdict of doctor about NetworkPolicies, the constraint of a plan about them, and what status says then. */
 async function told() {
   const { json } = await site.run('doctor');
   const [policy] = json.findings.filter(
@@ -167,7 +167,8 @@ async function told() {
   const [constraint] = planned.json.plan.constraints.filter((each: { needs: string }) =>
     each.needs.startsWith('a network plugin that isolates'),
   );
-  return { doctor: policy, plan: constraint };
+  const { json: status } = await site.must('status');
+  return { doctor: policy, plan: constraint, status: status.notRestricted };
 }
 
 /** How long the nodes may take until they enforce a change. */
@@ -183,6 +184,7 @@ describe('when the nodes of a cluster enforce NetworkPolicies', () => {
     expect(await told()).toMatchObject({
       doctor: { verdict: 'right', found: expect.stringMatching(/^enforced/) },
       plan: { rule: 'network-policy', found: expect.stringMatching(/^proven at /) },
+      status: undefined,
     });
   });
 
@@ -256,11 +258,21 @@ describe('when the nodes of a cluster enforce NetworkPolicies', () => {
 });
 
 describe('when nothing enforces NetworkPolicies any more', () => {
-  it('says so, in doctor and in the plan', async () => {
+  it('lets a service reach every place', async () => {
     await cluster.stopPolicies();
+    const all = [...places.named, ...places.others];
+    // Every place answers, so that only the policies kept the service from it.
+    expect(await reachedBy('peer', all)).toEqual(all.toSorted());
+    const { address } = await podOf('peer');
+    expect(await answers('others', address)).toBe(true);
+  });
+
+  it('says so, in doctor, in the plan and in status', async () => {
+    const found = expect.stringMatching(/are not enforced.*they can connect to any place$/);
     expect(await told()).toMatchObject({
       doctor: { verdict: 'doubt', found: expect.stringMatching(/^not enforced/) },
-      plan: { rule: 'ignored', found: expect.stringMatching(/they can connect to any place$/) },
+      plan: { rule: 'ignored', found },
+      status: found,
     });
   });
 });

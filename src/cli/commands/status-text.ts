@@ -78,6 +78,7 @@ export function statusText(status: SiteStatus): string {
         .flatMap(scanLines)
         .map((each) => `    ${each}`),
     ]),
+    ...(status.notRestricted === undefined ? [] : [`  NOT RESTRICTED: ${status.notRestricted}`]),
     ...(status.kept.length > 1
       ? generationLines(status.kept, generation.number, status.mark).map((each) => `  ${each}`)
       : []),

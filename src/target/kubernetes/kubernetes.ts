@@ -16,7 +16,9 @@ import { ObjectApi } from './api/object-api.ts';
 import { Outages } from './api/outages.ts';
 import { runInPod } from './api/pod-streams.ts';
 import { clusterConstraints, overridableRules } from './constraints/check.ts';
+import { ProofFile } from './doctor/cluster-proof.ts';
 import { examineCluster } from './doctor/examine-cluster.ts';
+import { withoutIsolation } from './doctor/policy-proof.ts';
 import { requestedRole } from './doctor/role.ts';
 import { exclusiveServices } from './exclusive.ts';
 import { clearVolume, fillVolume } from './fill-volume.ts';
@@ -162,6 +164,11 @@ export function createKubernetesTarget({ env, root, settings, seal }: Kubernetes
           return serviceState(inventory, workload, serviceOf(workload, service), signal);
         }),
       );
+    },
+    async notRestricted(signal) {
+      const proof = await ProofFile.open(root, await open(), signal);
+      const { networkPolicy: known } = await proof.read();
+      return known === undefined ? undefined : withoutIsolation(known);
     },
     async resourceUse({ release, service }, signal) {
       const workload = workloadOf(release);

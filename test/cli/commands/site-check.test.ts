@@ -76,6 +76,16 @@ describe('when a person reads the status', () => {
   });
 });
 
+describe('when nothing restricts the connections of services', () => {
+  it('is shown by status', () => {
+    expect(statusText(site)).not.toContain('NOT RESTRICTED');
+    const notRestricted = 'NetworkPolicies are not enforced';
+    expect(statusText({ ...site, notRestricted })).toContain(
+      '\n  NOT RESTRICTED: NetworkPolicies are not enforced\n',
+    );
+  });
+});
+
 describe('when a release of the status was scanned', () => {
   const scan: KeptAdvisory = {
     ...{ at: '2026-11-21T10:00:00Z', bundle: 'a'.repeat(128), scanner: 'trivy' },

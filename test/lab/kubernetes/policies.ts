@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { downloadModule, runGo } from '../go.ts';
 import { run } from '../process.ts';
 import { builtOnce } from './built-once.ts';
-import { type Daemon, startDaemon } from './daemon.ts';
+import { startDaemon } from './daemon.ts';
 import type { NodePlace, Place } from './place.ts';
 
 const SOURCE = join(import.meta.dirname, 'policies');
@@ -62,13 +62,10 @@ export async function enforcePolicies(options: PolicyOptions): Promise<Policies>
   const token = ['create', 'token', NAME, '--namespace=kube-system', '--duration=24h'];
   writeFileSync(join(account, 'token'), await kubectl(...token), { mode: 0o600 });
   copyFileSync(authority, join(account, 'ca.crt'));
-  const daemons = await Promise.all(
+  const enforcers = await Promise.all(
     nodes.map((node) => startEnforcer({ ...node, place, programs, account })),
   );
-  return {
-    // It removes its rules when it is asked to end, and then waits for five seconds.
-    stop: async () => void (await Promise.all(daemons.map((each) => each.stop('SIGTERM')))),
-  };
+  return { stop: async () => void (await Promise.all(enforcers.map((each) => each.stop()))) };
 }
 
 interface Enforcer extends Pick<NodePlace, 'name' | 'enter'> {
@@ -81,7 +78,7 @@ interface Enforcer extends Pick<NodePlace, 'name' | 'enter'> {
 /** Where a pod has them (kubernetes.io docs tasks/run-application/access-api-from-pod). */
 const ACCOUNT = '/run/secrets/kubernetes.io/serviceaccount';
 
-async function startEnforcer(options: Enforcer): Promise<Daemon> {
+async function startEnforcer(options: Enforcer): Promise<Policies> {
   const { name, enter, place, programs, account } = options;
   const script = `mount -t tmpfs none /run && mkdir -p ${ACCOUNT} && mount --bind ${account} ${ACCOUNT} && exec "$@"`;
   // Without it, packets between two pods of a node pass the bridge and no rules (kernel docs networking/bridge.rst).
@@ -104,7 +101,13 @@ async function startEnforcer(options: Enforcer): Promise<Daemon> {
       () => false,
     ),
   );
-  return daemon;
+  return {
+    // On SIGTERM it leaves its rules: they send the packets of pods to a queue that nobody reads, and the kernel drops them.
+    stop: async () => {
+      await daemon.stop('SIGKILL');
+      await inside(enter, 'nft', 'delete', 'table', ...TABLE);
+    },
+  };
 }
 
 function inside(enter: readonly string[], ...command: readonly string[]): Promise<string> {

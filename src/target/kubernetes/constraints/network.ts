@@ -7,6 +7,7 @@ import { type Constraint, IGNORED } from '../../../format/plan.ts';
 import { arrivals, releaseText } from '../../change.ts';
 import { isForbidden } from '../api/failure.ts';
 import { ProofFile } from '../doctor/cluster-proof.ts';
+import { withoutIsolation } from '../doctor/policy-proof.ts';
 import { metadataOf } from '../pods.ts';
 import { clusterWorkload } from '../workload.ts';
 import type { ClusterConstraintInput } from './constraint.ts';
@@ -26,17 +27,15 @@ export async function networkPolicy({
   if (!some) return [];
   const proof = await ProofFile.open(root, cluster, signal);
   const { networkPolicy: known } = await proof.read();
+  const not = known === undefined ? undefined : withoutIsolation(known);
   return [
     {
-      rule: known?.enforced === false ? IGNORED : 'network-policy',
+      rule: not === undefined ? 'network-policy' : IGNORED,
       satisfied: true,
       needs: 'a network plugin that isolates the services',
       found:
-        known === undefined
-          ? 'not proven: stowage doctor tries it'
-          : known.enforced
-            ? `proven at ${known.at}`
-            : `not enforced, as tried at ${known.at}: every pod of the cluster can reach the services, and they can connect to any place`,
+        not ??
+        (known === undefined ? 'not proven: stowage doctor tries it' : `proven at ${known.at}`),
     },
   ];
 }

@@ -55,7 +55,7 @@ describe('when the network of a cluster is judged', () => {
   it.each([
     [true, 'network-policy', /^proven at 2026/],
     // A plan shows what a target ignores without --all.
-    [false, 'ignored', /^not enforced.*every pod/],
+    [false, 'ignored', /are not enforced.*every pod/],
   ])('repeats what doctor showed: enforced %s', async (enforced, rule, text) => {
     const seen = await found({}, { enforced, at: '2026-11-28T05:00:00Z' });
     expect(seen).toEqual([[rule, true, expect.stringMatching(text)]]);
