@@ -26,9 +26,14 @@ const families: ReadonlyMap<string, string> = new Map([
   ['amzn', 'amazon'],
   ['mariner', 'cbl-mariner'],
   ['ol', 'oracle'],
+  ['opensuse', 'opensuse-leap'],
   ['rhel', 'redhat'],
+  ['sl-micro', 'slem'],
   ['sle-micro', 'slem'],
+  ['sle-micro-rancher', 'slem'],
 ]);
+/** The data of Red Hat, which count for other systems of this name, say nothing about it. */
+const STREAM = /^CentOS Stream\b/;
 
 /**
  * The SBOM of a bundle for trivy, which looks at the top level alone, and at one operating system: a document for each image with its
@@ -48,11 +53,14 @@ function flatBill(about: Fields, components: readonly Fields[]): FlatBill {
   const system = all.find(({ type }) => type === 'operating-system');
   const packages = all.filter(({ purl, type }) => purl !== undefined && type !== 'container');
   const ofSystem = packages.filter(({ purl }) => SYSTEM_PACKAGE.test(textOf(purl) ?? ''));
+  // Trivy looks at packages of a system only if it knows the system, and fails where it has several kinds of them without one.
+  const given =
+    system === undefined ? packages.filter((each) => !ofSystem.includes(each)) : packages;
   const name = textOf(about['name']) ?? '';
   const document = {
     ...{ bomFormat: 'CycloneDX', specVersion: '1.6', version: 1 },
     metadata: { component: { type: 'application', 'bom-ref': 'scanned', name } },
-    components: [...(system === undefined ? [] : [renamed(system)]), ...packages.map(withSource)],
+    components: [...(system === undefined ? [] : [renamed(system)]), ...given.map(withSource)],
     dependencies:
       system === undefined
         ? []
@@ -77,6 +85,8 @@ function within({ components, ...own }: Fields): Fields[] {
 
 function renamed(system: Fields): Fields {
   const name = textOf(system['name']) ?? '';
+  if (name === 'centos' && STREAM.test(textOf(system['description']) ?? ''))
+    return { ...system, name: 'centos-stream' };
   return { ...system, name: families.get(name) ?? name };
 }
 

@@ -64,8 +64,8 @@ describe('when an SBOM is divided for a scanner that looks at the top level alon
     ['pkg:npm/a@1?upstream=b', {}],
     [deb, {}],
   ])('names the source package of %s', (purl, expected) => {
-    const [found] = flat(image('a', undefined, purl));
-    const properties = found?.bill.components[0]?.properties ?? [];
+    const [found] = flat(image('a', system('debian', '12'), purl));
+    const properties = found?.bill.components[1]?.properties ?? [];
     expect(Object.fromEntries(properties.map(({ name, value }) => [name, value]))).toEqual(
       Object.fromEntries(
         Object.entries(expected).map(([name, value]) => [`aquasecurity:trivy:${name}`, value]),
@@ -76,10 +76,26 @@ describe('when an SBOM is divided for a scanner that looks at the top level alon
   it.each([
     ['rhel', 'redhat'],
     ['almalinux', 'alma'],
+    ['opensuse', 'opensuse-leap'],
+    ['sl-micro', 'slem'],
+    ['centos', 'centos'],
     ['debian', 'debian'],
   ])('calls the system %s as the scanner does: %s', (name, family) => {
     const [found] = flat(image('a', system(name, '9'), 'pkg:rpm/x/a@1'));
     expect(found?.bill.components[0]?.name).toBe(family);
+  });
+
+  it('does not take CentOS Stream for the CentOS that has the versions of Red Hat', () => {
+    const stream = { ...system('centos', '9'), description: 'CentOS Stream 9' };
+    const [found] = flat(image('a', stream, 'pkg:rpm/centos/a@1'));
+    expect(found?.bill.components[0]?.name).toBe('centos-stream');
+    expect(found?.system).toBe('centos 9');
+  });
+
+  it('leaves out packages of systems that the image does not name, with which the scanner fails', () => {
+    const [found] = flat(image('a', undefined, deb, 'pkg:rpm/redhat/a@1', npm));
+    expect(found?.bill.components.map((each) => each['bom-ref'])).toEqual([`image:a/${npm}`]);
+    expect(found?.system).toBe('an unknown system');
   });
 
   it('has a system for packages of one that the image does not name', () => {
