@@ -51,6 +51,7 @@ if (command === 'version' && kind === 'json') {
   process.exit();
 }
 if (command !== 'sbom' || kind !== 'json' || process.env.TRIVY_SKIP_DB_UPDATE !== 'true') process.exit(5);
+if (process.env.TRIVY_SCANNERS !== 'vuln' || process.env.TRIVY_PKG_TYPES !== 'os,library') process.exit(6);
 const { components } = JSON.parse(readFileSync(file, 'utf8'));
 const debian = components.some(({ type, name }) => type === 'operating-system' && name === 'debian');
 const named = (each) => (each.properties ?? []).some(({ name, value }) => name === 'aquasecurity:trivy:SrcName' && value === ${JSON.stringify(source)});

@@ -40,8 +40,11 @@ const LIMITS = {
   maxMemoryBytes: 8192 * MIB,
 } as const;
 
-/** What keeps a scanner from asking the network. The database is the user's, whatever its age: an old one is a warning. */
-const offline: Readonly<Record<ScannerName, Environment>> = {
+/**
+ * What keeps a scanner from asking the network, and from looking at less than all packages, whatever the variables of the user say. The
+ * database is the user's, whatever its age: an old one is a warning.
+ */
+const settings: Readonly<Record<ScannerName, Environment>> = {
   grype: {
     GRYPE_DB_AUTO_UPDATE: 'false',
     GRYPE_DB_VALIDATE_AGE: 'false',
@@ -53,6 +56,9 @@ const offline: Readonly<Record<ScannerName, Environment>> = {
     TRIVY_SKIP_JAVA_DB_UPDATE: 'true',
     TRIVY_SKIP_VERSION_CHECK: 'true',
     TRIVY_DISABLE_TELEMETRY: 'true',
+    TRIVY_SCANNERS: 'vuln',
+    TRIVY_PKG_TYPES: 'os,library',
+    TRIVY_EXIT_CODE: '0',
   },
 };
 
@@ -171,7 +177,14 @@ function notScanned(about: string, why: string): string {
 }
 
 function warnOfAge(name: ScannerName, { databaseBuilt }: ScanReport, context: Context): void {
-  if (databaseBuilt === undefined) return;
+  if (databaseBuilt === undefined) {
+    context.emit({
+      type: 'warning',
+      message: `${name} does not say when its database was built`,
+      hint: 'update the database and scan again; the advisory does not state how old it is',
+    });
+    return;
+  }
   const days = (context.now().getTime() - new Date(databaseBuilt).getTime()) / DAY_MS;
   if (days <= MAX_DATABASE_DAYS) return;
   context.emit({
@@ -188,7 +201,7 @@ function variablesOf(name: ScannerName, { env, database }: Scanner): Environment
   const [variable, standard] = folders[name];
   const cache = env['XDG_CACHE_HOME'] || join(env['HOME'] ?? '/', '.cache');
   const place = database ?? env[variable] ?? join(cache, standard);
-  return { ...own, ...offline[name], [variable]: place, NO_COLOR: '1' };
+  return { ...own, ...settings[name], [variable]: place, NO_COLOR: '1' };
 }
 
 /** What a command begins with that shall have no network; undefined where the system does not allow it. */

@@ -46,6 +46,19 @@ describe('when a scanner looks at the top level of an SBOM alone', () => {
   });
 });
 
+describe('when the variables of a user would leave out packages', () => {
+  it('looks at all of them', async () => {
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      ...{ TRIVY_SCANNERS: 'license', TRIVY_PKG_TYPES: 'library', TRIVY_EXIT_CODE: '1' },
+    };
+    const bill = Buffer.from(JSON.stringify({ components: [image('a', 'debian', '12')] }));
+    const scanner = { program: trivy, env, root: process.getuid?.() === 0 };
+    const { findings } = await scanBill(bill, scanner, context());
+    expect(findings.map(({ id }) => id)).toEqual(['CVE-2026-1']);
+  });
+});
+
 describe('when trivy says when its database was built', () => {
   it('states the date, and warns of an old one', async () => {
     const program = smallTrivy(scratch.fresh('bin'), 'openssl', '2026-11-01T06:00:00.123456Z');
@@ -56,6 +69,19 @@ describe('when trivy says when its database was built', () => {
     expect(databaseBuilt).toBe('2026-11-01T06:00:00Z');
     expect(listening.events).toContainEqual(
       expect.objectContaining({ message: 'the database of trivy is 20 days old' }),
+    );
+  });
+});
+
+describe('when a scanner does not say when its database was built', () => {
+  it('warns', async () => {
+    const listening = context();
+    const scanner = { program: trivy, env: {}, root: process.getuid?.() === 0 };
+    const bill = Buffer.from(JSON.stringify({ components: [] }));
+    const { databaseBuilt } = await scanBill(bill, scanner, listening);
+    expect(databaseBuilt).toBeUndefined();
+    expect(listening.events).toContainEqual(
+      expect.objectContaining({ message: 'trivy does not say when its database was built' }),
     );
   });
 });
