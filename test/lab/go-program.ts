@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { downloadModule, hasGo, runGo } from './go.ts';
 import { holdLock } from './kubernetes/lock.ts';
 import { defaultCacheDir } from './server-image.ts';
 
-/** A program that is built from the sources of a Go module, without cgo. */
+/** A program that is built from the sources of a published Go module, without cgo. */
 export interface GoProgram {
   readonly name: string;
   readonly module: string;
@@ -13,27 +14,39 @@ export interface GoProgram {
   readonly sum: string;
   /** The package of the program in the module, such as `./cmd/cosign`. */
   readonly package: string;
+  /** What the module needs in GOEXPERIMENT. */
+  readonly experiment?: string;
+}
+
+/** A program of the lab, whose folder is a Go module with a go.sum. */
+export interface LabGoProgram {
+  readonly name: string;
+  readonly folder: string;
+}
+
+/** Whether a program is built. */
+export function isBuilt(program: GoProgram | LabGoProgram): boolean {
+  return existsSync(pathOf(program));
 }
 
 /** Whether a program is built or can be. */
-export async function hasGoProgram(program: GoProgram): Promise<boolean> {
-  if (existsSync(pathOf(program))) return true;
-  return hasGo();
+export async function hasGoProgram(program: GoProgram | LabGoProgram): Promise<boolean> {
+  return isBuilt(program) || (await hasGo());
 }
 
 /** Where a program lies, built once: a first call takes minutes. */
-export async function goProgram(program: GoProgram): Promise<string> {
-  const { module, version, sum } = program;
+export async function goProgram(program: GoProgram | LabGoProgram): Promise<string> {
   const built = pathOf(program);
   if (existsSync(built)) return built;
-  const { Dir } = await downloadModule(`${module}@${version}`, sum);
+  const folder = await sourcesOf(program);
   mkdirSync(defaultCacheDir, { recursive: true });
   const lock = await holdLock(`${built}.lock`, 'wait');
   const temporary = `${built}.${process.pid}`;
   try {
     if (existsSync(built)) return built;
     const build = ['build', '-trimpath', '-ldflags=-s -w', '-o', temporary];
-    await runGo(Dir, [...build, program.package]);
+    if ('folder' in program) await runGo(folder, [...build, '.']);
+    else await runGo(folder, [...build, program.package], program.experiment);
     renameSync(temporary, built);
   } finally {
     rmSync(temporary, { force: true });
@@ -42,6 +55,21 @@ export async function goProgram(program: GoProgram): Promise<string> {
   return built;
 }
 
-function pathOf({ name, version }: GoProgram): string {
-  return join(defaultCacheDir, `${name}-${version}-${process.arch}`);
+async function sourcesOf(program: GoProgram | LabGoProgram): Promise<string> {
+  if ('folder' in program) return program.folder;
+  const { module, version, sum } = program;
+  return (await downloadModule(`${module}@${version}`, sum)).Dir;
+}
+
+function pathOf(program: GoProgram | LabGoProgram): string {
+  const version = 'folder' in program ? versionOf(program) : program.version;
+  return join(defaultCacheDir, `${program.name}-${version}-${process.arch}`);
+}
+
+/** Follows from all that goes into the program. */
+function versionOf({ folder }: LabGoProgram): string {
+  const hash = createHash('sha256');
+  for (const file of globSync('**/{*.go,go.mod,go.sum}', { cwd: folder }).sort())
+    hash.update(`${file}\n`).update(readFileSync(join(folder, file)));
+  return hash.digest('hex').slice(0, 16);
 }

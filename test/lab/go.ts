@@ -36,9 +36,19 @@ export async function downloadModule(module: string, sum?: string): Promise<GoMo
   return found;
 }
 
-/** Runs `go` in the folder of a module, by the version that its `go.mod` asks for or a later one. */
-export async function runGo(folder: string, args: readonly string[]): Promise<string> {
-  const env = { ...environment(), GOFLAGS: '-mod=readonly' };
+/**
+ * Runs `go` in the folder of a module, by the version that its `go.mod` asks for or a later one.
+ * @param experiment for GOEXPERIMENT
+ */
+export async function runGo(
+  folder: string,
+  args: readonly string[],
+  experiment?: string,
+): Promise<string> {
+  const env = {
+    ...{ ...environment(), GOFLAGS: '-mod=readonly' },
+    ...(experiment === undefined ? {} : { GOEXPERIMENT: experiment }),
+  };
   const found = await run('go', ['env', 'GOVERSION'], { env, cwd: '/' });
   const [major = 0, minor = 0] = (/\d+\.\d+/.exec(found)?.[0] ?? '').split('.').map(Number);
   const fetches = major > FETCHES[0] || (major === FETCHES[0] && minor >= FETCHES[1]);
