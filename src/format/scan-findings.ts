@@ -32,6 +32,8 @@ export interface ScanReport {
   readonly databaseBuilt?: string;
   /** Whether it looked at the packages of an operating system; absent if it does not say. */
   readonly sawSystem?: boolean;
+  /** Whether that system is no longer supported, so that the database may lack what is new; absent if it does not say. */
+  readonly systemEnded?: true;
   /** What it did not look at, in words. */
   readonly unscanned?: readonly string[];
 }
@@ -65,6 +67,7 @@ const grype = z.object({
     .nullish(),
 });
 const trivy = z.object({
+  Metadata: z.object({ OS: z.object({ EOSL: z.boolean().nullish() }).nullish() }).nullish(),
   Results: z
     .array(
       z.object({
@@ -152,7 +155,7 @@ function dateIn(found: string | null | undefined): string | undefined {
 }
 
 function ofTrivy(output: Uint8Array): ScanReport {
-  const { Results: results } = parsed('trivy', trivy, output);
+  const { Metadata: metadata, Results: results } = parsed('trivy', trivy, output);
   const findings = (results ?? []).flatMap(({ Vulnerabilities: list }) =>
     (list ?? []).map((each) =>
       finding({
@@ -163,7 +166,10 @@ function ofTrivy(output: Uint8Array): ScanReport {
       }),
     ),
   );
-  return { findings, sawSystem: (results ?? []).some((each) => each.Class === 'os-pkgs') };
+  return {
+    ...{ findings, sawSystem: (results ?? []).some((each) => each.Class === 'os-pkgs') },
+    ...(metadata?.OS?.EOSL === true ? { systemEnded: true } : {}),
+  };
 }
 
 function finding(found: {

@@ -39,6 +39,12 @@ describe('when the output of a scanner is read', () => {
     });
   });
 
+  it('has whether trivy says that a system is no longer supported', () => {
+    const about = (OS: object): Buffer => bytes({ Metadata: { OS: { Family: 'debian', ...OS } } });
+    expect(readScan('trivy', about({ EOSL: true })).systemEnded).toBe(true);
+    expect(readScan('trivy', about({}))).not.toHaveProperty('systemEnded');
+  });
+
   it.each([
     ['Negligible', 'low'],
     ['Critical', 'critical'],

@@ -91,6 +91,8 @@ export interface ScannedFleet {
   scan(...args: readonly string[]): Promise<Ran>;
   /** Packs a bundle of one image with these files, and records it. */
   add(version: string, files: Readonly<Record<string, string>>): Promise<void>;
+  /** The SBOM of a release. */
+  bill(version: string): Buffer;
   /** The advisory that a scan made, which is valid CycloneDX. */
   advisoryOf(ran: Ran): Recorded;
   /** The references of the components that an advisory about this release links to, all of which its SBOM has. */
@@ -142,6 +144,8 @@ images:
   await add('1.0.0', oldRoot);
   await add('1.1.0', fixedRoot());
   await add('1.2.0', { ...oldRoot, 'usr/lib/os-release': 'ID=debian\n' });
+  const billOf = (version: string): Buffer =>
+    readFileSync(at(`chat-${version}`, 'attestations/sbom.cdx.json'));
   const advisoryOf = ({ json }: Ran): Recorded => {
     const file = at('fleet', json.advisories[0].document);
     const advisory = JSON.parse(readFileSync(file, 'utf8')) as Recorded;
@@ -151,12 +155,10 @@ images:
     return advisory;
   };
   return {
-    ...{ run, add, advisoryOf },
+    ...{ run, add, advisoryOf, bill: billOf },
     scan: (...args) => run('scan', ...args, ...KEY),
     linkedComponents: (ran, version) => {
-      const bill = JSON.parse(
-        readFileSync(at(`chat-${version}`, 'attestations/sbom.cdx.json'), 'utf8'),
-      );
+      const bill = JSON.parse(billOf(version).toString('utf8'));
       const refs = bill.components[0].components.map(
         (each: { 'bom-ref': string }) => each['bom-ref'],
       );

@@ -57,6 +57,12 @@ beforeAll(async () => {
   database = await trivyDatabase(scratch.fresh('db'), writer, { built, known });
   fleet = await scannedFleet(scratch);
   await fleet.add('1.3.0', { ...oldRoot, 'usr/lib/os-release': 'ID=lab\nVERSION_ID=3\n' });
+  const { 'usr/lib/os-release': _, ...unnamed } = oldRoot;
+  await fleet.add('1.4.0', {
+    ...unnamed,
+    'lib/apk/db/installed': 'P:musl\nV:1.2.5-r0\nA:x86_64\n\n',
+  });
+  await fleet.add('1.5.0', { ...oldRoot, 'usr/lib/os-release': 'ID=debian\nVERSION_ID=9\n' });
 });
 
 afterAll(async () => {
@@ -145,6 +151,47 @@ describe('when trivy scans the SBOM of a bundle', () => {
     expect(ran.json.advisories).toMatchObject([
       { total: 2, unscanned: [`the packages of image:server: ${why}`] },
     ]);
+  });
+
+  it('scans what it can where an image has packages of two systems, and names neither', async () => {
+    const ran = await scan('chat@1.4.0');
+    expect(ran.status).toBe(5);
+    expect(ran.json.advisories).toMatchObject([
+      {
+        total: 2,
+        unscanned: ['the packages of image:server: an unknown system without a version'],
+      },
+    ]);
+  });
+
+  it('warns of a distribution that is no longer supported', async () => {
+    const ran = await scan('chat@1.5.0');
+    expect(ran.complaints).toEqual([
+      expect.stringContaining('debian 9 of image:server is no longer supported'),
+    ]);
+  });
+
+  it('looks at all packages, whatever its variables say', async () => {
+    const variables = {
+      TRIVY_SCANNERS: 'license',
+      TRIVY_PKG_TYPES: 'library',
+      TRIVY_EXIT_CODE: '1',
+    };
+    const env = { PATH: process.env['PATH'], ...variables };
+    const scanner = { program: trivy, database, env, root: process.getuid?.() === 0 };
+    const { findings } = await scanBill(fleet.bill('1.0.0'), scanner, context());
+    expect(findings).toHaveLength(4);
+  });
+
+  it('warns of a database that does not say when it was built', async () => {
+    const place = scratch.fresh('db');
+    cpSync(database, place, { recursive: true });
+    writeFileSync(join(place, 'db/metadata.json'), JSON.stringify({ Version: 2 }));
+    const ran = await scan('chat@1.1.0', '--db', place);
+    expect(ran.complaints).toEqual([
+      expect.stringContaining('trivy does not say when its database was built'),
+    ]);
+    expect(ran.json.advisories[0]).not.toHaveProperty('databaseBuilt');
   });
 
   it('warns of an old database, and states its date', async () => {

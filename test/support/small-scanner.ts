@@ -36,7 +36,7 @@ console.log(JSON.stringify({ matches, descriptor: { name: 'grype', version: '0' 
 
 /**
  * A program in the place of trivy, called as trivy is: like it, it looks at the top level of an SBOM alone, and at the packages of
- * Debian. It finds a vulnerability in each package whose source has this name.
+ * Debian, of which it says that 10 is no longer supported. It finds a vulnerability in each package whose source has this name.
  * @param updatedAt when its database was built, if it says so
  * @returns its path
  */
@@ -53,13 +53,14 @@ if (command === 'version' && kind === 'json') {
 if (command !== 'sbom' || kind !== 'json' || process.env.TRIVY_SKIP_DB_UPDATE !== 'true') process.exit(5);
 if (process.env.TRIVY_SCANNERS !== 'vuln' || process.env.TRIVY_PKG_TYPES !== 'os,library') process.exit(6);
 const { components } = JSON.parse(readFileSync(file, 'utf8'));
-const debian = components.some(({ type, name }) => type === 'operating-system' && name === 'debian');
+const system = components.find(({ type }) => type === 'operating-system');
+const debian = system?.name === 'debian';
 const named = (each) => (each.properties ?? []).some(({ name, value }) => name === 'aquasecurity:trivy:SrcName' && value === ${JSON.stringify(source)});
 const found = components.filter(named).map((each) => ({
   VulnerabilityID: 'CVE-2026-1', Severity: 'HIGH', PkgName: each.name, InstalledVersion: each.version,
   PkgIdentifier: { PURL: each.purl, BOMRef: each['bom-ref'] },
 }));
-console.log(JSON.stringify({ Results: debian ? [{ Target: 'debian', Class: 'os-pkgs', Vulnerabilities: found }] : undefined }));
+console.log(JSON.stringify({ Metadata: { OS: { EOSL: system?.version === '10' } }, Results: debian ? [{ Target: 'debian', Class: 'os-pkgs', Vulnerabilities: found }] : undefined }));
 `;
   writeFileSync(program, text);
   chmodSync(program, 0o755);

@@ -124,7 +124,8 @@ export async function scanBill(
       return readScan(name, await ask(args[name](file)));
     };
     const bills = flatBills(bill);
-    const report = name === 'trivy' ? await scanWithTrivy(bills, { ask, scan }) : await scan(bill);
+    const report =
+      name === 'trivy' ? await scanWithTrivy(bills, { ask, scan }, context) : await scan(bill);
     warnOfAge(name, report, context);
     const unscanned = [...incomplete(bill), ...unversioned(bills), ...(report.unscanned ?? [])];
     return { ...report, unscanned };
@@ -140,6 +141,7 @@ async function scanWithTrivy(
     readonly ask: (args: readonly string[]) => Promise<Buffer>;
     readonly scan: (bill: Buffer) => Promise<ScanReport>;
   },
+  context: Context,
 ): Promise<ScanReport> {
   const findings: ScanFinding[] = [];
   const unscanned: string[] = [];
@@ -148,6 +150,12 @@ async function scanWithTrivy(
     findings.push(...report.findings);
     if (system !== undefined && versioned && report.sawSystem === false)
       unscanned.push(notScanned(about, `trivy does not know ${system}`));
+    if (system !== undefined && report.systemEnded === true)
+      context.emit({
+        type: 'warning',
+        message: oneLine(`${system} of ${about} is no longer supported`, 500),
+        hint: 'trivy may not know its latest vulnerabilities; build the image on a supported version',
+      });
   }
   const built = databaseOfTrivy(await by.ask(['version', '--format', 'json']));
   return {

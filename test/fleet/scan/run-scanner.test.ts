@@ -73,6 +73,19 @@ describe('when trivy says when its database was built', () => {
   });
 });
 
+describe('when the distribution of an image is no longer supported', () => {
+  it('warns, and names the image', async () => {
+    const listening = context();
+    const components = [image('a', 'debian', '12'), image('b', 'debian', '10')];
+    const scanner = { program: trivy, env: {}, root: process.getuid?.() === 0 };
+    await scanBill(Buffer.from(JSON.stringify({ components })), scanner, listening);
+    const messages = listening.events.flatMap((each) => ('message' in each ? [each.message] : []));
+    expect(messages.filter((each) => each.includes('supported'))).toEqual([
+      'debian 10 of image:b is no longer supported',
+    ]);
+  });
+});
+
 describe('when a scanner does not say when its database was built', () => {
   it('warns', async () => {
     const listening = context();
