@@ -1,24 +1,26 @@
 /** Names of repositories: OCI distribution specification 1.1, "Pulling manifests", and those of the Hub. */
 
-const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+/** The grammar of a repository's name. */
+export const REPOSITORY_NAME: RegExp =
+  /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 const ANY_DIGEST = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{1,256}$/;
 const SHA256 = /^sha256:/;
 const MAX_NAME = 255;
 
 export function isRepositoryName(text: string): boolean {
-  return text.length <= MAX_NAME && NAME.test(text);
+  return text.length <= MAX_NAME && REPOSITORY_NAME.test(text);
 }
 
 /** The host of a registry, with its port if it has one; an IPv6 address is in brackets. */
-const HOST =
+export const REGISTRY_HOST: RegExp =
   /^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)(?::\d{1,5})?$/;
 /** A part of a repository's name on the Hub. */
 const HUB_PART = '[A-Za-z0-9][A-Za-z0-9._-]{0,95}';
-const HUB_NAME = new RegExp(`^${HUB_PART}/${HUB_PART}$`);
+export const HUB_NAME: RegExp = new RegExp(`^${HUB_PART}/${HUB_PART}$`);
 
 export function isRegistryHost(text: string): boolean {
-  return HOST.test(text);
+  return REGISTRY_HOST.test(text);
 }
 
 /** Whether a text is `registry/repository`: a host, and a name in the OCI grammar. */

@@ -17,7 +17,7 @@ const MEDIA = /^[A-Za-z0-9._/-]+$/;
 const DEVICE = /^(con|prn|aux|nul|(com|lpt)[0-9¹²³]) *(\.|$)/i;
 
 // Safe except for device names: at most 32 names of A-Z a-z 0-9 . _ - that neither begin with - nor end in a dot.
-const PLAIN =
+export const PLAIN_PATH: RegExp =
   /^(?:[A-Za-z0-9_]|[A-Za-z0-9_.][A-Za-z0-9._-]*[A-Za-z0-9_-])(?:\/(?:[A-Za-z0-9_]|[A-Za-z0-9_.][A-Za-z0-9._-]*[A-Za-z0-9_-])){0,31}$/;
 const PLAIN_DEVICE = /(?:^|\/)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\/|$)/i;
 
@@ -36,7 +36,7 @@ export function pathDefect(path: string): string | undefined {
 }
 
 function isPlain(path: string): boolean {
-  return path.length <= MAX_SEGMENT_BYTES && PLAIN.test(path) && !PLAIN_DEVICE.test(path);
+  return path.length <= MAX_SEGMENT_BYTES && PLAIN_PATH.test(path) && !PLAIN_DEVICE.test(path);
 }
 
 function segmentDefect(segment: string): string | undefined {

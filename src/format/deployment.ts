@@ -4,6 +4,7 @@ import type { ClusterNeeds } from './cluster-content.ts';
 import { always, follows } from './defect.ts';
 import type { Evaluation } from './evaluation.ts';
 import * as field from './field.ts';
+import { forEditors, severalLines } from './for-editors.ts';
 import { jsonSchemaDefect } from './json-schema.ts';
 import type { KnownEgress } from './known-egress.ts';
 import { type ServerKind, type Service, service, size } from './service.ts';
@@ -52,7 +53,11 @@ export const promptExpectation: z.ZodType<AcceptancePrompt['expect']> = field.ex
   z.union([
     z.strictObject({ equals: field.text(65_536) }),
     z.strictObject({ contains: field.text(65_536) }),
-    z.strictObject({ matches: field.text(1024).refine(isRegExp, 'expected a regular expression') }),
+    z.strictObject({
+      matches: forEditors(field.text(1024).refine(isRegExp, 'expected a regular expression'), {
+        format: 'regex',
+      }),
+    }),
     z.strictObject({
       jsonSchema: z.record(z.string(), z.unknown()).superRefine((value, context) => {
         const defect = jsonSchemaDefect(value);
@@ -86,7 +91,10 @@ const prompt: z.ZodType<AcceptancePrompt> = field.exact(
   }),
 );
 
-const rankedText = field.text(8192).refine((text) => text.trim() !== '', 'expected a text');
+const rankedText = forEditors(
+  field.text(8192).refine((text) => text.trim() !== '', 'expected a text'),
+  { pattern: `(?=[^]*\\S)${severalLines}` },
+);
 
 const ranking: z.ZodType<AcceptanceRanking> = field.exact(
   z

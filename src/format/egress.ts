@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
+import { placePattern } from './address-pattern.ts';
 import * as field from './field.ts';
+import { forEditors, partOf } from './for-editors.ts';
 
 /** Where a service may open connections to, besides its peers. */
 export interface Egress {
@@ -18,9 +20,10 @@ export type RenderedEgress = Omit<Egress, 'reason'>;
 const NO_NAME = 'a name is not resolved';
 const PARAMETER = /^\$\{parameters\.[a-z][A-Za-z0-9]*\}$/;
 
-const place = z
-  .string()
-  .refine(isPlace, `expected an address, or a network such as 10.20.0.0/16: ${NO_NAME}`);
+const place = forEditors(
+  z.string().refine(isPlace, `expected an address, or a network such as 10.20.0.0/16: ${NO_NAME}`),
+  { pattern: placePattern },
+);
 
 const protocol = z.enum(['tcp', 'udp']);
 
@@ -29,17 +32,20 @@ const opened = {
   ports: z.array(field.port).min(1).max(32),
 };
 
-const reason = field.line(200).refine((text) => text.trim() !== '', 'expected a reason');
+const reason = field.reason(200);
 
 /** An item of `egress` of a service. */
 export const egress: z.ZodType<Egress> = field.exact(
   z.strictObject({
-    to: z
-      .string()
-      .refine(
-        (text) => PARAMETER.test(text) || isPlace(text),
-        `expected an address, a network such as 10.20.0.0/16, or \${parameters.NAME}: ${NO_NAME}`,
-      ),
+    to: forEditors(
+      z
+        .string()
+        .refine(
+          (text) => PARAMETER.test(text) || isPlace(text),
+          `expected an address, a network such as 10.20.0.0/16, or \${parameters.NAME}: ${NO_NAME}`,
+        ),
+      { pattern: `${partOf(PARAMETER)}|${placePattern}` },
+    ),
     ...{ ...opened, reason },
   }),
 );

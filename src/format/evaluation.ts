@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import * as field from './field.ts';
 import { exact } from './field.ts';
+import { forEditors, someLines } from './for-editors.ts';
 
 /** What an evaluation must reach. Rates are fractions of 1. */
 export interface Thresholds {
@@ -44,9 +45,7 @@ export interface Evaluation {
 }
 
 /** A word by which questions are grouped. */
-export const tag: z.ZodType<string> = field
-  .line(64)
-  .refine((text) => text !== '', 'expected a word');
+export const tag: z.ZodType<string> = field.someLine(64, 'expected a word');
 
 const rate = z.number().min(0).max(1);
 const seconds = z.number().positive().max(3600);
@@ -74,7 +73,12 @@ function evaluation(questions: z.ZodType<string>): z.ZodType<Evaluation> {
       temperature: z.number().min(0).max(2).default(0),
       seed: z.int().min(0).max(2_147_483_647).exactOptional(),
       stop: z
-        .array(field.text(256).refine((text) => text !== '', 'expected a text'))
+        .array(
+          forEditors(
+            field.text(256).refine((text) => text !== '', 'expected a text'),
+            { pattern: someLines },
+          ),
+        )
         .min(1)
         .max(4)
         .exactOptional(),

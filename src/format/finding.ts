@@ -175,7 +175,7 @@ export const allowance: z.ZodType<Allowance> = field.exact(
   z.strictObject({
     rule: z.enum(rules.unlessAllowed),
     file: z.string().min(1).max(1024),
-    reason: field.line(500).refine((text) => text.trim() !== '', 'expected a reason'),
+    reason: field.reason(500),
   }),
 );
 

@@ -24,6 +24,9 @@ const paths: Readonly<Record<string, string>> = {
   'linux/arm64': 'stowage-linux-arm64',
 };
 
+/** The platforms that have an installer, as a pattern. */
+export const installerPlatforms: string = Object.keys(paths).join('|');
+
 /** The file name of the installer for a platform; undefined if there is none. */
 export function installerPath(platform: string): string | undefined {
   return Object.hasOwn(paths, platform) ? paths[platform] : undefined;

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { listOf } from '../core/json.ts';
 import { type Egress, egress } from './egress.ts';
 import * as field from './field.ts';
+import { forEditors } from './for-editors.ts';
 
 /** Limits of each process of a service, soft and hard alike. Absent members are the engine's. */
 export interface Ulimits {
@@ -40,13 +41,16 @@ export function isolationShape(size: z.ZodType<number>): {
 } {
   const bytes = z.union([z.literal('unlimited'), size]);
   return {
-    ulimits: z
-      .strictObject({
-        memlock: bytes.exactOptional(),
-        nofile: z.int().min(16).max(1_048_576).exactOptional(),
-        stack: bytes.exactOptional(),
-      })
-      .refine((limits) => Object.keys(limits).length > 0, 'expected memlock, nofile or stack'),
+    ulimits: forEditors(
+      z
+        .strictObject({
+          memlock: bytes.exactOptional(),
+          nofile: z.int().min(16).max(1_048_576).exactOptional(),
+          stack: bytes.exactOptional(),
+        })
+        .refine((limits) => Object.keys(limits).length > 0, 'expected memlock, nofile or stack'),
+      { minProperties: 1 },
+    ),
     ipc: z.enum(['private', 'host']),
   };
 }

@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { canonicalIpv6 } from '../core/host-address.ts';
+import { addressPattern } from './address-pattern.ts';
 import * as field from './field.ts';
+import { forEditors, partOf } from './for-editors.ts';
 
 /** A connection that a release is known to try, and why it is harmless that it cannot be made. */
 export interface KnownEgress {
@@ -14,16 +16,19 @@ export interface KnownEgress {
 
 const HOST_NAME = /^(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_-]{1,63}$/;
 
-const host = z
-  .string()
-  .max(253)
-  .refine(
-    (text) =>
-      isIP(text) === 4 ||
-      (isIP(text) === 6 && canonicalIpv6(text) === text) ||
-      (HOST_NAME.test(text) && !/^[0-9.]+$/.test(text)),
-    'expected a host name in lower case, such as huggingface.co or *.example.com, or an IP address',
-  );
+const host = forEditors(
+  z
+    .string()
+    .max(253)
+    .refine(
+      (text) =>
+        isIP(text) === 4 ||
+        (isIP(text) === 6 && canonicalIpv6(text) === text) ||
+        (HOST_NAME.test(text) && !/^[0-9.]+$/.test(text)),
+      'expected a host name in lower case, such as huggingface.co or *.example.com, or an IP address',
+    ),
+  { pattern: `${addressPattern}|(?![0-9.]+$)${partOf(HOST_NAME)}` },
+);
 
 /** The `knownEgress` of a manifest; absent if there is none. */
 export const knownEgress: z.ZodType<readonly KnownEgress[]> = field.exact(
@@ -32,7 +37,7 @@ export const knownEgress: z.ZodType<readonly KnownEgress[]> = field.exact(
       z.strictObject({
         host,
         port: z.int().min(1).max(65_535).exactOptional(),
-        reason: field.line(500).refine((text) => text.trim() !== '', 'expected a reason'),
+        reason: field.reason(500),
       }),
     )
     .min(1)

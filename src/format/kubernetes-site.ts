@@ -1,15 +1,27 @@
 import * as z from 'zod';
-import { isRegistryHost, isRepositoryName } from '../core/repository-name.ts';
+import {
+  isRegistryHost,
+  isRepositoryName,
+  REGISTRY_HOST,
+  REPOSITORY_NAME,
+} from '../core/repository-name.ts';
+import { placePattern } from './address-pattern.ts';
 import { isPlace } from './egress.ts';
 import * as field from './field.ts';
+import { absolutePath, forEditors, partOf } from './for-editors.ts';
 
 /** The location of a secret's value; one line feed at its end is removed. */
 export type SecretReference = { readonly file: string } | { readonly env: string };
 
+const absolute = forEditors(
+  field.line(4096).refine((path) => path.startsWith('/'), 'expected an absolute path'),
+  { pattern: absolutePath },
+);
+
 export const secretReference: z.ZodType<SecretReference> = field.exact(
   z.union([
     z.strictObject({
-      file: field.line(4096).refine((path) => path.startsWith('/'), 'expected an absolute path'),
+      file: absolute,
     }),
     z.strictObject({
       env: z
@@ -115,12 +127,15 @@ const labelValue: z.ZodType<string> = z
   .max(63)
   .regex(/^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)?$/, 'expected the value of a label');
 
-const client = z
-  .string()
-  .refine(
-    (text) => isPlace(text) || field.name.safeParse(text).success,
-    'expected a namespace, an address, or a network such as 10.20.0.0/16',
-  );
+const client = forEditors(
+  z
+    .string()
+    .refine(
+      (text) => isPlace(text) || field.name.safeParse(text).success,
+      'expected a namespace, an address, or a network such as 10.20.0.0/16',
+    ),
+  { pattern: `${placePattern}|(?=.{1,63}$)[a-z0-9]+(?:-[a-z0-9]+)*` },
+);
 
 const toleration: z.ZodType<Toleration> = field.exact(
   z.strictObject({
@@ -139,21 +154,26 @@ const images: z.ZodType<KubernetesSite['images']> = field.exact(
   z
     .strictObject({
       from: z.enum(imageWays).default('direct'),
-      registry: z
-        .string()
-        .max(255)
-        .refine(
-          isRegistryHost,
-          'expected a host, with a port if it needs one, such as 10.0.0.1:5443',
-        ),
-      prefix: z
-        .string()
-        .max(200)
-        .refine(
-          (text) => text === '' || (text.endsWith('/') && isRepositoryName(text.slice(0, -1))),
-          'expected lower-case repository names that end in /, such as ai/',
-        )
-        .default(''),
+      registry: forEditors(
+        z
+          .string()
+          .max(255)
+          .refine(
+            isRegistryHost,
+            'expected a host, with a port if it needs one, such as 10.0.0.1:5443',
+          ),
+        { pattern: partOf(REGISTRY_HOST) },
+      ),
+      prefix: forEditors(
+        z
+          .string()
+          .max(200)
+          .refine(
+            (text) => text === '' || (text.endsWith('/') && isRepositoryName(text.slice(0, -1))),
+            'expected lower-case repository names that end in /, such as ai/',
+          ),
+        { pattern: `(?:${partOf(REPOSITORY_NAME)}\\/)?` },
+      ).default(''),
       credentials: secretReference.exactOptional(),
       pullSecret: dotted.exactOptional(),
     })
@@ -170,10 +190,7 @@ const images: z.ZodType<KubernetesSite['images']> = field.exact(
 export const kubernetesSite: z.ZodType<KubernetesSite> = field.exact(
   z
     .strictObject({
-      kubeconfig: field
-        .line(4096)
-        .refine((path) => path.startsWith('/'), 'expected an absolute path')
-        .exactOptional(),
+      kubeconfig: absolute.exactOptional(),
       context: field.line(253).exactOptional(),
       namespace: field.name.exactOptional(),
       namespacePrefix: z

@@ -8,6 +8,7 @@ import { apiVersionMember, type DocumentKind, newerHints } from './document.ts';
 import { evaluations } from './evaluation.ts';
 import * as field from './field.ts';
 import { type Allowance, allowance } from './finding.ts';
+import { forEditors, partOf, someText } from './for-editors.ts';
 import { knownEgress } from './known-egress.ts';
 import { type Optional, optional } from './optional.ts';
 import { checkHostPorts, checkReferences } from './references.ts';
@@ -17,6 +18,7 @@ import {
   isListSource,
   isPathSource,
   localImageOf,
+  localImagePattern,
   modelSource,
   type StatedLicense,
   statedLicense,
@@ -108,11 +110,14 @@ const glob = z.string().min(1).max(256);
 
 /** Sources of a model or an image that are tried one after another. */
 const mirrors = (source: z.ZodType<string>): z.ZodType<readonly string[]> =>
-  z
-    .array(source)
-    .min(1)
-    .max(8)
-    .refine((list) => new Set(list).size === list.length, 'expected each mirror once');
+  forEditors(
+    z
+      .array(source)
+      .min(1)
+      .max(8)
+      .refine((list) => new Set(list).size === list.length, 'expected each mirror once'),
+    { uniqueItems: true },
+  );
 
 const modelFields = z.strictObject({
   name: field.name,
@@ -163,12 +168,15 @@ const model: z.ZodType<ModelSource> = field.exact(
 
 const REFERENCE = /^(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9])[A-Za-z0-9._:@/-]*$/;
 
-const imageSource = field
-  .line(512)
-  .refine(
-    (text) => REFERENCE.test(text) || localImageOf(text) !== undefined,
-    'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
-  );
+const imageSource = forEditors(
+  field
+    .line(512)
+    .refine(
+      (text) => REFERENCE.test(text) || localImageOf(text) !== undefined,
+      'expected an image reference such as docker.io/vllm/vllm-openai:v0.11.0',
+    ),
+  { pattern: `(?=${someText}$)(?:${partOf(REFERENCE)}|${localImagePattern})` },
+);
 
 const image: z.ZodType<ImageSource> = field.exact(
   z
@@ -195,9 +203,7 @@ const file: z.ZodType<FileSource> = field.exact(
   z
     .strictObject({
       name: field.name,
-      source: field
-        .line(2048)
-        .refine((text) => text.length > 0, 'expected a path, an https URL or git+https'),
+      source: field.someLine(2048, 'expected a path, an https URL or git+https'),
       digest: field.digest.exactOptional(),
       outside: z.literal(true).exactOptional(),
       submodules: z.boolean().exactOptional(),

@@ -10,7 +10,8 @@ import {
 import { type ClusterRecord, clusterRecord } from './cluster-record.ts';
 import { type DocumentKind, olderVersion, schemaMember } from './document.ts';
 import * as field from './field.ts';
-import { installerPath } from './installer.ts';
+import { forEditors } from './for-editors.ts';
+import { installerPath, installerPlatforms } from './installer.ts';
 import { type LedgerHead, ledgerHead, type TakenNotice } from './ledger.ts';
 import { partName } from './optional.ts';
 import {
@@ -68,9 +69,10 @@ export const holdings: z.ZodType<Holdings> = field.exact(
     installers: z
       .array(
         z.strictObject({
-          platform: z
-            .string()
-            .refine((value) => installerPath(value) !== undefined, 'expected a platform'),
+          platform: forEditors(
+            z.string().refine((value) => installerPath(value) !== undefined, 'expected a platform'),
+            { pattern: installerPlatforms },
+          ),
           sha512: field.sri,
         }),
       )

@@ -20,7 +20,8 @@ import { siteKind } from './site.ts';
 import { siteFormatKind } from './site-state.ts';
 import { trustKind } from './trust.ts';
 
-const kinds: Readonly<Record<string, DocumentKind<unknown>>> = {
+/** Every kind of document that has a JSON Schema. */
+export const documentKinds: Readonly<Record<string, DocumentKind<unknown>>> = {
   bundle: bundleKind,
   dispatch: dispatchKind,
   evaluation: evaluationResultKind,
@@ -52,7 +53,7 @@ const added: Readonly<Record<string, readonly string[]>> = { site: ['name'] };
 /** The JSON Schema of every document, by the name of its file in `manifests/schema/`. */
 export function jsonSchemas(): ReadonlyMap<string, string> {
   return new Map(
-    Object.entries(kinds).map(([name, kind]) => {
+    Object.entries(documentKinds).map(([name, kind]) => {
       const schema = z.toJSONSchema(kind.schema, {
         io: 'input',
         unrepresentable: 'any',

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { KIB } from '../core/limits.ts';
 import { type DocumentKind, schemaMember } from './document.ts';
 import * as field from './field.ts';
+import { base64Text, forEditors } from './for-editors.ts';
 import { type AlgorithmName, algorithmNames } from './trust.ts';
 
 /** The output of `sign --prepare` for an external key: a signature without the value that the key calculates. */
@@ -31,10 +32,13 @@ const MAX_BYTES: number = 512 * KIB;
 /** The name of a file under `signatures/`, without `.p7s`. */
 export const SIGNATURE_NAME: RegExp = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 
-const base64 = z
-  .string()
-  .min(4)
-  .refine((text) => Buffer.from(text, 'base64').toString('base64') === text, 'expected base64');
+const base64 = forEditors(
+  z
+    .string()
+    .min(4)
+    .refine((text) => Buffer.from(text, 'base64').toString('base64') === text, 'expected base64'),
+  { pattern: base64Text },
+);
 
 const schema: z.ZodType<SigningRequest> = field.exact(
   z.strictObject({

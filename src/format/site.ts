@@ -2,11 +2,13 @@ import { isIP } from 'node:net';
 import * as z from 'zod';
 import { canonicalIpv6, isLinkLocal, mappedIpv4 } from '../core/host-address.ts';
 import { MAX_SITE_BYTES } from '../core/limits.ts';
+import { addressPattern } from './address-pattern.ts';
 import { follows } from './defect.ts';
 import { apiVersionMember, type DocumentKind, newerHints } from './document.ts';
 import { type Egress, siteEgress } from './egress.ts';
 import { type Evaluation, siteEvaluations } from './evaluation.ts';
 import * as field from './field.ts';
+import { forEditors } from './for-editors.ts';
 import {
   type KubernetesSite,
   kubernetesSite,
@@ -101,21 +103,28 @@ const window: z.ZodType<Window> = field.exact(
   }),
 );
 
+/** Of IPv6 addresses, those of a link, and those that stand for one of IPv4, as they are written most often. */
+const LINK_LOCAL = '[Ff][Ee][89ABab][0-9A-Fa-f]:';
+const MAPPED = '::[Ff]{4}:(?:[0-9.]+|[0-9A-Fa-f]+:[0-9A-Fa-f]+)$';
+
 const NO_ADDRESS = 'expected an IPv4 or IPv6 address of this host, without brackets';
 
-const address: z.ZodType<string> = z.string(NO_ADDRESS).superRefine((value, context) => {
-  const mapped = mappedIpv4(value);
-  const [plain, zone] = value.split('%');
-  const message =
-    mapped !== undefined
-      ? `expected the IPv4 address itself: ${mapped}`
-      : isLinkLocal(plain ?? '')
-        ? 'expected an address that is not link-local: engines cannot publish on one'
-        : zone !== undefined || (isIP(value) !== 4 && canonicalIpv6(value) === undefined)
-          ? NO_ADDRESS
-          : undefined;
-  if (message !== undefined) context.addIssue({ code: 'custom', message, input: value });
-});
+const address: z.ZodType<string> = forEditors(
+  z.string(NO_ADDRESS).superRefine((value, context) => {
+    const mapped = mappedIpv4(value);
+    const [plain, zone] = value.split('%');
+    const message =
+      mapped !== undefined
+        ? `expected the IPv4 address itself: ${mapped}`
+        : isLinkLocal(plain ?? '')
+          ? 'expected an address that is not link-local: engines cannot publish on one'
+          : zone !== undefined || (isIP(value) !== 4 && canonicalIpv6(value) === undefined)
+            ? NO_ADDRESS
+            : undefined;
+    if (message !== undefined) context.addIssue({ code: 'custom', message, input: value });
+  }),
+  { pattern: `(?!${LINK_LOCAL}|${MAPPED})${addressPattern}` },
+);
 
 const WITH = 'expected a list of optional parts such as [small], or all';
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import * as field from './field.ts';
+import { forEditors, partOf, someText } from './for-editors.ts';
 
 /** The license of a model whose source does not state one. */
 export interface StatedLicense {
@@ -73,17 +74,27 @@ export function isListSource(source: string): boolean {
   return LIST.test(source) && !PAGES.test(source);
 }
 
+const SOURCE = `(?=${someText}$)(?:${[
+  ...[HUB, REGISTRY, BUNDLE].map(partOf),
+  `(?!${partOf(PAGES)})${partOf(LIST)}`,
+  `(?!s3:\\/\\/.*(?:\\/\\/|\\/\\.{1,2}(?:\\/|$)))${partOf(S3)}`,
+  `(?:${partOf(PATH)}).*`,
+].join('|')})`;
+
 /**
  * The source of a model: `hf://organisation/name@revision`, `hf+https://host/organisation/name@revision`, `oci://registry/repository:tag`, `ollama://name:tag`,
  * `s3://bucket/prefix`, `https://host/path/SHA256SUMS`, `bundle:./path:model`, or a path that begins with `./`, `../` or `/`.
  */
-export const modelSource: z.ZodType<string> = field.line(512).superRefine((source, context) => {
-  const forms = [
-    ...[isHubSource, isPathSource, isRegistrySource, isListSource, isS3Source, isBundleSource],
-  ];
-  if (forms.some((reads) => reads(source))) return;
-  context.addIssue({ code: 'custom', message: answerFor(source) });
-});
+export const modelSource: z.ZodType<string> = forEditors(
+  field.line(512).superRefine((source, context) => {
+    const forms = [
+      ...[isHubSource, isPathSource, isRegistrySource, isListSource, isS3Source, isBundleSource],
+    ];
+    if (forms.some((reads) => reads(source))) return;
+    context.addIssue({ code: 'custom', message: answerFor(source) });
+  }),
+  { pattern: SOURCE },
+);
 
 interface Habit {
   readonly typed: RegExp;
@@ -200,6 +211,8 @@ export interface LocalImage {
 /** A path begins with `./`, `../` or `/`: without one, `oci:1` is an image in a registry. */
 const FILES = /^(oci|oci-archive|docker-archive):(\.{0,2}\/[^:]*)(?::(.+))?$/;
 const STORAGE = /^(containers-storage|docker-daemon):(.+)$/;
+/** What {@link localImageOf} parses. */
+export const localImagePattern: string = [FILES, STORAGE].map(partOf).join('|');
 
 /** Parses the source of an image that is not in a registry; undefined for one in a registry. */
 export function localImageOf(source: string): LocalImage | undefined {

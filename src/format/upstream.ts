@@ -53,9 +53,7 @@ export interface SignatureVerdict {
   readonly unsigned?: readonly string[];
 }
 
-const words: z.ZodType<string> = field
-  .line(1024)
-  .refine((text) => text.length > 0, 'expected at least one character');
+const words: z.ZodType<string> = field.someLine(1024, 'expected at least one character');
 
 const requirementShape = {
   required: z.boolean().default(true),
