@@ -21,8 +21,8 @@ const free: Buffer[] = [];
 let canShare = true;
 
 /**
- * A buffer to read into, page-aligned and in memory that other threads can be given. To allocate and to collect one for every megabyte costs as much as to hash it, so a buffer is
- * used again once it is sealed and every reader has released its range.
+ * A buffer to read into, page-aligned and in memory that other threads can be given. To allocate and to collect one for every megabyte
+ * costs as much as to hash it, so a buffer is used again once it is sealed and every reader has released its range.
  */
 export function takeBuffer(): Buffer {
   const buffer = free.pop() ?? newBuffer();
