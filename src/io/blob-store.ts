@@ -21,6 +21,7 @@ import {
   Incoming,
   incomingPaths,
   isMismatch,
+  receiveInOrder,
   removeIncoming,
   type SizedExpected,
 } from './incoming.ts';
@@ -36,7 +37,6 @@ import {
   writeNote,
 } from './noted-sums.ts';
 import { forEachBounded } from './queue.ts';
-import { receiveInOrder } from './receive-in-order.ts';
 import type { Expected } from './running-hashes.ts';
 
 export interface ReceiveOptions extends LockWait {
@@ -44,8 +44,6 @@ export interface ReceiveOptions extends LockWait {
   readonly onBytes?: OnBytes;
   /** The part size for which sums of a blob received in order are recorded, in bytes; 0 for whole blobs. */
   readonly partSize?: number;
-  /** Whether bytes of a blob received in ranges are written past the page cache where that costs nothing. */
-  readonly uncached?: boolean;
 }
 
 /** A blob, and its size in bytes. */
@@ -223,10 +221,10 @@ export class BlobStore {
     pool: FollowPool,
     options: ReceiveOptions = {},
   ): Promise<Digest> {
-    const { onBytes = ignore, uncached = false, ...patience } = options;
+    const { onBytes = ignore, ...patience } = options;
     return this.#inTurn(expected, patience, onBytes, async (folder) => {
       for (;;) {
-        const incoming = await Incoming.open(folder, expected, pool, { uncached });
+        const incoming = await Incoming.open(folder, expected, pool);
         try {
           onBytes(incoming.resumed, true);
           await fill(incoming);

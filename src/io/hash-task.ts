@@ -97,21 +97,15 @@ export interface Identity {
 export type FollowKind = 'identity' | 'sums';
 
 /** Continues hashing a range of a file up to an offset. */
-export interface FollowTask extends FollowStep {
+export interface FollowTask {
   readonly follow: number;
   readonly kind: FollowKind;
   readonly path: string;
   /** Start of the range. */
   readonly from: number;
   readonly other?: OtherHash;
-}
-
-/** What to hash next, and whether it is the last. */
-export interface FollowStep {
   /** End of the bytes to hash now. */
   readonly upTo: number;
-  /** The last of these bytes, in shared memory; those before them are read from the file. */
-  readonly bytes: Uint8Array;
   /** `finish` returns the hashes; `drop` discards them. */
   readonly after: 'wait' | 'finish' | 'drop';
 }
