@@ -5,9 +5,14 @@ import { join } from 'node:path';
  * A program in the place of grype, called as grype is: it reads the SBOM, and finds a vulnerability in each component that has one of
  * these names. It fails where it has a network, and says so.
  * @param names of components, with the severity of what it finds in them
+ * @param built when its database was built
  * @returns its path
  */
-export function smallScanner(folder: string, names: Readonly<Record<string, string>>): string {
+export function smallScanner(
+  folder: string,
+  names: Readonly<Record<string, string>>,
+  built: Date = new Date(),
+): string {
   mkdirSync(folder, { recursive: true });
   const program = join(folder, 'grype');
   const text = `#!${process.execPath}
@@ -27,7 +32,7 @@ const visit = (list = []) => { for (const each of list) {
   visit(each.components);
 } };
 visit(JSON.parse(readFileSync(source.slice(5), 'utf8')).components);
-console.log(JSON.stringify({ matches, descriptor: { name: 'grype', version: '0' } }));
+console.log(JSON.stringify({ matches, descriptor: { name: 'grype', version: '0', db: { status: { built: ${JSON.stringify(built)} } } } }));
 `;
   writeFileSync(program, text);
   chmodSync(program, 0o755);

@@ -165,7 +165,8 @@ describe('when a fleet tells its sites something', () => {
   });
 
   it('tells the site what a scan found in what it runs', async () => {
-    const scanner = smallScanner(join(root, 'bin'), { 'example/tiny': 'High' });
+    const built = new Date('2026-11-20T00:00:00Z');
+    const scanner = smallScanner(join(root, 'bin'), { 'example/tiny': 'High' }, built);
     const installer =
       'the packages of installer:stowage-linux-x64: the SBOM does not list all of them';
     const unscanned = 'NOT SCANNED: no advisory about this bundle was imported';
@@ -175,15 +176,17 @@ describe('when a fleet tells its sites something', () => {
     ]);
     const scanned = await run('fleet', 'scan', '--scanner', scanner, '--db', 'db', ...KEY);
     expect([scanned.status, scanned.stderr]).toEqual([5, 'scan: chat 1.1.0\n']);
-    expect(scanned.stdout).toMatch(/^chat 1\.1\.0: 1 vulnerability, 1 open\n/);
+    expect(scanned.stdout).toMatch(
+      /^chat 1\.1\.0: 1 vulnerability, 1 open, database of 2026-11-20\n/,
+    );
     await passes('fleet', 'next', 'vault', '--write', 'scan', ...KEY);
     expect(await passes('inspect', 'scan/notice-works-3')).toMatch(
-      /advisory of 2026-[^ ]* for chat 1\.1\.0 by grype: 1 vulnerability, 1 open: CVE-2026-12 \(in triage\)/,
+      /advisory of 2026-[^ ]* for chat 1\.1\.0 by grype with a database of 2026-11-20: 1 vulnerability, 1 open: CVE-2026-12 \(in triage\)/,
     );
     await passes('import', 'scan/notice-works-3');
     const state = await passes('status');
     expect(state).toMatch(
-      /\n {4}scanned 2026-[^ ]*Z by grype: 1 vulnerability, 1 open: CVE-2026-12/,
+      /\n {4}scanned 2026-[^ ]*Z by grype with a database of 2026-11-20: 1 vulnerability, 1 open: CVE-2026-12/,
     );
     expect(state).toContain(`\n      NOT SCANNED: ${installer}\n`);
     expect(state).not.toMatch(new RegExp(`${unscanned}|advisory of`));
