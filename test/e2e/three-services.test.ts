@@ -143,7 +143,7 @@ describe('when a release has three services, one of which needs the others', () 
 
   it('starts them in that order after a reboot', async () => {
     await host.reboot();
-    expect(await until('an answer', 90, answer)).toBe(answers.v1);
+    expect(await until('an answer', 240, answer)).toBe(answers.v1);
     const begun = await unitNumbers('InactiveExitTimestampMonotonic');
     const started = await unitNumbers('ActiveEnterTimestampMonotonic');
     expect(begun.gateway).toBeGreaterThanOrEqual(Math.max(started.chat, started.embeddings));
@@ -169,7 +169,7 @@ describe('when a release has three services, one of which needs the others', () 
       [],
       [],
     ]);
-  });
+  }, 600_000);
 });
 
 describe('when another release at the site has the same model and image', () => {

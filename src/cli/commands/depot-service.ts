@@ -8,13 +8,15 @@ import { exists } from '../../io/file.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { depotUnit, OLDEST_SYSTEMD } from '../../target/depot/depot.ts';
 import { runCommand } from '../../target/host/command.ts';
+import { createHostProbe } from '../../target/host/host-probe.ts';
+import { listensAt } from '../../target/host/listeners.ts';
 import { createSystemd, type Systemd, systemdRuns } from '../../target/host/systemd.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
 import { requireConfirmation } from './ask.ts';
 
 const UNIT_FOLDER = '/etc/systemd/system';
-/** How long the service must run before it counts as started: a wrong option ends it at once. */
-const WATCH_MS = 3_000;
+/** How long a busy host may need until the service listens. */
+const START_MS = 60_000;
 const POLL_MS = 250;
 const FILES = [
   { option: '--tls-certificate', name: 'tls.crt', of: 'tlsCertificate' },
@@ -101,7 +103,7 @@ export async function installDepot(
     // Its settings are read when it starts.
     if (before !== undefined) await systemd.remove(unit, context.signal);
     await systemd.install(unit, { form: 'unit', text }, context.signal);
-    await watch(systemd, unit, context);
+    await untilServing(systemd, { unit, port }, context);
   } catch (error) {
     // systemd would restart a service that cannot run again and again. The previous service is started again.
     const { signal } = new AbortController();
@@ -206,24 +208,28 @@ async function confirm(
   );
 }
 
-async function watch(
+/** A wrong option ends the service before it listens. @throws StowageError `engine-failed` */
+async function untilServing(
   systemd: Systemd,
-  unit: string,
+  { unit, port }: { readonly unit: string; readonly port: number },
   { signal, terminal: { env } }: CommandContext,
 ): Promise<void> {
+  const host = createHostProbe({ env });
   const began = performance.now();
-  do {
+  for (;;) {
+    const { active, result, restarts, pid } = await systemd.show(unit, signal);
+    const stays = active === 'active' && restarts === 0;
+    if (stays && (await listensAt(port, pid, host))) return;
+    if (!stays || performance.now() - began > START_MS)
+      throw new StowageError('engine-failed', `${unit} does not ${stays ? 'listen' : 'stay up'}`, {
+        expected: `a service that listens on port ${port}`,
+        found: stays ? `none after ${START_MS / 1000} s` : `${active}, ${result}`,
+        hint: 'the last lines of its log follow; correct the options, and run the command again',
+        defects: await journal(unit, signal, env),
+      });
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) throw interrupted(signal);
-    const { active, result, restarts } = await systemd.show(unit, signal);
-    if (active === 'active' && restarts === 0) continue;
-    throw new StowageError('engine-failed', `${unit} does not stay up`, {
-      expected: 'a service that runs',
-      found: `${active}, ${result}`,
-      hint: 'the last lines of its log follow; correct the options, and run the command again',
-      defects: await journal(unit, signal, env),
-    });
-  } while (performance.now() - began < WATCH_MS);
+  }
 }
 
 /** The last lines of the service, without those of systemd about every attempt. */

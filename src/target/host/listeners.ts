@@ -21,6 +21,15 @@ export async function listeners(host: HostProbe): Promise<Listener[]> {
   return tables.flatMap((text) => (text ?? '').split('\n').flatMap(listener));
 }
 
+/** Whether a process listens on a port, at whatever address. */
+export async function listensAt(port: number, pid: number, host: HostProbe): Promise<boolean> {
+  const folder = `/proc/${pid}/fd`;
+  const names = (await host.list(folder)).slice(0, MAX_DESCRIPTORS);
+  const links = new Set(await Promise.all(names.map((name) => host.link(`${folder}/${name}`))));
+  const found = await listeners(host);
+  return found.some((each) => each.port === port && links.has(`socket:[${each.inode}]`));
+}
+
 /** `name (pid 12)` of the process that has a socket; undefined if this user cannot see it. */
 export async function ownerOf(inode: string, host: HostProbe): Promise<string | undefined> {
   const wanted = `socket:[${inode}]`;

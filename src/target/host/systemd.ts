@@ -36,6 +36,8 @@ export interface UnitState {
   /** Such as `exit-code`; `success` when nothing failed. */
   readonly result: string;
   readonly restarts: number;
+  /** Its main process; 0 for none. */
+  readonly pid: number;
   /** Such as `enabled`, `disabled`, `masked` or `generated`. */
   readonly file: string;
   /** Whether its file was changed since systemd read it. */
@@ -70,7 +72,7 @@ export const systemFolders: Readonly<Record<UnitForm, string>> = {
 };
 
 const PROPERTIES = [
-  ...['ActiveState', 'SubState', 'Result', 'NRestarts'],
+  ...['ActiveState', 'SubState', 'Result', 'NRestarts', 'MainPID'],
   ...['UnitFileState', 'NeedDaemonReload', 'DropInPaths'],
 ];
 const forms: readonly UnitForm[] = ['unit', 'quadlet'];
@@ -188,6 +190,7 @@ function parseShow(text: string, isOwnDropIn: (path: string) => boolean): UnitSt
     sub: values.get('SubState') ?? 'unknown',
     result: values.get('Result') ?? 'unknown',
     restarts: Number(values.get('NRestarts') ?? 0),
+    pid: Number(values.get('MainPID') ?? 0),
     file: values.get('UnitFileState') ?? '',
     stale: values.get('NeedDaemonReload') === 'yes',
     dropIns: (values.get('DropInPaths') ?? '').split(' ').filter(isOwnDropIn),

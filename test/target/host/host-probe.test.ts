@@ -9,7 +9,7 @@ import {
   kernelRelease,
   memoryBytes,
 } from '../../../src/target/host/host-probe.ts';
-import { listeners, ownerOf } from '../../../src/target/host/listeners.ts';
+import { listeners, listensAt, ownerOf } from '../../../src/target/host/listeners.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { requireIpv6 } from '../../support/ipv6.ts';
@@ -53,6 +53,8 @@ describe('when this host is read', () => {
       const name = await ownerOf(found[0]?.inode ?? '', here);
       expect(name).toMatch(new RegExp(`\\(pid ${process.pid}\\)$`));
       expect(found[0]?.address).toBe(address);
+      expect(await listensAt(port, process.pid, here)).toBe(true);
+      expect(await listensAt(port, process.ppid, here)).toBe(false);
       if (address !== '::1') expect(await here.listen('127.0.0.1', port)).toBe('taken');
     },
   );
