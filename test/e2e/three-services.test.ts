@@ -153,23 +153,30 @@ describe('when a release has three services, one of which needs the others', () 
     ['answers otherwise', 'wrong-answer', /the acceptance gate/],
     // It exits as soon as it knows: before the first look at its process, or after it.
     ['does not find its peer', 'lost-peer', /the (?:process|readiness) gate/],
-  ])('is restored as a whole when the new gateway %s', async (_, bundle, gate) => {
-    const old = await containers();
-    const { status, json } = await site(`install /media/${bundle}`);
-    expect({ status, json }).toMatchObject({ status: 3, json: { error: { code: 'rolled-back' } } });
-    expect(json.error.message).toContain('service gateway did not pass ');
-    expect(json.error.message).toMatch(gate);
-    expect(await containers()).toBe(old);
-    expect(old.match(/ running /g)).toHaveLength(3);
-    expect(await answer()).toBe(answers.v1);
-    const state = await site('status');
-    expect(state.json).toMatchObject({ generation: { number: 1 }, interrupted: false });
-    expect(state.json.services.map((each: { drift: string[] }) => each.drift)).toEqual([
-      [],
-      [],
-      [],
-    ]);
-  }, 600_000);
+  ])(
+    'is restored as a whole when the new gateway %s',
+    async (_, bundle, gate) => {
+      const old = await containers();
+      const { status, json } = await site(`install /media/${bundle}`);
+      expect({ status, json }).toMatchObject({
+        status: 3,
+        json: { error: { code: 'rolled-back' } },
+      });
+      expect(json.error.message).toContain('service gateway did not pass ');
+      expect(json.error.message).toMatch(gate);
+      expect(await containers()).toBe(old);
+      expect(old.match(/ running /g)).toHaveLength(3);
+      expect(await answer()).toBe(answers.v1);
+      const state = await site('status');
+      expect(state.json).toMatchObject({ generation: { number: 1 }, interrupted: false });
+      expect(state.json.services.map((each: { drift: string[] }) => each.drift)).toEqual([
+        [],
+        [],
+        [],
+      ]);
+    },
+    600_000,
+  );
 });
 
 describe('when another release at the site has the same model and image', () => {
