@@ -22,9 +22,11 @@ import {
 
 /** Fields that several documents share. */
 
+export const NAME: RegExp = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
+
 export const name: z.ZodType<string> = z
   .string()
-  .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, 'expected lower-case letters, digits and single hyphens')
+  .regex(NAME, 'expected lower-case letters, digits and single hyphens')
   .max(63);
 
 export const version: z.ZodType<string> = forEditors(

@@ -20,9 +20,7 @@ const absolute = forEditors(
 
 export const secretReference: z.ZodType<SecretReference> = field.exact(
   z.union([
-    z.strictObject({
-      file: absolute,
-    }),
+    z.strictObject({ file: absolute }),
     z.strictObject({
       env: z
         .string()
@@ -134,7 +132,7 @@ const client = forEditors(
       (text) => isPlace(text) || field.name.safeParse(text).success,
       'expected a namespace, an address, or a network such as 10.20.0.0/16',
     ),
-  { pattern: `${placePattern}|(?=.{1,63}$)[a-z0-9]+(?:-[a-z0-9]+)*` },
+  { pattern: `${placePattern}|(?=.{1,63}$)${partOf(field.NAME)}` },
 );
 
 const toleration: z.ZodType<Toleration> = field.exact(
