@@ -38,15 +38,14 @@ export async function hasGoProgram(program: GoProgram | LabGoProgram): Promise<b
 export async function goProgram(program: GoProgram | LabGoProgram): Promise<string> {
   const built = pathOf(program);
   if (existsSync(built)) return built;
-  const folder = await sourcesOf(program);
+  const { folder, main, experiment } = await sourcesOf(program);
   mkdirSync(defaultCacheDir, { recursive: true });
   const lock = await holdLock(`${built}.lock`, 'wait');
   const temporary = `${built}.${process.pid}`;
   try {
     if (existsSync(built)) return built;
     const build = ['build', '-trimpath', '-ldflags=-s -w', '-o', temporary];
-    if ('folder' in program) await runGo(folder, [...build, '.']);
-    else await runGo(folder, [...build, program.package], program.experiment);
+    await runGo(folder, [...build, main], experiment);
     renameSync(temporary, built);
   } finally {
     rmSync(temporary, { force: true });
@@ -55,10 +54,17 @@ export async function goProgram(program: GoProgram | LabGoProgram): Promise<stri
   return built;
 }
 
-async function sourcesOf(program: GoProgram | LabGoProgram): Promise<string> {
-  if ('folder' in program) return program.folder;
-  const { module, version, sum } = program;
-  return (await downloadModule(`${module}@${version}`, sum)).Dir;
+/** Where the module lies, and which of its packages is the program. */
+interface Sources {
+  readonly folder: string;
+  readonly main: string;
+  readonly experiment?: string | undefined;
+}
+
+async function sourcesOf(program: GoProgram | LabGoProgram): Promise<Sources> {
+  if ('folder' in program) return { folder: program.folder, main: '.' };
+  const { module, version, sum, package: main, experiment } = program;
+  return { folder: (await downloadModule(`${module}@${version}`, sum)).Dir, main, experiment };
 }
 
 function pathOf(program: GoProgram | LabGoProgram): string {
