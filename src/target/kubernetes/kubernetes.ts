@@ -166,7 +166,7 @@ export function createKubernetesTarget({ env, root, settings, seal }: Kubernetes
       );
     },
     async notRestricted(signal) {
-      const proof = await ProofFile.open(root, await open(), signal);
+      const proof = new ProofFile(root, await open(), signal);
       const { networkPolicy: known } = await proof.read();
       return known === undefined ? undefined : withoutIsolation(known);
     },

@@ -31,11 +31,10 @@ interface Tried {
 /** A node pulls the images of each arriving release, with its certificate authorities and credentials: really tried in a pod. */
 export async function imagePull(input: ClusterConstraintInput): Promise<Constraint[]> {
   const constraints: Constraint[] = [];
-  let proof: ProofFile | undefined;
+  const proof = new ProofFile(input.root, input.cluster, input.signal);
   for (const arrival of arrivals(input.change)) {
     const tried = imagesToTry(arrival);
     if (tried === undefined) continue;
-    proof ??= await ProofFile.open(input.root, input.cluster, input.signal);
     const needs = `a node pulls the images of ${releaseText(arrival.release)}`;
     const { satisfied, found } = await pulled(tried, proof, input);
     const more = tried.partly ? '; models of more than 256 MiB were not tried' : '';

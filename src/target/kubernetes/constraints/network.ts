@@ -25,7 +25,7 @@ export async function networkPolicy({
 }: ClusterConstraintInput): Promise<Constraint[]> {
   const some = arrivals(change).some(({ release }) => clusterWorkload(release) !== undefined);
   if (!some) return [];
-  const proof = await ProofFile.open(root, cluster, signal);
+  const proof = new ProofFile(root, cluster, signal);
   const { networkPolicy: known } = await proof.read();
   const not = known === undefined ? undefined : withoutIsolation(known);
   return [

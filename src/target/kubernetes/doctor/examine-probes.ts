@@ -89,7 +89,7 @@ async function examineIn(
   const policy = await probePolicy(place, image, signal);
   if (policy.unproven !== undefined) return [...findings, ...unproven(policy.unproven, ['policy'])];
   const { enforced, nodes: on } = policy.shown;
-  const proof = await ProofFile.open(root, cluster, signal);
+  const proof = new ProofFile(root, cluster, signal);
   await proof.add({ networkPolicy: { enforced, at: momentOf(now()) } });
   const found = `a policy that denies all connections, between pods on ${on.join(' and ')}`;
   return [

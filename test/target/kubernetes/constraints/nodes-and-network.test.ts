@@ -41,7 +41,7 @@ describe('when images and models need disk on a node', () => {
 describe('when the network of a cluster is judged', () => {
   const found = async (held = {}, at?: { enforced: boolean; at: string }): Promise<unknown> => {
     const input = ask(twoServices, held);
-    const proof = await ProofFile.open(input.root, input.cluster, input.signal);
+    const proof = new ProofFile(input.root, input.cluster, input.signal);
     if (at !== undefined) await proof.add({ networkPolicy: at });
     return (await networkPolicy(input)).map((each) => [each.rule, each.satisfied, each.found]);
   };
@@ -66,12 +66,18 @@ describe('when the network of a cluster is judged', () => {
       Namespace: [object('Namespace', 'kube-system', { metadata: { name: 'kube-system', uid } })],
     });
     const [one, two] = [ask(twoServices, { ...kube('one') }), ask(twoServices, { ...kube('two') })];
-    const open = (cluster: typeof one.cluster): Promise<ProofFile> =>
-      ProofFile.open(one.root, cluster, one.signal);
+    const of = (cluster: typeof one.cluster): ProofFile =>
+      new ProofFile(one.root, cluster, one.signal);
     const networkPolicy = { enforced: true, at: '2026-11-28T05:00:00Z' };
-    await (await open(one.cluster)).add({ networkPolicy });
-    expect(await (await open(one.cluster)).read()).toMatchObject({ networkPolicy });
-    expect((await (await open(two.cluster)).read()).networkPolicy).toBeUndefined();
+    await of(one.cluster).add({ networkPolicy });
+    expect(await of(one.cluster).read()).toMatchObject({ networkPolicy });
+    expect((await of(two.cluster).read()).networkPolicy).toBeUndefined();
+  });
+
+  it('asks the cluster nothing where nothing was proven', async () => {
+    const { root, signal } = ask(twoServices);
+    const unreachable = { tryGet: () => Promise.reject(new Error('asked')) } as never;
+    expect(await new ProofFile(root, unreachable, signal).read()).toEqual({ pulls: [] });
   });
 
   it('names what no policy of the release restricts', () => {
