@@ -46,7 +46,7 @@ beforeAll(async () => {
     seq: 2,
   });
   parity = await smallBundle({ place: scratch.fresh(), authority, parity: 1 });
-}, 60_000);
+});
 
 interface Fresh {
   readonly site: SiteFolder;

@@ -43,7 +43,7 @@ beforeAll(async () => {
     discs: { size: 8 * MIB, parity: true },
   });
   anywhere = await smallBundle({ place: scratch.fresh(), authority, ...common, parity: 2 });
-}, 60_000);
+});
 
 function newSite(): SiteFolder {
   return new SiteFolder(scratch.fresh('site'));

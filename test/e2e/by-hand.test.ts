@@ -471,7 +471,7 @@ describe('when a bundle is checked by hand, with openssl and coreutils alone', (
     expect(named(true, false)).toEqual([]);
     expect(named(true, true)).toEqual(acceptedByBoth.toSorted());
     expect(named(false, true)).toEqual(acceptedByHandAlone.toSorted());
-  }, 300_000);
+  });
 
   it.each(foreign)(
     'is refused by hand for a signature %s, which Stowage ignores',

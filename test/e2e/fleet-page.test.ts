@@ -144,7 +144,7 @@ beforeAll(async () => {
     'stowage install /media/stick/chat-1.3.0 --trust /media/stick/1.trust.json',
   );
   key = /SHA-256 ([0-9a-f]{64})/.exec(await type('operator', 'stowage receipt show'))?.[1] ?? '';
-}, 600_000);
+});
 
 afterAll(async () => {
   for (const each of Object.values(people ?? {})) await each.leave();

@@ -28,7 +28,7 @@ beforeAll(async () => {
     ...{ ...shape, place: scratch.fresh(), authority, version: '1.1.0', seq: 2 },
   });
   writeFileSync(rootPem, encodePem('CERTIFICATE', first.root.der));
-}, 60_000);
+});
 
 /** A host of some network, with nothing but the root certificate. */
 function host(name: string): { folder: string; run(...args: string[]): Promise<Ran> } {
@@ -141,7 +141,7 @@ describe('when one disc serves three networks', () => {
     const whole = join(third.folder, 'whole');
     await must(third.run('export', 'chat@1.1.0', '--to', whole));
     await expectSame(whole, second);
-  }, 600_000);
+  });
 
   it.each([
     ['a part', 'part-damaged', () => partOf(first)],

@@ -90,7 +90,7 @@ beforeAll(async () => {
     ...{ env: { STOWAGE_FLEET: join(place, 'works') }, now: () => packedAt },
   });
   expect(ran.status, ran.stderr).toBe(0);
-}, 120_000);
+});
 
 describe('when fleet next --write is killed', () => {
   it('leaves media that are whole or not there, and the next command writes them', async () => {

@@ -65,7 +65,7 @@ beforeAll(async () => {
     'apiVersion: stowage/v1\nname: vault\ntarget: depot\n',
   );
   await complete(await run(template, base.folder, ...trust));
-}, 120_000);
+});
 
 const run = (site: string, ...places: readonly string[]): Promise<Ran> =>
   stowage({ cwd: scratch.root }, 'import', ...places, '--site', site);
@@ -121,7 +121,7 @@ describe('when the import of an increment is killed', () => {
     }
     console.info(`${kills} kills at ${steps} writes, each import completed`);
     expect(kills).toBeGreaterThan(10);
-  }, 900_000);
+  });
 });
 
 describe('when an increment and discs of the whole are mixed', () => {

@@ -72,5 +72,5 @@ describe('when the import of a notice is killed', () => {
       expect(existsSync(again.site.path('notices', names[0] ?? '', 'SHA512SUMS'))).toBe(true);
       rmSync(again.site.root, { recursive: true });
     }
-  }, 600_000);
+  });
 });

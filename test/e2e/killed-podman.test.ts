@@ -42,7 +42,7 @@ beforeAll(async () => {
   });
   writeFileSync(at('trust.json'), writeCanonical(trustKind, made.trust));
   before = await held();
-}, 120_000);
+});
 
 afterAll(async () => {
   await engine?.destroy();

@@ -13,7 +13,13 @@ import { type AskingClient, askWithoutPause } from '../support/asking-client.ts'
 import { clusterObjects, untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
 import { credentialPlugin, expiredToken, kubeconfigOf } from '../support/kubeconfigs.ts';
-import { skipWithoutLab, startLabCluster, trustedRegistry } from '../support/kubernetes-lab.ts';
+import {
+  LONG,
+  skipUnlessLong,
+  skipWithoutLab,
+  startLabCluster,
+  trustedRegistry,
+} from '../support/kubernetes-lab.ts';
 import { type LightReleases, lightReleases, serving } from '../support/light-release.ts';
 import type { Ran } from './cli.ts';
 
@@ -29,7 +35,7 @@ let client: AskingClient;
 let whole: string;
 
 beforeAll(async () => {
-  const lab = await startLabCluster({ nodes: 2 });
+  const lab = LONG ? await startLabCluster({ nodes: 2 }) : undefined;
   if (lab === undefined) return;
   cluster = lab;
   releases = await lightReleases(join(work, 'releases'));
@@ -69,6 +75,7 @@ beforeAll(async () => {
 });
 
 beforeEach((test) => {
+  skipUnlessLong(test);
   skipWithoutLab(test, cluster);
   client.take();
 });

@@ -10,7 +10,12 @@ import { SANDBOX } from '../lab/kubernetes/node.ts';
 import { until } from '../lab/process.ts';
 import { askOnce } from '../support/asking-client.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
-import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import {
+  LONG,
+  skipUnlessLong,
+  skipWithoutLab,
+  startLabCluster,
+} from '../support/kubernetes-lab.ts';
 import { lightReleases, lightService } from '../support/light-release.ts';
 
 // A service that tries to reach what it may and what it may not, on a cluster whose nodes enforce NetworkPolicies.
@@ -45,7 +50,7 @@ for my $place (@ARGV) {
 1 while wait != -1;`;
 
 beforeAll(async () => {
-  const lab = await startLabCluster({ nodes: 2, policies: true });
+  const lab = LONG ? await startLabCluster({ nodes: 2, policies: true }) : undefined;
   if (lab === undefined) return;
   cluster = lab;
   const { host } = cluster;
@@ -93,7 +98,10 @@ egress:
   for (const name of ['apps', 'others']) await client(name);
 });
 
-beforeEach((test) => skipWithoutLab(test, cluster));
+beforeEach((test) => {
+  skipUnlessLong(test);
+  skipWithoutLab(test, cluster);
+});
 
 afterAll(async () => {
   await site?.stop();

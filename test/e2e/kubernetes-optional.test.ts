@@ -78,7 +78,7 @@ function stores(name: SizeName): boolean {
   return existsSync(join(site.folder, 'store/blobs/sha256', hex));
 }
 
-describe('when a site on a cluster does without optional parts', { timeout: 600_000 }, () => {
+describe('when a site on a cluster does without optional parts', () => {
   it('stores and runs what it chose, and names the rest', async () => {
     expect([stores('small'), stores('large')]).toEqual([true, false]);
     const plan = await site.must('plan', 'chat');

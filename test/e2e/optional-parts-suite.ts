@@ -53,7 +53,7 @@ export function optionalPartsSuite(
     await must(engineer('lock', 'chat.yaml'));
     await pack('whole');
     await pack('reduced', '--without', 'large');
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await engine?.destroy();

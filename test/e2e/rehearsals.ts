@@ -131,7 +131,7 @@ export function everyRehearsal(given: () => RehearsalBench): void {
     for (const each of [loud, quiet]) await bench.give?.(folderOf(each));
     await bench.prepare(quiet);
     before = await bench.production();
-  }, 900_000);
+  });
 
   beforeEach((context) => {
     if (missing !== undefined) skipBecause(context, missing);
@@ -144,7 +144,7 @@ export function everyRehearsal(given: () => RehearsalBench): void {
       expect(ran.status, ran.stderr).toBe(1);
       expect(ran.json.error, ran.stdout).toMatchObject({ code: 'rehearsal-failed' });
       ({ attempts } = documentOf(loud));
-    }, 900_000);
+    });
 
     it('names a lookup alone, by Go', () => {
       expect(of({ protocol: 'dns', name: 'collector.example.com' })).toMatchObject({
@@ -255,7 +255,7 @@ export function everyRehearsal(given: () => RehearsalBench): void {
         groupsOf(ids).length === 0 ? true : undefined,
       );
       expect(await bench.production()).toEqual(before);
-    }, 900_000);
+    });
   });
 }
 

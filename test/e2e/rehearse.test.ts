@@ -52,7 +52,7 @@ beforeAll(async () => {
   }
   image = found;
   first = await release('0.9.0', 1, QUIET);
-}, 900_000);
+});
 
 beforeEach((context) => {
   if (missing !== undefined) skipBecause(context, missing);
@@ -141,7 +141,7 @@ describe('when a site requires a rehearsal', () => {
     );
     rehearsed = await release('3.0.0', 5, { ...QUIET, port: PORT + 1 });
     rmSync(join(rehearsed.folder, 'signatures'), { recursive: true });
-  }, 900_000);
+  });
 
   it('installs a release that was rehearsed, with the rehearsal attached and signed', async () => {
     const { folder } = rehearsed;

@@ -73,7 +73,7 @@ beforeAll(async () => {
     said += text;
   });
   await until('the start of the depot', 60, async () => said.includes(host) || undefined);
-}, 600_000);
+});
 
 afterAll(async () => {
   if (depot !== undefined) await end(depot, 'SIGKILL');
@@ -167,5 +167,5 @@ describe('when one depot serves the hosts of a network', () => {
     expect(received - start.received).toBeLessThan((bundleBytes() + lost) * OVERHEAD + MIB);
     expect(blobsOf('killed')).toEqual(blobsOf('server'));
     expect(blobsOf('another')).toEqual(blobsOf('server'));
-  }, 600_000);
+  });
 });

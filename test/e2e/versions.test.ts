@@ -309,7 +309,7 @@ describe.runIf(fits)('when a conversion is killed (attack 146)', () => {
         expect(readdirSync(each).filter((name) => name.endsWith('.tmp'))).toEqual([]);
       expect((await later('status')).json).toMatchObject({ generations: [1, 2, 3] });
     }
-  }, 240_000);
+  });
 });
 
 /** Kills the later program at its n-th disk operation during the conversion. @returns its exit status */

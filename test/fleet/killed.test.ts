@@ -49,7 +49,7 @@ beforeAll(async () => {
   expect(take(whole, 'list')).toBe(false);
   steps = Number(readFileSync(`${whole.root}.steps`, 'utf8'));
   expected = await contentsOf(whole);
-}, 120_000);
+});
 
 describe('when fleet take is killed', () => {
   it('leaves what the next command completes, at every write, sync and rename', async () => {

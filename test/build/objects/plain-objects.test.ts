@@ -13,7 +13,7 @@ const scratch = scratchFolder();
 let env: Environment;
 beforeAll(async () => {
   env = await withClients();
-}, 300_000);
+});
 
 type Files = Readonly<Record<string, string>>;
 
@@ -53,7 +53,7 @@ objects:
 
 const KUSTOMIZATION = 'resources: [a.yaml]\nnamePrefix: x-\n';
 
-describe('when objects are read', { timeout: 60_000 }, () => {
+describe('when objects are read', () => {
   it('has their images under names of the release, and where a site writes its values', async () => {
     const { objects, images } = await render({
       'o/a.yaml': deployment(
@@ -109,7 +109,7 @@ spec:
   });
 });
 
-describe('when objects cannot be rendered', { timeout: 60_000 }, () => {
+describe('when objects cannot be rendered', () => {
   const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefghij']
     .map((name, at) => `${name}: &${name} [${Array(9).fill(`*${'abcdefghij'[at]}`).join(',')}]`)
     .join('\n')}\n`;

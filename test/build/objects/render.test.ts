@@ -13,7 +13,7 @@ const scratch = scratchFolder();
 let env: Environment;
 beforeAll(async () => {
   env = await withClients();
-}, 300_000);
+});
 
 const parameters: Readonly<Record<string, Parameter>> = {
   domain: { type: 'string', default: 'plant.example', description: 'its domain' },
@@ -44,7 +44,7 @@ async function render(
   );
 }
 
-describe('when a chart copies values of the site', { timeout: 120_000 }, () => {
+describe('when a chart copies values of the site', () => {
   it('has placeholders in texts and numbers, and what the templates decide', async () => {
     const { objects, helm } = await render(
       {
@@ -119,7 +119,7 @@ metadata:
   });
 });
 
-describe('when a chart cannot be rendered once for every site', { timeout: 120_000 }, () => {
+describe('when a chart cannot be rendered once for every site', () => {
   const hook = (event: string): string =>
     `${configMap('a', 'x: "1"')}`.replace(
       '  name: a\n',
@@ -184,7 +184,7 @@ describe('when a chart cannot be rendered once for every site', { timeout: 120_0
   });
 });
 
-describe('when helm fails', { timeout: 120_000 }, () => {
+describe('when helm fails', () => {
   const schema = JSON.stringify({
     $schema: 'http://json-schema.org/draft-07/schema#',
     properties: { size: { type: 'integer' } },

@@ -35,7 +35,7 @@ beforeAll(async () => {
     join(root, 'site/site.yaml'),
     'apiVersion: stowage/v1\nname: vault\ntarget: depot\nwith: { chat: [small] }\n',
   );
-}, 60_000);
+});
 
 const TRUST = ['--trust', 'root.pem'];
 

@@ -28,7 +28,7 @@ beforeAll(async () => {
   const same = { partSize: 8 * MIB, weights, weightsOf: 'chat 1.0.0' };
   sibling = await smallBundle({ place: scratch.fresh(), ...next, ...same });
   other = await smallBundle({ place: scratch.fresh(), ...next, name: 'other', weights: 5 * MIB });
-}, 60_000);
+});
 
 interface Site {
   readonly place: string;

@@ -28,7 +28,7 @@ beforeAll(async () => {
   one = await smallBundle({ place: scratch.fresh(), ...large });
   const { authority } = one;
   two = await smallBundle({ place: scratch.fresh(), authority, version: '2.0.0', seq: 2 });
-}, 60_000);
+});
 
 type Opened = SiteContext & ListeningContext & { readonly target: FakeTarget };
 

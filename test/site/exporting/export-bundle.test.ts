@@ -37,7 +37,7 @@ beforeAll(async () => {
   second = await smallBundle({
     ...{ ...shape, place: scratch.fresh(), authority, version: '2.0.0', seq: 2 },
   });
-}, 60_000);
+});
 
 function take(site: SiteFolder, folder: string): Promise<Imported> {
   const opened = { ...context(), site, target: fakeTarget(), trust: first.trust };

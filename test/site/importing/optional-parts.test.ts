@@ -57,7 +57,7 @@ beforeAll(async () => {
   const made = await assemble(one.lock, { ...packing, without: ['large'] });
   expect(made.id).toBe(one.id);
   await signBundle(reduced, 'release', one.signer, packedAt);
-}, 60_000);
+});
 
 type Opened = ImportOptions & { readonly target: FakeTarget };
 

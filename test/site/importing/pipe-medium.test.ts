@@ -41,7 +41,7 @@ beforeAll(async () => {
   const common = { partSize: 4 * MIB, weights: 9 * MIB, crumbs: 3, installer: true };
   made = await smallBundle({ place: scratch.fresh(), ...common, parity: 1 });
   tar = await streamOf(made.folder);
-}, 60_000);
+});
 
 function newSite(): SiteFolder {
   return new SiteFolder(scratch.fresh('site'));

@@ -122,7 +122,7 @@ describe('when a notice arrives through a pipe', () => {
       expect(code, `byte ${at}`).toMatch(/^[a-z]+(?:-[a-z]+)+$/);
       expect(readdirSync(opened.site.root)).toEqual(['site.yaml']);
     }
-  }, 300_000);
+  });
 
   it.each([0, 300, 512, 5000, -10_240, -1])('is refused if it ends at %i', async (at) => {
     await expectCode(() => take(tar.subarray(0, at), newSite()), 'stream-ended');

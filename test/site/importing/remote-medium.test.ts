@@ -40,7 +40,7 @@ let made: SmallBundle;
 
 beforeAll(async () => {
   made = await smallBundle({ place: scratch.fresh(), ...common });
-}, 60_000);
+});
 
 function newSite(): SiteFolder {
   return new SiteFolder(scratch.fresh('site'));
