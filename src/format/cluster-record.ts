@@ -67,8 +67,12 @@ export interface ClusterProof {
   readonly schema: 'stowage/cluster-proof/v1';
   /** The uid of the namespace kube-system, or the address of the API server for an account that may not read it. */
   readonly cluster: string;
-  /** Whether the network plugin enforces NetworkPolicies. */
-  readonly networkPolicy?: { readonly enforced: boolean; readonly at: string };
+  /** Whether the network plugin enforces NetworkPolicies, by the direction of connections as seen from a pod with one. */
+  readonly networkPolicy?: {
+    readonly ingress: boolean;
+    readonly egress: boolean;
+    readonly at: string;
+  };
   /** The images that a node pulled, by reference and pull secret. */
   readonly pulls: readonly ProvenPull[];
 }
@@ -88,7 +92,9 @@ const schema: z.ZodType<ClusterProof> = field.exact(
   z.strictObject({
     schema: z.literal('stowage/cluster-proof/v1'),
     cluster: field.line(512),
-    networkPolicy: z.strictObject({ enforced: z.boolean(), at: field.moment }).exactOptional(),
+    networkPolicy: z
+      .strictObject({ ingress: z.boolean(), egress: z.boolean(), at: field.moment })
+      .exactOptional(),
     pulls: z
       .array(
         z.strictObject({

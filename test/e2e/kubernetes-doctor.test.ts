@@ -9,7 +9,7 @@ import { run, until } from '../lab/process.ts';
 import { startUpstream } from '../lab/upstream.ts';
 import { untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import { skipUnlessLong, skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { connectedSide, demoManifest } from './connected.ts';
 
 interface Seen {
@@ -70,6 +70,41 @@ async function expectNothingLeft(): Promise<void> {
   await untilProbesGone(cluster);
 }
 
+/**
+ * The findings of doctor on nodes that enforce the policies of its probe in these directions: the lab has no network plugin, so nodes drop
+ * what such a plugin would, new connections only.
+ */
+async function doctorWhere(...directions: ('ingress' | 'egress')[]): Promise<Record<string, Seen>> {
+  const onNodes = (...words: readonly string[]): Promise<unknown> =>
+    Promise.all(
+      cluster.nodes.map(({ enter: [program = '', ...args] }) =>
+        run(program, [...args, 'nft', ...words]),
+      ),
+    );
+  const ofProbe = (kind: string, part: string, output: string): Promise<string> =>
+    until(`the ${kind} ${part} of the probe`, 300, async () => {
+      const selected = ['--selector', `stowage.dev/probe=${part}`, '--all-namespaces'];
+      return (await cluster.kubectl('get', kind, ...selected, `--output=${output}`)) || undefined;
+    });
+  const table = ['ip', 'denied'] as const;
+  await onNodes('add', 'table', ...table);
+  await onNodes('add', 'chain', ...table, 'probe', '{ type filter hook forward priority 0; }');
+  const checked = doctor();
+  try {
+    for (const direction of directions) {
+      await ofProbe('networkpolicies', `deny-${direction}`, 'name');
+      const [part, field] = direction === 'egress' ? ['egress', 'saddr'] : ['server', 'daddr'];
+      const address = await ofProbe('pods', part, 'jsonpath={.items[*].status.podIP}');
+      const rule = ['ip', field, address, 'ct', 'state', 'new', 'drop'];
+      await onNodes('add', 'rule', ...table, 'probe', ...rule);
+    }
+  } finally {
+    await checked;
+    await onNodes('delete', 'table', ...table);
+  }
+  return checked;
+}
+
 describe('when doctor checks a cluster', () => {
   it('tries pulls, image volumes and policies in pods, and leaves none of them', async () => {
     const seen = await doctor();
@@ -97,33 +132,34 @@ describe('when doctor checks a cluster', () => {
     await until('a probe pod', 60, async () => (await ours()).includes('pod/') || undefined);
     killed.kill('SIGKILL');
     expect(await ours()).toContain('pod/');
-    const checked = doctor();
-    const address = await until('the policy of the probe', 120, async () => {
-      if (!(await ours()).includes('networkpolicy')) return undefined;
-      const selected = ['--selector', 'stowage.dev/probe=server', '--all-namespaces'];
-      const path = '--output=jsonpath={.items[0].status.podIP}';
-      return (await cluster.kubectl('get', 'pods', ...selected, path)) || undefined;
-    });
-    // The lab has no network plugin that enforces policies: its nodes drop what such a plugin would.
-    const chain = '{ type filter hook forward priority 0; }';
-    for (const { enter } of cluster.nodes) {
-      const [program = '', ...args] = [...enter, 'nft'];
-      await run(program, [...args, 'add', 'table', 'ip', 'denied']);
-      await run(program, [...args, 'add', 'chain', 'ip', 'denied', 'probe', chain]);
-      const rule = ['add', 'rule', 'ip', 'denied', 'probe', 'ip', 'daddr', address, 'drop'];
-      await run(program, [...args, ...rule]);
-    }
-    expect(await checked).toMatchObject({
-      NetworkPolicy: { verdict: 'right', found: expect.stringMatching(/^enforced/) },
+    const seen = await doctorWhere('egress', 'ingress');
+    expect(seen).toMatchObject({
+      NetworkPolicy: { verdict: 'right', found: expect.stringMatching(/^enforced in both/) },
     });
     await expectNothingLeft();
     const proof = JSON.parse(readFileSync(join(site.folder, 'cluster-proof.json'), 'utf8'));
     const uid = '--output=jsonpath={.metadata.uid}';
     expect(proof).toMatchObject({
       cluster: await cluster.kubectl('get', 'namespace', 'kube-system', uid),
-      networkPolicy: { enforced: true },
+      networkPolicy: { ingress: true, egress: true },
     });
   });
+
+  it.for([
+    ['ingress', 'incoming', 'the services can connect to any place'],
+    ['egress', 'outgoing', 'every pod of the cluster can reach the services'],
+  ] as const)(
+    'shows that only policies of %s are enforced',
+    async ([direction, word, open], test) => {
+      skipUnlessLong(test);
+      expect((await doctorWhere(direction))['NetworkPolicy']).toMatchObject({
+        verdict: 'doubt',
+        found: expect.stringMatching(new RegExp(`^enforced for ${word} connections only: `)),
+        hint: expect.stringContaining(open),
+      });
+      await expectNothingLeft();
+    },
+  );
 
   it('names the nodes that do not trust the registry, and what it could not try', async () => {
     cluster.registries.clear();

@@ -190,7 +190,7 @@ async function untilEnforced(): Promise<void> {
 describe('when the nodes of a cluster enforce NetworkPolicies', () => {
   it('is shown by doctor, and the plan says nothing else', async () => {
     expect(await told()).toMatchObject({
-      doctor: { verdict: 'right', found: expect.stringMatching(/^enforced/) },
+      doctor: { verdict: 'right', found: expect.stringMatching(/^enforced in both directions/) },
       plan: { rule: 'network-policy', found: expect.stringMatching(/^proven at /) },
       status: undefined,
     });

@@ -60,7 +60,7 @@ export function unseenOnCluster(
     leaks === false
       ? `${nameless}: the network plugin of the cluster stops them, and tells nobody`
       : leaks === true
-        ? `${nameless}: this cluster does not enforce NetworkPolicies, so such connections left the pods and may have reached their destination`
+        ? `${nameless}: this cluster does not enforce NetworkPolicies for outgoing connections, so they left the pods and may have reached their destination`
         : `${nameless}, which may have left the pods: whether the cluster stops them was not shown, because ${leaks}`,
     `ports other than ${ports.length} common ones: of a connection to a name at such a port, only the lookup is seen`,
     'which process of a service made an attempt, which programs ran, and what they wrote outside of their mounts',

@@ -15,8 +15,8 @@ import { hostPlatform } from '../../target/host/platform.ts';
 import { Cluster } from '../../target/kubernetes/api/cluster.ts';
 import { openConnection } from '../../target/kubernetes/api/connection.ts';
 import { imageReference } from '../../target/kubernetes/content.ts';
+import { probePolicy } from '../../target/kubernetes/doctor/policy-probe.ts';
 import { type ProbePlace, withProbePlace } from '../../target/kubernetes/doctor/probe-place.ts';
-import { probePolicy } from '../../target/kubernetes/doctor/probes.ts';
 import { createKubernetesTarget } from '../../target/kubernetes/kubernetes.ts';
 import { ownNamespace } from '../../target/kubernetes/render.ts';
 import {
@@ -126,7 +126,7 @@ async function leaksOf(
   let unproven = '';
   for (const image of images) {
     const found = await probe(image);
-    if (found.unproven === undefined) return !found.shown.enforced;
+    if (found.unproven === undefined) return !found.shown.egress;
     ({ unproven } = found);
   }
   return unproven;

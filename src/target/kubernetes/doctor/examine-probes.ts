@@ -10,11 +10,11 @@ import { REGISTRY_SECRET } from '../render.ts';
 import type { StartFailure } from '../start-failure.ts';
 import { type ClusterToExamine, finding, someOf } from './cluster-finding.ts';
 import { ProofFile } from './cluster-proof.ts';
+import { type PolicyResult, probePolicy } from './policy-probe.ts';
 import { type ProbePlace, removeLeftProbes, withProbePlace } from './probe-place.ts';
 import {
   type PullResult,
   probeImageVolume,
-  probePolicy,
   probeTrust,
   type Shown,
   type VolumeResult,
@@ -88,21 +88,32 @@ async function examineIn(
     return [...findings, ...unproven('the image of the probe was not pulled', ['policy'])];
   const policy = await probePolicy(place, image, signal);
   if (policy.unproven !== undefined) return [...findings, ...unproven(policy.unproven, ['policy'])];
-  const { enforced, nodes: on } = policy.shown;
+  const { ingress, egress } = policy.shown;
   const proof = new ProofFile(root, cluster, signal);
-  await proof.add({ networkPolicy: { enforced, at: momentOf(now()) } });
-  const found = `a policy that denies all connections, between pods on ${on.join(' and ')}`;
-  return [
-    ...findings,
-    enforced
-      ? finding(CHECKS.policy, 'right', `enforced: tried with ${found}`)
-      : finding(
-          CHECKS.policy,
-          'doubt',
-          `not enforced: tried with ${found}; they still reach each other`,
-          'every pod of the cluster can reach the services: ask its owner for a network plugin that enforces NetworkPolicies',
-        ),
+  await proof.add({ networkPolicy: { ingress, egress, at: momentOf(now()) } });
+  return [...findings, policyFinding(policy.shown)];
+}
+
+/** What two clients and a server showed: a policy denied what one client sends, and another what the server receives. */
+export function policyFinding({ ingress, egress, nodes }: PolicyResult): Finding {
+  const tried = `tried with a policy for each direction, between pods on ${nodes.join(' and ')}`;
+  if (ingress && egress)
+    return finding(CHECKS.policy, 'right', `enforced in both directions: ${tried}`);
+  const open = [
+    ...(ingress ? [] : ['every pod of the cluster can reach the services']),
+    ...(egress ? [] : ['the services can connect to any place']),
   ];
+  const enforced = ingress
+    ? 'enforced for incoming connections only'
+    : egress
+      ? 'enforced for outgoing connections only'
+      : 'not enforced';
+  return finding(
+    CHECKS.policy,
+    'doubt',
+    `${enforced}: ${tried}`,
+    `${open.join(', and ')}: ask the owner of the cluster for a network plugin that enforces NetworkPolicies in both directions`,
+  );
 }
 
 interface ChosenImage {

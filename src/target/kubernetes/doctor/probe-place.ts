@@ -16,6 +16,9 @@ const GONE_MS = 60_000;
 /** Removal goes on when the command was interrupted. */
 const CLEANUP_MS = 90_000;
 
+/** The direction of connections, as seen from the pod that a policy selects. */
+export type Direction = 'ingress' | 'egress';
+
 /** Where probe pods of a site run. */
 export interface ProbePlace {
   readonly cluster: Cluster;
@@ -85,6 +88,11 @@ export function probeName(site: string, part: string): string {
   return `stowage-probe-${site}-${part}`;
 }
 
+/** The part of a policy that denies connections in one direction. */
+export function denial(direction: Direction): string {
+  return `deny-${direction}`;
+}
+
 /** What selects every pod of a site's probes. */
 export function probeSelector(site: string): object {
   return {
@@ -108,6 +116,9 @@ export async function placePullSecret(
   return name;
 }
 
+/** `deny` is of earlier versions, which denied both directions at once. */
+const DENIALS: readonly string[] = [denial('ingress'), denial('egress'), 'deny'];
+
 interface Removal {
   readonly cluster: Cluster;
   readonly site: string;
@@ -123,7 +134,9 @@ async function removeProbes(
   const places: Named[] = [
     ...(await podsOfProbes(cluster, site, namespace, signal)),
     { kind: 'Secret', namespace, name: probeName(site, 'pull') },
-    { kind: 'NetworkPolicy', namespace, name: probeName(site, 'deny') },
+    ...DENIALS.map((part): Named => {
+      return { kind: 'NetworkPolicy', namespace, name: probeName(site, part) };
+    }),
   ];
   const removed: Named[] = [];
   for (const place of places)

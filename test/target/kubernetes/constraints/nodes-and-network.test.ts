@@ -39,7 +39,10 @@ describe('when images and models need disk on a node', () => {
 });
 
 describe('when the network of a cluster is judged', () => {
-  const found = async (held = {}, at?: { enforced: boolean; at: string }): Promise<unknown> => {
+  const found = async (
+    held = {},
+    at?: { ingress: boolean; egress: boolean; at: string },
+  ): Promise<unknown> => {
     const input = ask(twoServices, held);
     const proof = new ProofFile(input.root, input.cluster, input.signal);
     if (at !== undefined) await proof.add({ networkPolicy: at });
@@ -53,11 +56,13 @@ describe('when the network of a cluster is judged', () => {
   });
 
   it.each([
-    [true, 'network-policy', /^proven at 2026/],
+    [true, true, 'network-policy', /^proven at 2026/],
     // A plan shows what a target ignores without --all.
-    [false, 'ignored', /are not enforced.*every pod/],
-  ])('repeats what doctor showed: enforced %s', async (enforced, rule, text) => {
-    const seen = await found({}, { enforced, at: '2026-11-28T05:00:00Z' });
+    [false, false, 'ignored', /are not enforced, .*every pod.* and they can connect/],
+    [true, false, 'ignored', /for incoming connections only, .*: the services can connect to any/],
+    [false, true, 'ignored', /for outgoing connections only, .*: every pod .* reach the services$/],
+  ])('repeats what doctor showed: ingress %s, egress %s', async (ingress, egress, rule, text) => {
+    const seen = await found({}, { ingress, egress, at: '2026-11-28T05:00:00Z' });
     expect(seen).toEqual([[rule, true, expect.stringMatching(text)]]);
   });
 
@@ -68,7 +73,7 @@ describe('when the network of a cluster is judged', () => {
     const [one, two] = [ask(twoServices, { ...kube('one') }), ask(twoServices, { ...kube('two') })];
     const of = (cluster: typeof one.cluster): ProofFile =>
       new ProofFile(one.root, cluster, one.signal);
-    const networkPolicy = { enforced: true, at: '2026-11-28T05:00:00Z' };
+    const networkPolicy = { ingress: true, egress: true, at: '2026-11-28T05:00:00Z' };
     await of(one.cluster).add({ networkPolicy });
     expect(await of(one.cluster).read()).toMatchObject({ networkPolicy });
     expect((await of(two.cluster).read()).networkPolicy).toBeUndefined();
