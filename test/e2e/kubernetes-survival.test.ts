@@ -15,6 +15,7 @@ import { until } from '../lab/process.ts';
 import { type AskingClient, askWithoutPause } from '../support/asking-client.ts';
 import { clusterObjects } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
+import { EVERY } from '../support/every-kill.ts';
 import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { FILL_PROGRAMS, lightReleases } from '../support/light-release.ts';
 import type { Ran } from './cli.ts';
@@ -23,7 +24,6 @@ import type { Ran } from './cli.ts';
 // must be entirely in the old or entirely in the new generation, and a client that asks without pause must never have noticed.
 // Each kill takes some ten seconds: three for each change are tried here. `npm run test:every-kill` tries every one, and then
 // within steps that fill and clear a volume and start two pods.
-const EVERY = process.env['STOWAGE_TEST_EVERY_KILL'] === '1';
 const KILLER = new URL('kill-at-journal.ts', import.meta.url).href;
 const TIMEOUT_MS = 3_600_000;
 const changes = ['install', 'upgrade', 'rollback', 'uninstall'] as const;

@@ -8,6 +8,7 @@ import { ledgerEntryKind } from '../../src/format/ledger.ts';
 import { generationKind } from '../../src/format/plan.ts';
 import { hostPlatform } from '../../src/target/host/platform.ts';
 import { program, type Ran } from '../attacks/program.ts';
+import { killPoints } from '../support/every-kill.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { tree } from '../support/tree.ts';
 
@@ -293,7 +294,8 @@ describe.runIf(fits)('when a conversion is killed (attack 146)', () => {
     const version = made[0] ?? '';
     const moments = await momentsOf(version);
     expect(moments).toBeGreaterThan(8);
-    for (let moment = 1; moment <= moments; moment++) {
+    const all = Array.from({ length: moments }, (_, index) => index + 1);
+    for (const moment of killPoints(all)) {
       const standing = open(version);
       const { site, today, later } = standing;
       const killed = await killedAt(standing, moment);
