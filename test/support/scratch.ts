@@ -20,8 +20,7 @@ export function scratchFolder(small = false): Scratch {
   const base = small && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
   const root = mkdtempSync(join(base, 'stowage-test-'));
   let count = 0;
-  // On a busy disk, removing much takes long.
-  afterAll(() => rmSync(root, { recursive: true, force: true }), 60_000);
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
   const fresh = (name = 'x'): string => {
     count += 1;
     return join(root, `${count}-${name}`);

@@ -105,6 +105,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       const taints = await kubectl('get', 'nodes', '--output=jsonpath={.items[*].spec.taints}');
       const ready = found.match(/ Ready /g)?.length ?? 0;
       return (ready === nodes.length && taints.trim() === '') || undefined;
+    }).catch(async (error: unknown) => {
+      const found = await kubectl('get', 'nodes', '--output=wide');
+      const logs = nodes.map((node) => `${node.name}: ${node.log().slice(-4000)}`);
+      throw new Error([found, ...logs].join('\n'), { cause: error });
     });
     const enforcing =
       options.policies === true

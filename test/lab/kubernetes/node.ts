@@ -22,6 +22,8 @@ export interface ClusterNode {
   /** Stops the kubelet where it is: the node is lost, its pods run on. */
   pauseKubelet(): void;
   resumeKubelet(): void;
+  /** What the kubelet wrote so far. */
+  log(): string;
   stop(): Promise<void>;
 }
 
@@ -50,13 +52,9 @@ export async function startNode(options: NodeOptions): Promise<ClusterNode> {
   const serving = await plane.authority.issue(`${node.name}-serving`, subject, names);
   const daemon = (name: string, ...args: readonly string[]): Promise<Daemon> => {
     const { folder } = place;
-    const command = [name, ...args];
     return startDaemon({
-      name: `${node.name}-${name}`,
-      folder,
-      programs,
-      enter: node.enter,
-      command,
+      ...{ name: `${node.name}-${name}`, folder, programs, enter: node.enter },
+      ...{ command: [name, ...args], restart: true },
     });
   };
   const socket = at('containerd.sock');
@@ -101,6 +99,7 @@ export async function startNode(options: NodeOptions): Promise<ClusterNode> {
     load,
     pauseKubelet: () => kubelet.child.kill('SIGSTOP'),
     resumeKubelet: () => kubelet.child.kill('SIGCONT'),
+    log: kubelet.log,
     stop: async () => {
       for (const each of [kubelet, kubeProxy, containerd]) await each.stop('SIGKILL');
     },
