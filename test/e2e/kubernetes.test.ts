@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { answerText } from '../../src/site/gate/acceptance.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
@@ -294,10 +295,14 @@ describe('when a release runs on a cluster', () => {
 
   it('waits for an API server that is restarted', async () => {
     const change = site.must('install', 'tiny-chat@1.1.0');
-    await until('the new Deployment', 60, async () => {
-      return (await get('deployments')).items.length === 2 || undefined;
+    await until('the new pod', 60, async () => {
+      const { items } = await get('pods');
+      // biome-ignore lint/suspicious/noExplicitAny: as above
+      return items.filter(({ spec }: any) => spec.nodeName !== undefined).length === 2 || undefined;
     });
     await cluster.stopApiServer();
+    // Its kubelet cannot read the pull secret meanwhile, and the depot refuses it.
+    await sleep(5_000);
     await cluster.startApiServer();
     expect((await change).json.receipt.outcome).toBe('kept');
     expect(await answer()).toBe(answers.v2);

@@ -36,9 +36,10 @@ const pulls: readonly Rule[] = [
       ),
   ],
   [
+    // A node is also refused while its kubelet cannot read the pull secret, because the API server is away; then it tries again.
     /401 Unauthorized|authentication required|authorization failed|403 Forbidden|insufficient_scope|denied/,
     () =>
-      end(
+      wait(
         'the registry refuses the credentials of the node',
         'set kubernetes.images.credentials or pullSecret in site.yaml to a token that may read',
       ),
@@ -67,6 +68,10 @@ const pulls: readonly Rule[] = [
       ),
   ],
 ];
+
+/** What the kubelet says when the API server or the runtime did not answer it in time; it tries again. */
+const TOO_LATE =
+  /failed to sync \S+ cache|timed out|deadline exceeded|connection refused|is reserved for|Unavailable/;
 
 /** What the scheduler says. */
 const placements: readonly Rule[] = [
@@ -143,7 +148,10 @@ export function startFailure(pod: Pod): StartFailure | undefined {
       case 'CreateContainerConfigError':
       case 'CreateContainerError':
       case 'RunContainerError':
-        return end(`the container cannot be made: ${message}`, 'see the events of the pod');
+        return (TOO_LATE.test(message) ? wait : end)(
+          `the container cannot be made: ${message}`,
+          'see the events of the pod',
+        );
       case 'CrashLoopBackOff':
         return end(
           `the process exits again and again${ended === undefined ? '' : `: ${endText(ended)}`}`,

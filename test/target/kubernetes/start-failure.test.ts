@@ -23,7 +23,14 @@ describe('when a pod does not start', () => {
     [
       pull('unexpected status from HEAD request to https://r/v2/x: 401 Unauthorized'),
       /refuses the credentials/,
-      false,
+      true,
+    ],
+    [
+      pull(
+        'pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials',
+      ),
+      /refuses the credentials/,
+      true,
     ],
     [pull('r/x@sha256:1: not found'), /no such image/, false],
     [
@@ -81,6 +88,24 @@ describe('when a pod does not start', () => {
       false,
     ],
     [waiting('CreateContainerConfigError', 'secret "x" not found'), /secret "x" not found/, false],
+    [
+      waiting(
+        'CreateContainerConfigError',
+        'failed to sync secret cache: timed out waiting for the condition',
+      ),
+      /cannot be made: failed to sync/,
+      true,
+    ],
+    [
+      waiting(
+        'CreateContainerError',
+        'failed to reserve container name server_server-1_0: name "server_server-1_0" is reserved for "1f"',
+      ),
+      /cannot be made: failed to reserve/,
+      true,
+    ],
+    [waiting('CreateContainerError', 'context deadline exceeded'), /deadline exceeded/, true],
+    [waiting('RunContainerError', 'exec: "x": executable file not found'), /not found/, false],
     [
       pod({
         waiting: { reason: 'CrashLoopBackOff', message: '' },
