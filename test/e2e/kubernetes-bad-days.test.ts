@@ -14,10 +14,8 @@ import { clusterObjects, untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
 import { credentialPlugin, expiredToken, kubeconfigOf } from '../support/kubeconfigs.ts';
 import {
-  LONG,
-  skipUnlessLong,
-  skipWithoutLab,
-  startLabCluster,
+  skipWithoutLongLab,
+  startLongLabCluster,
   trustedRegistry,
 } from '../support/kubernetes-lab.ts';
 import { type LightReleases, lightReleases, serving } from '../support/light-release.ts';
@@ -35,7 +33,7 @@ let client: AskingClient;
 let whole: string;
 
 beforeAll(async () => {
-  const lab = LONG ? await startLabCluster({ nodes: 2 }) : undefined;
+  const lab = await startLongLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
   releases = await lightReleases(join(work, 'releases'));
@@ -75,8 +73,7 @@ beforeAll(async () => {
 });
 
 beforeEach((test) => {
-  skipUnlessLong(test);
-  skipWithoutLab(test, cluster);
+  skipWithoutLongLab(test, cluster);
   client.take();
 });
 

@@ -10,12 +10,7 @@ import { SANDBOX } from '../lab/kubernetes/node.ts';
 import { until } from '../lab/process.ts';
 import { askOnce } from '../support/asking-client.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
-import {
-  LONG,
-  skipUnlessLong,
-  skipWithoutLab,
-  startLabCluster,
-} from '../support/kubernetes-lab.ts';
+import { skipWithoutLongLab, startLongLabCluster } from '../support/kubernetes-lab.ts';
 import { lightReleases, lightService } from '../support/light-release.ts';
 
 // A service that tries to reach what it may and what it may not, on a cluster whose nodes enforce NetworkPolicies.
@@ -50,7 +45,7 @@ for my $place (@ARGV) {
 1 while wait != -1;`;
 
 beforeAll(async () => {
-  const lab = LONG ? await startLabCluster({ nodes: 2, policies: true }) : undefined;
+  const lab = await startLongLabCluster({ nodes: 2, policies: true });
   if (lab === undefined) return;
   cluster = lab;
   const { host } = cluster;
@@ -99,8 +94,7 @@ egress:
 });
 
 beforeEach((test) => {
-  skipUnlessLong(test);
-  skipWithoutLab(test, cluster);
+  skipWithoutLongLab(test, cluster);
 });
 
 afterAll(async () => {

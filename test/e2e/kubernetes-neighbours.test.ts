@@ -10,12 +10,7 @@ import { type AskingClient, askWithoutPause } from '../support/asking-client.ts'
 import { clusterObjects } from '../support/cluster-objects.ts';
 import { type ClusterSite, clientAddress, startClusterSite } from '../support/cluster-site.ts';
 import { clusterPage, commandsOfPage } from '../support/documents.ts';
-import {
-  LONG,
-  skipUnlessLong,
-  skipWithoutLab,
-  startLabCluster,
-} from '../support/kubernetes-lab.ts';
+import { skipWithoutLongLab, startLongLabCluster } from '../support/kubernetes-lab.ts';
 import { lightReleases, serving } from '../support/light-release.ts';
 
 // Two sites and several releases on one cluster, and a node that is lost while a release is upgraded.
@@ -50,7 +45,7 @@ const last: object = {
 };
 
 beforeAll(async () => {
-  const lab = LONG ? await startLabCluster({ nodes: 2 }) : undefined;
+  const lab = await startLongLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
   const releases = await lightReleases(join(work, 'releases'));
@@ -73,8 +68,7 @@ beforeAll(async () => {
 });
 
 beforeEach((test) => {
-  skipUnlessLong(test);
-  skipWithoutLab(test, cluster);
+  skipWithoutLongLab(test, cluster);
 });
 
 afterAll(async () => {

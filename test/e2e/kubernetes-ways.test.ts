@@ -20,7 +20,7 @@ import { pushShellImage } from '../lab/shell-image.ts';
 import { startUpstream } from '../lab/upstream.ts';
 import { untilProbesGone } from '../support/cluster-objects.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import { skipWithoutLab, startLabCluster } from '../support/kubernetes-lab.ts';
+import { skipWithoutLongLab, startLongLabCluster } from '../support/kubernetes-lab.ts';
 import { connectedSide, demoManifest } from './connected.ts';
 
 // The other ways by which nodes get images and weights.
@@ -45,7 +45,7 @@ let cluster: Cluster;
 let site: ClusterSite;
 
 beforeAll(async () => {
-  const lab = await startLabCluster({ nodes: 2 });
+  const lab = await startLongLabCluster({ nodes: 2 });
   if (lab === undefined) return;
   cluster = lab;
   const upstream = await startUpstream(join(work, 'upstream'), { ownServer: true });
@@ -72,7 +72,7 @@ beforeAll(async () => {
   }
 });
 
-beforeEach((test) => skipWithoutLab(test, cluster));
+beforeEach((test) => skipWithoutLongLab(test, cluster));
 
 afterAll(async () => {
   await site?.stop();

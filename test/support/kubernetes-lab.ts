@@ -47,6 +47,17 @@ export function skipUnlessLong(test: TestContext): void {
   if (!LONG) skipBecause(test, 'it takes long: npm run test:cluster-suite runs it');
 }
 
+/** {@link startLabCluster} for a file all of whose tests take long; undefined where they were not asked for. */
+export async function startLongLabCluster(options: ClusterOptions): Promise<Cluster | undefined> {
+  return LONG ? startLabCluster(options) : undefined;
+}
+
+/** Skips a test that needs {@link startLongLabCluster}, with the reason. */
+export function skipWithoutLongLab(test: TestContext, lab: Cluster | undefined): void {
+  skipUnlessLong(test);
+  skipWithoutLab(test, lab);
+}
+
 /** A registry that the nodes of a lab cluster trust. @param name of its certificate */
 export async function trustedRegistry(cluster: Cluster, name = 'registry'): Promise<Registry> {
   const { certificate, key } = await cluster.serverCertificate(name);
