@@ -182,7 +182,7 @@ async function deny(
   return (await cluster.tryApply(policy, signal)).failure?.message;
 }
 
-/** A client that ended, or a server, shows nothing. */
+/** Whether a program of this pod runs: one that ended shows nothing. */
 async function runs(
   place: ProbePlace,
   part: Started['part'],
