@@ -34,6 +34,9 @@ function read(file: string): string {
   return readFileSync(new URL(file, import.meta.url), 'utf8');
 }
 
+// They end what hangs, and say nothing of speed: a test that may take less has no limit of its own.
+const LIMITS = { testTimeout: 900_000, hookTimeout: 900_000 } as const;
+
 const config: ViteUserConfig = defineConfig({
   test: {
     // One worker a core: half of them idle is what vitest would choose for two.
@@ -44,8 +47,8 @@ const config: ViteUserConfig = defineConfig({
           name: 'unit',
           include: changedTests(unit) ?? unit,
           // They run beside engines, and a busy disk may take seconds for each fsync.
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {
@@ -54,8 +57,7 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           exclude: [...engines, ...clusters],
           fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          ...LIMITS,
         },
       },
       {
@@ -63,8 +65,7 @@ const config: ViteUserConfig = defineConfig({
           name: 'e2e-engines',
           include: engines.filter((file) => !separate.includes(file)),
           fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          ...LIMITS,
         },
       },
       {
@@ -72,8 +73,7 @@ const config: ViteUserConfig = defineConfig({
           name: 'e2e-separate',
           include: separate,
           fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          ...LIMITS,
         },
       },
       {
@@ -81,7 +81,7 @@ const config: ViteUserConfig = defineConfig({
           name: 'e2e-kubernetes',
           include: clusters,
           fileParallelism: false,
-          testTimeout: 300_000,
+          ...LIMITS,
           // The first run builds the cluster's programs.
           hookTimeout: 1_800_000,
         },
