@@ -7,13 +7,7 @@ import { MAX_OBJECTS } from '../../src/format/rendered-objects.ts';
 import { downloadModule } from '../lab/go.ts';
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import {
-  LONG,
-  noCluster,
-  skipUnlessLong,
-  skipWithoutLab,
-  startLabCluster,
-} from '../support/kubernetes-lab.ts';
+import { LONG, noCluster, skipWithoutLongLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import type { Ran } from './cli.ts';
 import { type ConnectedSide, connectedSide } from './connected.ts';
 
@@ -47,8 +41,7 @@ beforeAll(async () => {
 });
 
 beforeEach((test) => {
-  skipUnlessLong(test);
-  skipWithoutLab(test, cluster);
+  skipWithoutLongLab(test, cluster);
 });
 
 afterAll(async () => {

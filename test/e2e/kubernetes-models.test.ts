@@ -7,13 +7,7 @@ import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { startModelOperators } from '../lab/kubernetes/model-operators.ts';
 import { startUpstream, type Upstream } from '../lab/upstream.ts';
 import { type ClusterSite, startClusterSite } from '../support/cluster-site.ts';
-import {
-  LONG,
-  noCluster,
-  skipUnlessLong,
-  skipWithoutLab,
-  startLabCluster,
-} from '../support/kubernetes-lab.ts';
+import { LONG, noCluster, skipWithoutLongLab, startLabCluster } from '../support/kubernetes-lab.ts';
 import { connectedSide } from './connected.ts';
 
 // A model that others serve: the definitions are KServe's, from its Go module, and one after the documentation of the NIM operator, of
@@ -69,8 +63,7 @@ beforeAll(async () => {
 });
 
 beforeEach((test) => {
-  skipUnlessLong(test);
-  skipWithoutLab(test, cluster);
+  skipWithoutLongLab(test, cluster);
 });
 
 afterAll(async () => {

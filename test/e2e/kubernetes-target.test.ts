@@ -12,10 +12,8 @@ import { createKubernetesTarget } from '../../src/target/kubernetes/kubernetes.t
 import type { Cluster } from '../lab/kubernetes/cluster.ts';
 import { clusterObjects } from '../support/cluster-objects.ts';
 import {
-  LONG,
-  skipUnlessLong,
-  skipWithoutLab,
-  startLabCluster,
+  skipWithoutLongLab,
+  startLongLabCluster,
   trustedRegistry,
 } from '../support/kubernetes-lab.ts';
 import type { SmallBundle } from '../support/small-bundle.ts';
@@ -39,8 +37,7 @@ let registry = '';
 let benches = 0;
 
 beforeEach((test) => {
-  skipUnlessLong(test);
-  skipWithoutLab(test, cluster);
+  skipWithoutLongLab(test, cluster);
 });
 
 afterAll(async () => {
@@ -67,7 +64,7 @@ const health = {
 };
 
 async function content(): Promise<TargetContent | undefined> {
-  const lab = LONG ? await startLabCluster({ nodes: 2 }) : undefined;
+  const lab = await startLongLabCluster({ nodes: 2 });
   if (lab === undefined) return undefined;
   cluster = lab;
   registry = (await trustedRegistry(cluster)).host;
