@@ -1,13 +1,23 @@
-import { fstatSync } from 'node:fs';
+import { fstatSync, read, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { isatty } from 'node:tty';
+import { promisify } from 'node:util';
 import { interrupted } from '../core/error.ts';
-import { READ_BUFFER_BYTES } from '../core/limits.ts';
+import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../core/limits.ts';
 
-/** Bytes in chunks of any size; they may come from a pipe that fills a buffer directly. */
+/** Bytes in chunks of any size; they may come from a pipe that fills a buffer directly, or from a file. */
 type Chunks = AsyncIterator<Uint8Array> & {
   /** Undefined where the bytes do not go to the buffer directly. */
   fill?(buffer: Uint8Array): Promise<number | undefined>;
+  readonly file?: StreamFile | undefined;
 };
+
+/** The file that holds all bytes of a stream. */
+export interface StreamFile {
+  readonly descriptor: number;
+  /** Goes on after so many bytes. @returns where they begin; undefined if the file has fewer */
+  pass(length: number): number | undefined;
+}
 
 /** Sequential bytes, such as those of a pipe, read in amounts of any size; holds at most one chunk. */
 export class ByteSource {
@@ -26,6 +36,24 @@ export class ByteSource {
   /** How many bytes were read. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** The descriptor of the file that the bytes are in; undefined for a pipe. */
+  get file(): number | undefined {
+    return this.#chunks.file?.descriptor;
+  }
+
+  /**
+   * Leaves the next bytes to somebody who reads them in {@link file}.
+   * @returns where they begin; undefined if they must be read here
+   */
+  pass(length: number): number | undefined {
+    const held = this.#rest.length;
+    const after = length < held ? undefined : this.#chunks.file?.pass(length - held);
+    if (after === undefined) return undefined;
+    this.#rest = new Uint8Array();
+    this.#offset += length;
+    return after - held;
   }
 
   /** The next bytes, 1 to `most`; empty at the end. Valid until the next call. */
@@ -85,21 +113,99 @@ export function withBeginning(
       return { done: false, value: beginning };
     },
     fill: async (buffer) => (pending ? undefined : rest.fill?.(buffer)),
+    get file() {
+      return pending ? undefined : rest.file;
+    },
   };
 }
 
 /** Less than this is read ahead, with what follows it. */
 const DIRECT_BYTES: number = READ_BUFFER_BYTES;
+/** More than any record of a tape. */
+const RECORD_BYTES: number = CRC_SPAN_BYTES;
 
-/** The bytes of a pipe. Each chunk is valid until the next one is requested. */
+/** The bytes of a pipe, a file or a device. Each chunk is valid until the next one is requested. */
 export interface PipedBytes extends AsyncIterableIterator<Uint8Array> {
   /**
-   * Reads into a buffer of at least {@link READ_BUFFER_BYTES} until it is full.
+   * Reads into a buffer of at least {@link READ_BUFFER_BYTES} until it is full. Absent where only whole records can be read.
    * @returns how many bytes were read; fewer only at the end
    */
-  fill(buffer: Uint8Array): Promise<number>;
-  /** Closes the pipe, so that its writer does not block. */
+  fill?(buffer: Uint8Array): Promise<number>;
+  /** Absent for what is no file. */
+  readonly file?: StreamFile;
+  /** Closes a pipe, so that its writer does not block. */
   destroy(): void;
+}
+
+/**
+ * Reads a descriptor from its position on, into buffers that are used again; Node's own stream allocates memory for each chunk,
+ * and reads so little at once that it fails at the records of a tape.
+ * @returns undefined for a terminal, and for what is neither a pipe nor a file nor a device, such as a socket
+ */
+export function readDescriptor(fd: number): PipedBytes | undefined {
+  const status = fstatSync(fd);
+  if (status.isFIFO()) return readPipe(fd);
+  if (status.isFile()) return readRegular(fd, status.size);
+  const isDevice = status.isBlockDevice() || (status.isCharacterDevice() && !isatty(fd));
+  return isDevice ? readRecords(fd) : undefined;
+}
+
+const readAt = promisify(read);
+
+/** Reads a device. A tape returns one record at a time, and fails if there is no room for all of it. */
+function readRecords(fd: number): PipedBytes {
+  const record = Buffer.allocUnsafeSlow(RECORD_BYTES);
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: async () => {
+      const { bytesRead } = await readAt(fd, record, 0, record.length, null);
+      if (bytesRead === 0) return { done: true, value: undefined };
+      return { done: false, value: record.subarray(0, bytesRead) };
+    },
+    destroy: () => {},
+  };
+}
+
+function readRegular(fd: number, size: number): PipedBytes {
+  const first = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  let position = positionOf(fd);
+  const fill = async (buffer: Uint8Array): Promise<number> => {
+    let filled = 0;
+    for (;;) {
+      const { bytesRead } = await readAt(fd, buffer, filled, buffer.length - filled, position);
+      filled += bytesRead;
+      position += bytesRead;
+      if (bytesRead === 0 || filled === buffer.length) return filled;
+    }
+  };
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: async () => {
+      const filled = await fill(first);
+      if (filled === 0) return { done: true, value: undefined };
+      return { done: false, value: first.subarray(0, filled) };
+    },
+    fill,
+    file: {
+      descriptor: fd,
+      pass: (length) => {
+        if (position + length > size) return undefined;
+        position += length;
+        return position - length;
+      },
+    },
+    destroy: () => {},
+  };
+}
+
+/** Where a descriptor is in its file: others may have read from it before, such as `head` in a script. */
+function positionOf(fd: number): number {
+  const found = /^pos:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
+  return Number(found?.[1] ?? 0);
 }
 
 /** A request for bytes. */
@@ -110,12 +216,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/**
- * Reads a pipe into buffers that are used again; Node's own stream allocates memory for each chunk.
- * @returns undefined if the descriptor is not one of a pipe
- */
-export function readPipe(fd: number): PipedBytes | undefined {
-  if (!fstatSync(fd).isFIFO()) return undefined;
+function readPipe(fd: number): PipedBytes & Required<Pick<PipedBytes, 'fill'>> {
   // The first bytes of each request go here: where they are wanted is not known before.
   const first = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   let next: Uint8Array = first;

@@ -40,7 +40,7 @@ export async function runPass(
     }
     return { ...(whole === undefined ? {} : { sha256: whole.digest('hex') }), pieces };
   } finally {
-    closeSync(source);
+    if (source !== task.descriptor) closeSync(source);
   }
 }
 
@@ -50,6 +50,8 @@ export function passBuffers(): BufferRing {
 }
 
 function openSource(task: HashTask): number {
+  // Was checked by who opened it: a file that is shorter now is noticed where it ends.
+  if (task.descriptor !== undefined) return task.descriptor;
   // O_NONBLOCK: opening a pipe in place of a part must not hang.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const source = attempt(task.path, () => openSync(task.path, flags));

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -29,6 +29,8 @@ export interface CliOptions {
   readonly node?: readonly string[];
   /** Kills the program with SIGKILL. */
   readonly kill?: AbortSignal;
+  /** A file that is redirected to stdin. */
+  readonly stdin?: string;
   /** As a person reads it, without `--json`. */
   readonly text?: boolean;
 }
@@ -39,11 +41,14 @@ export async function stowage(options: CliOptions, ...args: readonly string[]): 
   const program = [node, ...(options.node ?? []), join(project, 'dist/main.js')];
   const json = options.text === true ? [] : ['--json'];
   const [command = '', ...rest] = [...(options.through ?? []), ...program, ...args, ...json];
+  const input = options.stdin === undefined ? undefined : openSync(options.stdin, 'r');
   const child = spawn(command, rest, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // A descriptor is allowed there too.
+    stdio: [(input ?? 'ignore') as 'ignore', 'pipe', 'pipe'],
   });
+  if (input !== undefined) closeSync(input);
   options.kill?.addEventListener('abort', () => child.kill('SIGKILL'));
   let stdout = '';
   let stderr = '';

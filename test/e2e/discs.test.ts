@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,6 +18,7 @@ import { encodePem } from '../../src/trust/pem.ts';
 import { type FileSystem, MediaLab, offsetOn, removeLab } from '../lab/media.ts';
 import { holdsByHand } from '../support/by-hand.ts';
 import { type SmallBundle, smallBundle } from '../support/small-bundle.ts';
+import { streamOf } from '../support/streamed.ts';
 import { tree } from '../support/tree.ts';
 import { type Ran, stowage } from './cli.ts';
 
@@ -206,6 +215,48 @@ describe('when a lock is packed to discs', () => {
     expect(last).toMatchObject({ status: 0, json: { complete: true } });
   });
 });
+
+describe('when a recorded stream lies on a medium with a bad sector', () => {
+  const common = { partSize: 4 * MIB, weights: 14 * MIB, crumbs: 20 };
+
+  it.each([
+    ['is imported with its recovery parts', 1, 0],
+    ['is refused without recovery parts, and a good copy completes it', undefined, 10],
+  ])('%s', async (_, parity, expected) => {
+    const place = scratchOf(`recorded-${expected}`);
+    const { authority } = made;
+    const small = await smallBundle({ ...common, authority, place, ...(parity && { parity }) });
+    const recording = join(place, 'burn/stream.tar');
+    mkdirSync(join(place, 'burn'));
+    writeFileSync(recording, await streamOf(small.folder));
+    const digest = small.bundle.models[0]?.files[0]?.digest.slice(7);
+    const weights = join(small.folder, `blobs/sha256/${digest}.0001`);
+    const image = lab.burn(join(place, 'burn'), 'ext4');
+    const offset = offsetOn(image, weights) + 2 * MIB;
+    const { mount, eject } = lab.insertBad(image, [{ offset, length: 4096 }]);
+    const site = join(place, 'site');
+    const import_ = (stdin: string): Promise<Ran> => {
+      const trust = ['--trust', at('root.pem'), '--fingerprint', fingerprint, '--root', site];
+      return stowage({ cwd: work, stdin }, 'import', '-', ...trust);
+    };
+    const { status, json, complaints } = await import_(join(mount, 'stream.tar'));
+    eject();
+    expect(status).toBe(expected);
+    const said = status === 0 ? complaints.join() : `${json.error.message} ${json.error.found}`;
+    expect(said).toContain('model.safetensors of model tiny, bytes 4194304 to 8388607');
+    expect(said).toContain('(EIO)');
+    if (status !== 0) expect((await import_(recording)).status).toBe(0);
+    const held = tree(join(site, 'store/blobs/sha256'));
+    expect(Object.keys(held)).toEqual(
+      small.bundle.blobs.map((each) => each.digest.slice(7)).toSorted(),
+    );
+  });
+});
+
+function scratchOf(name: string): string {
+  mkdirSync(at(name));
+  return at(name);
+}
 
 /** Resolves as soon as an import copies parts. */
 async function began(site: string): Promise<void> {

@@ -1,19 +1,24 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { openSync, writeFileSync } from 'node:fs';
+import { openSync, readSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sriOf } from '../../src/core/digest.ts';
 import { KIB, MIB } from '../../src/core/limits.ts';
-import { ByteSource, type PipedBytes, readPipe, withBeginning } from '../../src/io/byte-source.ts';
+import {
+  ByteSource,
+  type PipedBytes,
+  readDescriptor,
+  withBeginning,
+} from '../../src/io/byte-source.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
 const root = temporaryFolder();
 let count = 0;
 
 /** A named pipe that another process writes these bytes to. */
-function piped(bytes: Buffer): { pipe: PipedBytes; writer: ChildProcess } {
+function piped(bytes: Buffer): { pipe: Required<Omit<PipedBytes, 'file'>>; writer: ChildProcess } {
   const [fifo, file] = ['fifo', 'file'].map((each) => join(root, `${each}${count++}`)) as [
     string,
     string,
@@ -21,9 +26,20 @@ function piped(bytes: Buffer): { pipe: PipedBytes; writer: ChildProcess } {
   execFileSync('mkfifo', [fifo]);
   writeFileSync(file, bytes);
   const writer = spawn('sh', ['-c', 'exec cat "$0" > "$1"', file, fifo], { stdio: 'ignore' });
-  const pipe = readPipe(openSync(fifo, 'r'));
-  if (pipe === undefined) throw new Error('not a pipe');
-  return { pipe, writer };
+  const pipe = readDescriptor(openSync(fifo, 'r'));
+  if (pipe?.fill === undefined) throw new Error('not a pipe');
+  return { pipe: pipe as Required<PipedBytes>, writer };
+}
+
+/** A file with these bytes, of which `skipped` were read before. */
+function redirected(bytes: Buffer, skipped = 0): ByteSource {
+  const file = join(root, `file${count++}`);
+  writeFileSync(file, bytes);
+  const fd = openSync(file, 'r');
+  readSync(fd, Buffer.alloc(skipped));
+  const found = readDescriptor(fd);
+  if (found === undefined) throw new Error('not a file');
+  return new ByteSource(found, new AbortController().signal);
 }
 
 describe('when a pipe is read', () => {
@@ -77,12 +93,75 @@ describe('when a pipe is read', () => {
     if (writer.exitCode === null && writer.signalCode === null) await once(writer, 'exit');
     expect(writer.exitCode).not.toBe(0);
   });
+});
 
-  it('leaves what is no pipe to others', () => {
-    const file = join(root, 'plain');
-    writeFileSync(file, 'x');
-    expect(readPipe(openSync(file, 'r'))).toBeUndefined();
+describe('when a file is read', () => {
+  it.each([0, 1, 64 * KIB, 3 * MIB + 7])('has its %i bytes, and then its end', async (size) => {
+    const bytes = randomBytes(size);
+    const source = redirected(bytes);
+    const all = Buffer.alloc(size + 1);
+    expect(await source.fill(all)).toBe(size);
+    expect(sriOf(all.subarray(0, size))).toBe(sriOf(bytes));
+    expect(await source.next(1)).toHaveLength(0);
   });
+
+  it('begins where others stopped', async () => {
+    const source = redirected(randomBytes(MIB).fill('abc', 4711, 4714), 4711);
+    expect(String(await source.next(3))).toBe('abc');
+    expect(source.pass(MIB - 4714)).toBe(4714);
+  });
+
+  it.each([
+    ['before anything was read', 0, 2 * MIB],
+    ['after small amounts, which were read with what follows', 700, 2 * MIB],
+    ['after a large amount', MIB + 11, MIB],
+    ['to its end', 512, 4 * MIB - 512],
+  ])('says where bytes are that somebody else reads, %s', async (_, before, length) => {
+    const bytes = randomBytes(4 * MIB);
+    const source = redirected(bytes);
+    await source.fill(Buffer.alloc(before));
+    expect(source.pass(length)).toBe(before);
+    expect(source.offset).toBe(before + length);
+    const rest = Buffer.alloc(bytes.length - source.offset);
+    expect(await source.fill(rest)).toBe(rest.length);
+    expect(sriOf(rest)).toBe(sriOf(bytes.subarray(source.offset - rest.length)));
+  });
+
+  it('leaves nothing to others that it does not have, or that it has read', async () => {
+    const source = redirected(randomBytes(MIB));
+    await source.fill(Buffer.alloc(512));
+    for (const length of [1, MIB, Number.MAX_SAFE_INTEGER])
+      expect(source.pass(length)).toBeUndefined();
+    expect(source.offset).toBe(512);
+    expect(await source.fill(Buffer.alloc(MIB))).toBe(MIB - 512);
+  });
+});
+
+describe('when a device is read', () => {
+  it('ends where the device does', async () => {
+    const source = new ByteSource(deviceOf('/dev/null'), new AbortController().signal);
+    expect(await source.fill(Buffer.alloc(2 * MIB))).toBe(0);
+  });
+
+  it('has its bytes in order, whatever amounts are requested', async () => {
+    const source = new ByteSource(deviceOf('/dev/zero'), new AbortController().signal);
+    for (const size of [1, 512, 9 * MIB]) {
+      const bytes = Buffer.alloc(size, 1);
+      expect(await source.fill(bytes)).toBe(size);
+      expect(bytes.every((byte) => byte === 0)).toBe(true);
+    }
+    expect(source.pass(MIB)).toBeUndefined();
+  });
+});
+
+function deviceOf(path: string): PipedBytes {
+  const device = readDescriptor(openSync(path, 'r'));
+  if (device === undefined) throw new Error('not a device');
+  return device;
+}
+
+it.each(['/dev/ptmx', '/'])('leaves %s to others: a terminal, a folder', (path) => {
+  expect(readDescriptor(openSync(path, 'r'))).toBeUndefined();
 });
 
 describe('when the first bytes of a pipe were read ahead', () => {

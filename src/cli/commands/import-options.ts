@@ -3,7 +3,7 @@ import { findDiscs } from '../../bundle/discs.ts';
 import { readId } from '../../bundle/read-index.ts';
 import type { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/text.ts';
-import { readPipe } from '../../io/byte-source.ts';
+import { readDescriptor } from '../../io/byte-source.ts';
 import { exists } from '../../io/file.ts';
 import { isRemoteAddress } from '../../remote/address.ts';
 import type { ImportOptions } from '../../site/importing/import.ts';
@@ -66,7 +66,7 @@ export function pipedOf(places: readonly string[], context: CommandContext): Pip
   if (places.length > 1)
     throw usage('- cannot be combined with folders', '- alone', places.join(' '));
   const { stdinFd } = context.terminal;
-  const pipe = stdinFd === undefined ? undefined : readPipe(stdinFd);
+  const pipe = stdinFd === undefined ? undefined : readDescriptor(stdinFd);
   if (pipe !== undefined) return pipe;
   const { stdin } = context.terminal;
   if (stdin.isTTY === true)

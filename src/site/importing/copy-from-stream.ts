@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { damagedSpots, spotsInWords } from '../../bundle/damaged-spots.ts';
 import { contentOf, type PartFault } from '../../bundle/part-check.ts';
 import { streamEnded } from '../../bundle/stream/stream-order.ts';
@@ -10,19 +11,24 @@ import type { BufferRing } from '../../io/buffer-ring.ts';
 import type { ByteSource } from '../../io/byte-source.ts';
 import { ioError } from '../../io/file.ts';
 import { type FollowPool, hashHere } from '../../io/follow-pool.ts';
-import type { Destination, PartDestination } from '../../io/hash-task.ts';
+import type { Destination, HashTask, PartDestination } from '../../io/hash-task.ts';
+import type { HashPool } from '../../io/hashing.ts';
 import { PassError } from '../../io/positioned.ts';
 import { TrailingHash } from '../../io/trailing-hash.ts';
 import { WrittenFile } from '../../io/written-file.ts';
 
 /** Smaller parts are hashed on this thread: another one would take longer to ask. */
 const THREADED_FROM_BYTES: number = READ_BUFFER_BYTES;
+/** The name of the file in messages. */
+const STDIN = 'stdin';
 
 export interface StreamCopy {
   readonly source: ByteSource;
   /** Each {@link CRC_SPAN_BYTES} long. */
   readonly blocks: BufferRing;
   readonly pool: FollowPool;
+  /** Reads large parts of a stream that is a file, several at once; absent for a stream that is none. */
+  readonly passes?: HashPool;
   readonly bundle: Bundle;
   /** Absent for a part that is only hashed. */
   readonly destination?: PartDestination;
@@ -41,11 +47,47 @@ export interface StreamedPart {
 }
 
 /**
- * Reads a part from a stream into blocks; each is hashed and, given a destination, written, and then used again. A thread
- * hashes large parts, so that more can be read meanwhile, also of the next part.
+ * Reads a part from a stream. If that is a file, threads do it, of several parts at once.
  * @throws StowageError `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
  */
 export async function copyFromStream(part: Part, copy: StreamCopy): Promise<StreamedPart> {
+  const { source, passes } = copy;
+  const { file: descriptor } = source;
+  if (passes !== undefined && descriptor !== undefined && part.size >= THREADED_FROM_BYTES) {
+    const offset = source.pass(part.size);
+    if (offset !== undefined)
+      return checkedLater(copyInPass(part, copy, passes, { descriptor, offset }));
+  }
+  return await copyInOrder(part, copy);
+}
+
+async function copyInPass(
+  part: Part,
+  copy: StreamCopy,
+  passes: HashPool,
+  place: Required<Pick<HashTask, 'descriptor' | 'offset'>>,
+): Promise<PartFault | undefined> {
+  const destination = copy.destination && { destination: destinationOf(copy.destination) };
+  const pieces = [{ length: part.size, ...destination }];
+  const task: HashTask = { ...place, path: STDIN, size: part.size, pieces, hashes: ['sha512'] };
+  try {
+    const [found] = (await passes.run(task, copy.onBytes)).pieces;
+    return await compare(part, copy, found?.sha512);
+  } catch (error) {
+    if (!(error instanceof PassError)) throw error;
+    if (error.path !== STDIN) throw ioError(error, error.path);
+    // It became shorter meanwhile.
+    if (error.code === 'ESHORT') throw streamEnded(part.path, fstatSync(place.descriptor).size);
+    return await damagedInStream(part, copy, { code: error.code });
+  }
+}
+
+/**
+ * Reads a part into blocks; each is hashed and, given a destination, written, and then used again. A thread
+ * hashes large parts, so that more can be read meanwhile, also of the next part.
+ * @throws StowageError `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
+ */
+async function copyInOrder(part: Part, copy: StreamCopy): Promise<StreamedPart> {
   const { source, blocks, destination, onBytes } = copy;
   const threaded = part.size >= THREADED_FROM_BYTES;
   const hash = new TrailingHash(threaded ? copy.pool.hash() : hashHere(), destination);
@@ -65,7 +107,10 @@ export async function copyFromStream(part: Part, copy: StreamCopy): Promise<Stre
     await target?.close();
     throw error instanceof PassError ? ioError(error, error.path) : error;
   }
-  const checked = check(part, copy, hash.finish(), target);
+  return checkedLater(check(part, copy, hash.finish(), target));
+}
+
+function checkedLater(checked: Promise<PartFault | undefined>): StreamedPart {
   // Awaited later.
   checked.catch(() => {});
   return { checked };
@@ -73,44 +118,52 @@ export async function copyFromStream(part: Part, copy: StreamCopy): Promise<Stre
 
 async function check(
   part: Part,
-  { bundle, destination, onBytes, from }: StreamCopy,
+  copy: StreamCopy,
   hashed: Promise<Sri>,
   target: WrittenFile | undefined,
 ): Promise<PartFault | undefined> {
   try {
     const found = await hashed;
     await target?.finish();
-    if (found === part.sha512) return undefined;
-    onBytes(-part.size);
-    return await damagedInStream(part, { bundle, destination, from, found });
+    return await compare(part, copy, found);
   } catch (error) {
     throw ioError(
       error,
-      error instanceof PassError ? error.path : (destination?.path ?? part.path),
+      error instanceof PassError ? error.path : (copy.destination?.path ?? part.path),
     );
   } finally {
     await target?.close();
   }
 }
 
-interface DamagedPart extends Pick<StreamCopy, 'bundle'> {
-  readonly destination: PartDestination | undefined;
-  readonly from: string | undefined;
-  readonly found: Sri;
+async function compare(
+  part: Part,
+  copy: StreamCopy,
+  sha512: Sri | undefined,
+): Promise<PartFault | undefined> {
+  if (sha512 === part.sha512) return undefined;
+  copy.onBytes(-part.size);
+  return await damagedInStream(part, copy, { ...(sha512 && { sha512 }) });
 }
 
+/** @param found the digest, or the system's code if the part could not be read to its end */
 async function damagedInStream(
   part: Part,
-  { bundle, destination, from = 'the stream', found }: DamagedPart,
+  { bundle, destination, from = 'the stream' }: StreamCopy,
+  { sha512, code }: { readonly sha512?: Sri; readonly code?: string },
 ): Promise<PartFault> {
   // What was written is what was hashed; of a part that was only hashed, nothing is left to look at.
   const spots = destination && (await damagedSpots(destination.path, part, destination.offset));
+  const found = [
+    spots === undefined ? sha512 && sriHex(sha512) : spotsInWords(spots),
+    code && `(${code})`,
+  ];
   const error = new StowageError(
     'part-damaged',
     `${part.path} is damaged in ${from}: ${contentOf(bundle, part)}`,
     {
-      expected: sriHex(part.sha512),
-      found: spots === undefined ? sriHex(found) : spotsInWords(spots),
+      expected: code === undefined ? sriHex(part.sha512) : 'a readable medium',
+      found: found.filter((each) => each !== undefined).join(' '),
       hint:
         from === 'the stream'
           ? 'stream the bundle again; if it is damaged again, run stowage verify on the sending side'

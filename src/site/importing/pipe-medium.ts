@@ -27,6 +27,8 @@ import { ByteSource } from '../../io/byte-source.ts';
 import { readBounded, remove, writeNew } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { FollowPool } from '../../io/follow-pool.ts';
+import { HashPool } from '../../io/hashing.ts';
+import { readersFor } from '../../io/seeking.ts';
 import {
   describeHeader,
   endOfArchive,
@@ -60,6 +62,7 @@ export class PipeMedium implements ImportMedium {
   readonly countsAtEnd = true;
   readonly #folder: string;
   readonly #source: ByteSource;
+  readonly #signal: AbortSignal;
   #ahead: Ahead;
   #partsRead = false;
   readonly #absent = new Set<string>();
@@ -68,6 +71,7 @@ export class PipeMedium implements ImportMedium {
   constructor(chunks: AsyncIterable<Uint8Array>, folder: string, signal: AbortSignal) {
     this.#folder = folder;
     this.#source = new ByteSource(chunks, signal);
+    this.#signal = signal;
   }
 
   get folders(): readonly string[] {
@@ -130,9 +134,10 @@ export class PipeMedium implements ImportMedium {
   async copyParts(request: CopyRequest): Promise<CopyFailures> {
     const unchecked = new UncheckedParts(request.staging);
     const pool = new FollowPool();
+    const passes = new HashPool(this.#signal, await readersOf(this.#source, request.pool));
     this.#partsRead = true;
     try {
-      await this.#copyAll(request, unchecked, pool);
+      await this.#copyAll(request, unchecked, { pool, passes });
     } catch (error) {
       // Parts that were read completely count, even if the stream broke.
       if (!(error instanceof StowageError && error.code === 'interrupted'))
@@ -140,7 +145,7 @@ export class PipeMedium implements ImportMedium {
       throw error;
     } finally {
       await unchecked.quiet();
-      await pool.close();
+      await Promise.all([pool.close(), passes.close()]);
     }
     // The first block of it was read in place of a header.
     const end = endOfArchive(this.#source.offset - BLOCK_BYTES).subarray(BLOCK_BYTES);
@@ -157,7 +162,7 @@ export class PipeMedium implements ImportMedium {
   async #copyAll(
     { admitted: { bundle }, staging, tally, parts: requested }: CopyRequest,
     unchecked: UncheckedParts,
-    pool: FollowPool,
+    { pool, passes }: { readonly pool: FollowPool; readonly passes: HashPool },
   ): Promise<void> {
     const needed = new Set(requested.map(({ path }) => path));
     const recovery = new Set(bundle.parity?.rows.flat().map(({ path }) => path));
@@ -183,14 +188,14 @@ export class PipeMedium implements ImportMedium {
       const loose = staging.isSmall(part);
       if (write && !loose) await staging.allocate(part);
       const { checked } = await copyFromStream(part, {
-        ...{ bundle, blocks, pool, source: this.#source },
+        ...{ bundle, blocks, pool, passes, source: this.#source },
         onBytes: needed.has(part.path) ? tally.add : (): void => {},
         ...(write ? { destination: { ...staging.place(part), loose } } : {}),
       });
       const batched = write && loose ? 'in a batch' : 'now';
       unchecked.add({ part, checked, keep: wanted ? batched : 'no' });
       await this.#expect(padding(part.size), `zeros after ${part.path}`);
-      await unchecked.settle(pool.width);
+      await unchecked.settle(Math.max(pool.width, passes.width));
     }
     await unchecked.settle(0);
   }
@@ -298,6 +303,11 @@ export class PipeMedium implements ImportMedium {
     if ((await this.#source.fill(bytes)) < length) throw streamEnded(what, this.#source.offset);
     return bytes;
   }
+}
+
+/** How many parts to read at once, if the stream is a file. */
+async function readersOf({ file }: ByteSource, { width }: HashPool): Promise<number> {
+  return file === undefined ? width : await readersFor([`/proc/self/fd/${file}`], width);
 }
 
 function absentFault(bundle: Bundle, part: Part): PartFault {

@@ -2,10 +2,13 @@ import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +18,7 @@ import { writeStream } from '../../../src/bundle/stream/write-stream.ts';
 import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
 import { sriOf } from '../../../src/core/digest.ts';
 import { MIB } from '../../../src/core/limits.ts';
+import { readDescriptor } from '../../../src/io/byte-source.ts';
 import { namesIn } from '../../../src/io/file.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { type Imported, importMedia } from '../../../src/site/importing/import.ts';
@@ -60,6 +64,24 @@ function take(
 function blobsOf(site: SiteFolder): string[] {
   const folder = site.path('store/blobs/sha256');
   return existsSync(folder) ? readdirSync(folder).toSorted() : [];
+}
+
+/** A file with these bytes, as the shell gives it to the program. */
+function recording(
+  bytes: Buffer,
+  before = 0,
+): { readonly stream: AsyncIterable<Uint8Array>; readonly file: string } {
+  const file = scratch.fresh('recording');
+  writeFileSync(file, bytes);
+  const fd = openSync(file, 'r');
+  readSync(fd, Buffer.alloc(before));
+  const stream = readDescriptor(fd);
+  if (stream === undefined) throw new Error('not a file');
+  return { stream, file };
+}
+
+function recorded(bytes: Buffer, before = 0): AsyncIterable<Uint8Array> {
+  return recording(bytes, before).stream;
 }
 
 async function expectComplete(site: SiteFolder, { bundle }: SmallBundle = made): Promise<void> {
@@ -328,6 +350,58 @@ describe('when a bundle arrives through a pipe', () => {
     const site = newSite();
     await take(site, pipe(bytes));
     expect(existsSync(site.path('releases'))).toBe(true);
+  });
+});
+
+describe('when a recorded stream is redirected from a file', () => {
+  it.each([0, 512, 4711])('is imported, after %i bytes that others have read', async (before) => {
+    const site = newSite();
+    const heard = context();
+    const bytes = Buffer.concat([Buffer.alloc(before, 'x'), tar]);
+    expect((await take(site, recorded(bytes, before), heard)).id).toBe(made.id);
+    await expectComplete(site);
+    const last = heard.events.findLast((event) => event.type === 'progress');
+    expect(last).toMatchObject({ task: 'stage' });
+  });
+
+  it('resumes when the file has more, and counts the parts that were there', async () => {
+    const site = newSite();
+    const cuts = entriesOf(tar).map(({ path }) => tar.indexOf(path) + 700);
+    for (const cut of cuts.slice(3).filter((_, index) => index % 4 === 1)) {
+      await expectCode(() => take(site, recorded(tar.subarray(0, cut))), 'stream-ended');
+      expect(await namesIn(site.path('releases'))).toEqual([]);
+    }
+    await take(site, recorded(tar));
+    await expectComplete(site);
+  });
+
+  it('ends where the file becomes shorter meanwhile', async () => {
+    const site = newSite();
+    const weights = entriesOf(tar).find(({ path }) => ofWeights(path))?.path ?? '-';
+    const start = tar.indexOf(weights);
+    const { stream, file } = recording(tar);
+    const heard = context({
+      emit: (event) => {
+        if (event.type === 'step' && event.step === 'stage') truncateSync(file, start + 1000);
+      },
+    });
+    await expectCode(() => take(site, stream, heard), 'stream-ended');
+    await take(site, recorded(tar));
+    await expectComplete(site);
+  });
+
+  it('rebuilds a damaged part from the recovery parts that follow it', async () => {
+    const site = newSite();
+    expect((await take(site, recorded(bent(ofWeights).bytes))).rebuilt).toBe(1);
+    await expectComplete(site);
+  });
+
+  it('refuses changed bytes after the last part, and more than the archive', async () => {
+    for (const bytes of [
+      Buffer.concat([tar, Buffer.from('x')]),
+      Buffer.concat([tar.subarray(0, -1), Buffer.from('x')]),
+    ])
+      await expectCode(() => take(newSite(), recorded(bytes)), 'stream-refused');
   });
 });
 
