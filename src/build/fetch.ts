@@ -5,7 +5,7 @@ import { MIB } from '../core/limits.ts';
 import type { Incoming, SizedExpected } from '../io/incoming.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Span } from '../io/spans.ts';
-import { release } from '../net/buffer-pool.ts';
+import { release, retain } from '../net/buffer-pool.ts';
 import type { Origin, OriginPart } from '../source/origin.ts';
 import { Persistence, type Transfer, waitNotice } from './transfer.ts';
 
@@ -15,6 +15,8 @@ export const MIN_PARTS_BYTES: number = 16 * MIB;
 const PART_BYTES = 64 * MIB;
 /** Connections for one blob. */
 const PARTS_AT_ONCE = 4;
+/** How long the hashing threads are observed before connections are added. */
+const OBSERVED_MS = 200;
 /** Bytes that are buffered before they are written. */
 const WRITE_BYTES = MIB;
 
@@ -27,7 +29,7 @@ export async function fetchInParts(
   origin: PartOrigin,
   onBytes: OnBytes,
 ): Promise<Digest> {
-  const { store, pool, signal, emit } = transfer;
+  const { store, pool, signal, emit, uncached = false } = transfer;
   const onWait = waitNotice(emit, expected.label ?? origin.description);
   let counted = 0;
   const count: OnBytes = (bytes, kept) => {
@@ -39,7 +41,7 @@ export async function fetchInParts(
       expected,
       (incoming) => new PartsFetch(transfer, origin, incoming, count).run(),
       pool,
-      { onBytes: count, onWait, signal },
+      { onBytes: count, onWait, signal, uncached },
     );
   } catch (error) {
     onBytes(-counted);
@@ -57,6 +59,10 @@ class PartsFetch {
   readonly #persistence: Persistence;
   readonly #onBytes: OnBytes;
   #supportsRanges = false;
+  /** Every connection so far, in their order, and how many of them are in use. */
+  readonly #lanes: Promise<void>[] = [];
+  #running = 0;
+  #observing: NodeJS.Timeout | undefined;
 
   constructor(transfer: Transfer, origin: PartOrigin, incoming: Incoming, onBytes: OnBytes) {
     this.#transfer = transfer;
@@ -68,36 +74,63 @@ class PartsFetch {
     this.#persistence = new Persistence(this.#signal);
   }
 
-  /** Downloads the missing bytes. The other connections start when the first response shows that the server supports ranges. */
+  /** Downloads the missing bytes. */
   async run(): Promise<void> {
-    let onAnswer = (): void => {};
-    const answered = new Promise<void>((resolve) => {
-      onAnswer = resolve;
-    });
-    const lanes = Array.from({ length: PARTS_AT_ONCE }, async (_, index) => {
-      if (index > 0) await answered;
-      await this.#lane(onAnswer);
-    });
-    lanes[0]?.then(onAnswer, onAnswer);
-    const ended = await Promise.allSettled(lanes);
+    this.#help(1);
+    try {
+      // None is added after the first one has ended: nothing is left to request.
+      for (const lane of this.#lanes) await lane;
+    } finally {
+      clearInterval(this.#observing);
+    }
     if (this.#transfer.signal.aborted) throw interrupted(this.#transfer.signal);
     if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
-    for (const each of ended) if (each.status === 'rejected') throw each.reason;
   }
 
-  async #lane(onAnswer: () => void): Promise<void> {
+  /**
+   * Adds connections, now that a response has shown that the server supports ranges. If one file keeps all hashing threads
+   * busy, then only while they wait for bytes: what is received ahead of the first connection has to be read back.
+   */
+  #observe(): void {
+    if (this.#supportsRanges) return;
+    this.#supportsRanges = true;
+    if (this.#transfer.pool.hasSpareThreads) {
+      this.#help(PARTS_AT_ONCE);
+      return;
+    }
+    let before = this.#incoming.idleMs;
+    this.#observing = setInterval(() => {
+      const idle = this.#incoming.idleMs - before;
+      before += idle;
+      if (idle > OBSERVED_MS / 2) this.#help(PARTS_AT_ONCE);
+    }, OBSERVED_MS);
+  }
+
+  #help(connections: number): void {
+    while (this.#running < connections && this.#queue.length > 0)
+      this.#lanes.push(this.#lane(this.#lanes.length === 0));
+  }
+
+  /** One request after another. All but the first end when bytes arrive faster than they are hashed. */
+  async #lane(isFirst: boolean): Promise<void> {
+    this.#running += 1;
     try {
       for (let span = this.#queue.shift(); span !== undefined; span = this.#queue.shift()) {
-        await this.#download(span, onAnswer);
+        const before = this.#incoming.idleMs;
+        const start = performance.now();
+        await this.#download(span);
+        const idle = (this.#incoming.idleMs - before) / (performance.now() - start);
+        if (!isFirst && idle < 0.5 && !this.#transfer.pool.hasSpareThreads) return;
       }
     } catch (error) {
       // Only the first failure is reported; the other connections are closed.
       this.#stop.abort(error);
-      throw error;
+    } finally {
+      this.#running -= 1;
     }
   }
 
-  async #download(span: Span, onAnswer: () => void): Promise<void> {
+  async #download(span: Span): Promise<void> {
     for (;;) {
       const [gap] = this.#incoming.gaps(span);
       if (gap === undefined) return;
@@ -108,8 +141,7 @@ class PartsFetch {
           const part = await this.#origin.part(gap.start, gap.end, this.#signal);
           try {
             if (part.to !== undefined) {
-              this.#supportsRanges = true;
-              onAnswer();
+              this.#observe();
               await this.#write(part, gap, buffer);
             } else if (this.#supportsRanges) throw strange(this.#origin);
             else await this.#writeWhole(part, buffer);
@@ -128,7 +160,7 @@ class PartsFetch {
   async #write(part: OriginPart, gap: Span, buffer: WriteBuffer): Promise<void> {
     let position = part.from;
     for await (const chunk of part.body) {
-      await buffer.put(position, chunk.subarray(0, gap.end - position), release);
+      await buffer.put(position, chunk.subarray(0, gap.end - position));
       position += chunk.byteLength;
     }
   }
@@ -139,9 +171,10 @@ class PartsFetch {
     for await (const chunk of part.body) {
       const end = position + chunk.byteLength;
       for (const gap of this.#incoming.gaps({ start: position, end })) {
-        const bytes = chunk.subarray(gap.start - position, gap.end - position);
+        const bytes = retain(chunk, gap.start - position, gap.end - position);
         await buffer.put(gap.start, bytes);
       }
+      release(chunk);
       position = end;
     }
   }
@@ -154,7 +187,6 @@ class WriteBuffer {
   readonly #incoming: Incoming;
   readonly #onBytes: OnBytes;
   #chunks: Uint8Array[] = [];
-  #done: (() => void)[] = [];
   #start = 0;
   #held = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -164,17 +196,12 @@ class WriteBuffer {
     this.#onBytes = onBytes;
   }
 
-  /** @param done called when the chunk is written, so that its buffer can be reused */
-  async put(
-    position: number,
-    chunk: Uint8Array,
-    done: (chunk: Uint8Array) => void = () => {},
-  ): Promise<void> {
+  /** Adds a chunk, which is released when it is written and hashed. */
+  async put(position: number, chunk: Uint8Array): Promise<void> {
     if (chunk.byteLength === 0) return;
     if (this.#held > 0 && position !== this.#start + this.#held) await this.#send();
     if (this.#held === 0) this.#start = position;
     this.#chunks.push(chunk);
-    this.#done.push(() => done(chunk));
     this.#held += chunk.byteLength;
     this.bytes += chunk.byteLength;
     if (this.#held >= WRITE_BYTES) await this.#send();
@@ -191,14 +218,9 @@ class WriteBuffer {
     if (this.#held === 0) return;
     const { start, bytes } = { start: this.#start, bytes: this.#held };
     const chunks = this.#chunks;
-    const done = this.#done;
     this.#chunks = [];
-    this.#done = [];
     this.#held = 0;
-    this.#writing = this.#incoming.write(start, chunks).then(() => {
-      for (const each of done) each();
-      this.#onBytes(bytes);
-    });
+    this.#writing = this.#incoming.write(start, chunks, release).then(() => this.#onBytes(bytes));
     // The next call that awaits #writing throws the error.
     this.#writing.catch(() => {});
   }

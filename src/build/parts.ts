@@ -116,7 +116,7 @@ async function copyNoted(
       run(copy, {
         offset: slice.offset,
         pieces: [toPiece(slice, copy)],
-        hashes: untouched ? ['crc32'] : ['crc32', 'sha512'],
+        ...(untouched ? { hashes: ['crc32'], uncached: true } : { hashes: ['crc32', 'sha512'] }),
       }),
     ),
   );
@@ -152,7 +152,9 @@ async function copySome(
       const piece = omitted ? { length: slice.size } : toPiece(slice, copy);
       const { pieces } = await run(copy, {
         ...{ offset: slice.offset, pieces: [piece] },
-        hashes: recorded === undefined ? ['crc32', 'sha512'] : ['crc32'],
+        ...(recorded === undefined
+          ? { hashes: ['crc32', 'sha512'] }
+          : { hashes: ['crc32'], uncached: true }),
       });
       const [found] = pieces;
       if (found?.crc32 !== crc32 || (recorded === undefined && found.sha512 !== sha512))

@@ -36,6 +36,8 @@ export interface PullOptions extends Context {
   readonly sources: Sources;
   /** The part size of the later bundle, for which checksums are recorded: bytes, 0 for whole blobs. */
   readonly partSize?: number;
+  /** Whether large blobs are written past the page cache, because nothing reads them soon. */
+  readonly uncached?: boolean;
 }
 
 /**
@@ -148,6 +150,6 @@ export async function pullIntoStore(lock: Lock, options: PullOptions): Promise<v
   await requireRoom(lock, { store });
   await withSharedStoreLock(store.root, { signal }, async () => {
     await requireUnchanged(lock, options);
-    await pull(lock, options);
+    await pull(lock, { ...options, uncached: true });
   });
 }

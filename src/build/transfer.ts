@@ -17,19 +17,21 @@ export interface Transfer {
   readonly emit: Emit;
   /** The part size for which checksums are recorded, in bytes; 0 for whole blobs. Absent for the default part size. */
   readonly partSize?: number;
+  /** Whether large blobs are written past the page cache. */
+  readonly uncached?: boolean;
 }
 
 /** Runs `work` with its own threads and connections, and closes them afterwards. */
 export async function withTransfer<T>(
-  options: Pick<Transfer, 'store' | 'signal' | 'emit' | 'partSize'>,
+  options: Pick<Transfer, 'store' | 'signal' | 'emit' | 'partSize' | 'uncached'>,
   work: (transfer: Transfer) => Promise<T>,
 ): Promise<T> {
-  const { store, signal, emit, partSize } = options;
+  const { store, signal, emit, partSize, uncached = false } = options;
   const pool = new FollowPool(partSize);
   const connections = new Slots(MAX_CONNECTIONS);
   const size = partSize === undefined ? {} : { partSize };
   try {
-    return await work({ store, signal, emit, pool, connections, ...size });
+    return await work({ store, signal, emit, pool, connections, uncached, ...size });
   } finally {
     await pool.close();
   }

@@ -21,7 +21,6 @@ import {
   Incoming,
   incomingPaths,
   isMismatch,
-  receiveInOrder,
   removeIncoming,
   type SizedExpected,
 } from './incoming.ts';
@@ -37,6 +36,7 @@ import {
   writeNote,
 } from './noted-sums.ts';
 import { forEachBounded } from './queue.ts';
+import { receiveInOrder } from './receive-in-order.ts';
 import type { Expected } from './running-hashes.ts';
 
 export interface ReceiveOptions extends LockWait {
@@ -44,6 +44,8 @@ export interface ReceiveOptions extends LockWait {
   readonly onBytes?: OnBytes;
   /** The part size for which sums of a blob received in order are recorded, in bytes; 0 for whole blobs. */
   readonly partSize?: number;
+  /** Whether bytes of a blob received in ranges are written past the page cache where that costs nothing. */
+  readonly uncached?: boolean;
 }
 
 /** A blob, and its size in bytes. */
@@ -221,10 +223,10 @@ export class BlobStore {
     pool: FollowPool,
     options: ReceiveOptions = {},
   ): Promise<Digest> {
-    const { onBytes = ignore, ...patience } = options;
+    const { onBytes = ignore, uncached = false, ...patience } = options;
     return this.#inTurn(expected, patience, onBytes, async (folder) => {
       for (;;) {
-        const incoming = await Incoming.open(folder, expected, pool);
+        const incoming = await Incoming.open(folder, expected, pool, { uncached });
         try {
           onBytes(incoming.resumed, true);
           await fill(incoming);

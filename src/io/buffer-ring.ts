@@ -1,15 +1,4 @@
-const WASM_PAGE_BYTES = 65_536;
-
-/** Declared in TypeScript's library for browsers only. */
-declare const WebAssembly: {
-  readonly Memory: new (pages: {
-    initial: number;
-    maximum: number;
-    shared: true;
-  }) => {
-    buffer: SharedArrayBuffer;
-  };
-};
+import { sharedPages } from '../core/shared-memory.ts';
 
 /**
  * A few buffers used in rotation; each is free again when its last operation has ended. They are page-aligned, as
@@ -25,9 +14,7 @@ export class BufferRing {
   /** @param size bytes of each, a multiple of 64 KiB */
   constructor(count: number, size: number) {
     this.size = size;
-    // Nothing else in JavaScript guarantees its alignment.
-    const pages = (count * size) / WASM_PAGE_BYTES;
-    const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const buffer = sharedPages(count * size);
     this.#buffers = Array.from({ length: count }, (_, n) => Buffer.from(buffer, n * size, size));
     this.#uses = this.#idle();
   }

@@ -6,6 +6,7 @@ import { DEFAULT_PART_BYTES } from '../core/limits.ts';
 import type {
   BlobSums,
   FollowAnswer,
+  FollowStep,
   FollowTask,
   Identity,
   OtherHash,
@@ -17,11 +18,16 @@ import { startWorker } from './hashing.ts';
 
 const MIN_WORKERS = 2;
 const MAX_WORKERS = 4;
+const NONE = new Uint8Array();
 
 /** A growing file that threads hash: one computes its identity, others the sums that signatures cover, part by part. */
 export interface Following {
-  /** All bytes before this offset have been written. */
-  reached(offset: number): void;
+  /**
+   * All bytes before this offset have been written.
+   * @param bytes the last of them, in shared memory, so that they need not be read back
+   * @returns settles when the bytes before the offset are hashed: those that were given may change
+   */
+  reached(offset: number, bytes?: Uint8Array): Promise<void>;
   /** The hashes of the first `size` bytes. Rejects with an error that has the system's code. */
   finish(size: number): Promise<{ identity: Identity; sums: BlobSums }>;
   /** Stops without a result, if {@link Following.finish} was not called. */
@@ -50,6 +56,8 @@ export interface ThreadedHash extends PassingHash {
  */
 export class FollowPool {
   readonly width: number = Math.max(MIN_WORKERS, Math.min(availableParallelism(), MAX_WORKERS));
+  /** Whether one file cannot keep all threads busy until its second part begins. */
+  readonly hasSpareThreads: boolean = this.width > MIN_WORKERS;
   readonly #partSize: number;
   readonly #workers: Worker[] = [];
   readonly #lanes = new Map<number, { hear(answer: FollowAnswer): void }>();
@@ -68,20 +76,25 @@ export class FollowPool {
     const parts = [this.#lane({ kind: 'sums', path, from: 0 })];
     const done: Promise<FollowAnswer>[] = [];
     // Each part has a thread of its own turn, so that SHA-512 of a large file uses several.
-    const advance = (offset: number): void => {
+    const advance = (offset: number, bytes: Uint8Array = NONE): Promise<unknown> => {
+      const hashed: Promise<unknown>[] = [];
+      let rest = bytes;
       for (let end = parts.length * step; end < offset; end = parts.length * step) {
-        done.push(ended(parts.at(-1), end));
+        const last = rest.subarray(0, Math.max(0, end - (offset - rest.byteLength)));
+        const part = ended(parts.at(-1), end, last);
+        hashed.push(part);
+        done.push(part);
         parts.push(this.#lane({ kind: 'sums', path, from: end }));
+        rest = rest.subarray(last.byteLength);
       }
+      return Promise.allSettled([...hashed, parts.at(-1)?.advance(offset, rest)]);
     };
     return {
-      reached: (offset) => {
-        identity.advance(offset);
-        advance(offset);
-        parts.at(-1)?.advance(offset);
+      reached: async (offset, bytes = NONE) => {
+        await Promise.all([identity.advance(offset, bytes), advance(offset, bytes)]);
       },
       finish: async (size) => {
-        advance(size);
+        void advance(size);
         const [found, ...sums] = await Promise.all([
           identity.end('finish', size),
           ...done,
@@ -128,7 +141,7 @@ export class FollowPool {
     await Promise.all(this.#workers.splice(0).map((worker) => worker.terminate()));
   }
 
-  #lane(about: Omit<FollowTask, 'follow' | 'upTo' | 'after'>): Lane {
+  #lane(about: Omit<FollowTask, 'follow' | keyof FollowStep>): Lane {
     const follow = this.#ids++;
     const lane = new Lane({ ...about, follow }, this.#take(), () => this.#lanes.delete(follow));
     this.#lanes.set(follow, lane);
@@ -160,8 +173,12 @@ export function hashHere(): PassingHash {
 }
 
 /** Ends a lane; a failure is reported to who awaits the result, whenever that is. */
-function ended(lane: Lane | undefined, size: number): Promise<FollowAnswer> {
-  const answer = lane?.end('finish', size) ?? Promise.reject(new Error('no part'));
+function ended(
+  lane: Lane | undefined,
+  size: number,
+  bytes: Uint8Array = NONE,
+): Promise<FollowAnswer> {
+  const answer = lane?.end('finish', size, bytes) ?? Promise.reject(new Error('no part'));
   answer.catch(() => {});
   return answer;
 }
@@ -179,32 +196,44 @@ function requireSuccess(answer: FollowAnswer): FollowAnswer {
 
 /** One hash of one range of a file, in the thread that computes it. */
 class Lane {
-  readonly #about: Omit<FollowTask, 'upTo' | 'after'>;
+  readonly #about: Omit<FollowTask, keyof FollowStep>;
   readonly #worker: Worker;
   readonly #onEnd: () => void;
-  #resolve: ((answer: FollowAnswer) => void) | undefined;
+  /** A thread answers in order. */
+  readonly #asked: ((answer: FollowAnswer) => void)[] = [];
+  #failed: FollowAnswer | undefined;
 
-  constructor(about: Omit<FollowTask, 'upTo' | 'after'>, worker: Worker, onEnd: () => void) {
+  constructor(about: Omit<FollowTask, keyof FollowStep>, worker: Worker, onEnd: () => void) {
     this.#about = about;
     this.#worker = worker;
     this.#onEnd = onEnd;
   }
 
-  advance(upTo: number): void {
-    this.#worker.postMessage({ ...this.#about, upTo, after: 'wait' } satisfies FollowTask);
+  /** Settles when it is hashed up to there; a failure is reported by {@link Lane.end}. */
+  async advance(upTo: number, bytes: Uint8Array): Promise<void> {
+    await this.#ask({ upTo, bytes, after: 'wait' });
   }
 
   /** Rejects with the system's code, also if an earlier step failed. */
-  async end(after: 'finish' | 'drop', upTo: number): Promise<FollowAnswer> {
-    const answer = await new Promise<FollowAnswer>((resolve) => {
-      this.#resolve = resolve;
-      this.#worker.postMessage({ ...this.#about, upTo, after } satisfies FollowTask);
-    });
+  async end(
+    after: 'finish' | 'drop',
+    upTo: number,
+    bytes: Uint8Array = NONE,
+  ): Promise<FollowAnswer> {
+    const answer = await this.#ask({ upTo, bytes, after });
     this.#onEnd();
-    return requireSuccess(answer);
+    return requireSuccess(after === 'finish' ? (this.#failed ?? answer) : answer);
   }
 
   hear(answer: FollowAnswer): void {
-    if (answer.done === undefined) this.#resolve?.(answer);
+    if (answer.failure !== undefined) this.#failed ??= answer;
+    this.#asked.shift()?.(answer);
+  }
+
+  #ask(step: FollowStep): Promise<FollowAnswer> {
+    return new Promise((resolve) => {
+      this.#asked.push(resolve);
+      this.#worker.postMessage({ ...this.#about, ...step } satisfies FollowTask);
+    });
   }
 }

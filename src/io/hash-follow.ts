@@ -19,8 +19,8 @@ interface Followed {
 }
 
 /**
- * Hashes, in order, files while they are written, whose bytes it reads back, mostly from the page cache; and bytes that it gets
- * one after the other, in shared memory or in a file.
+ * Hashes, in order, files while they are written, whose bytes it is given in shared memory or reads back, mostly from the page
+ * cache; and bytes that it gets one after the other, in shared memory or in a file.
  * @param buffer shared by all reads
  */
 export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask) => FollowAnswer {
@@ -36,7 +36,7 @@ export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask)
     const { follow } = task;
     const followed = files.get(follow) ?? begin(task);
     files.set(follow, followed);
-    advance(followed, task.upTo, buffer);
+    advance(followed, task, buffer);
     if (task.after === 'wait') return { follow, done: followed.done };
     drop(follow);
     return { follow, ...result(followed) };
@@ -96,11 +96,14 @@ function begin({ path, kind, from, other }: FollowTask): Followed {
   };
 }
 
-function advance(followed: Followed, upTo: number, buffer: Buffer): void {
+function advance(followed: Followed, { upTo, bytes }: FollowTask, buffer: Buffer): void {
   const { hash, file: source, path, done: position } = followed;
-  if (upTo <= position) return;
-  hashStretch(hash, { source, path, position }, upTo - position, buffer);
-  followed.done = upTo;
+  const stored = upTo - bytes.byteLength - position;
+  if (stored > 0) hashStretch(hash, { source, path, position }, stored, buffer);
+  // In steps that stay in the core's cache.
+  for (let from = 0; from < bytes.byteLength; from += buffer.length)
+    hash.update(bytes.subarray(from, from + buffer.length));
+  followed.done = Math.max(position, upTo);
 }
 
 function result({ hash }: Followed): Pick<FollowAnswer, 'identity' | 'sums'> {

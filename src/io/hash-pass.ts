@@ -5,6 +5,7 @@ import { sriFromHex } from '../core/digest.ts';
 import { CRC_SPAN_BYTES, MIB, READ_BUFFER_BYTES } from '../core/limits.ts';
 import { counted } from '../core/text.ts';
 import { BufferRing } from './buffer-ring.ts';
+import { ColdReads } from './cold-reads.ts';
 import type { HashResult, HashTask, Piece, PieceSums } from './hash-task.ts';
 import { attempt, fill, PassError } from './positioned.ts';
 import { ClonedFile, WrittenFile } from './written-file.ts';
@@ -91,15 +92,18 @@ async function passPiece(
       ? undefined
       : new WrittenFile(destination, piece.length);
   const stride = target?.isDirect === true ? buffers.size : READ_BUFFER_BYTES;
+  const from = { source: clone?.file ?? source, path: task.path };
+  // For one that is written past the cache: it is large.
+  const cold =
+    task.uncached === true && target?.isDirect === true ? new ColdReads(from) : undefined;
   let crcs = '';
   let crc = 0;
   try {
     for (let done = 0; done < piece.length; ) {
       const want = Math.min(stride, piece.length - done);
-      const bytes = fill(await buffers.next(), want, {
-        ...{ source: clone?.file ?? source, path: task.path },
-        position: start + done,
-      });
+      const buffer = await buffers.next();
+      const position = start + done;
+      const bytes = cold?.fill(buffer, want, position) ?? fill(buffer, want, { ...from, position });
       sha512?.update(bytes);
       done += want;
       if (hasCrc) {
@@ -119,6 +123,7 @@ async function passPiece(
   } finally {
     await buffers.quiet();
     await target?.close();
+    cold?.close();
     clone?.close();
   }
   return {

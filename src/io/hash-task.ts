@@ -41,6 +41,8 @@ export interface HashTask {
   readonly offset: number;
   readonly pieces: readonly Piece[];
   readonly hashes: readonly HashName[];
+  /** Whether what is not in the page cache is read past it: for a large file that is read once, as fast as its disk is. */
+  readonly uncached?: boolean;
 }
 
 /** SHA-256 of all pieces together, SHA-512 of each, CRC-32 of each 4 MiB of each. */
@@ -99,15 +101,21 @@ export interface Identity {
 export type FollowKind = 'identity' | 'sums';
 
 /** Continues hashing a range of a file up to an offset. */
-export interface FollowTask {
+export interface FollowTask extends FollowStep {
   readonly follow: number;
   readonly kind: FollowKind;
   readonly path: string;
   /** Start of the range. */
   readonly from: number;
   readonly other?: OtherHash;
+}
+
+/** What to hash next, and whether it is the last. */
+export interface FollowStep {
   /** End of the bytes to hash now. */
   readonly upTo: number;
+  /** The last of these bytes, in shared memory; those before them are read from the file. */
+  readonly bytes: Uint8Array;
   /** `finish` returns the hashes; `drop` discards them. */
   readonly after: 'wait' | 'finish' | 'drop';
 }

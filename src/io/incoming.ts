@@ -1,16 +1,17 @@
-import { constants } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import type { OnBytes } from '../core/context.ts';
 import type { Digest } from '../core/digest.ts';
 import { StowageError } from '../core/error.ts';
-import { CRC_SPAN_BYTES, MAX_UNKNOWN_BYTES, MIB } from '../core/limits.ts';
-import { counted } from '../core/text.ts';
+import { MIB } from '../core/limits.ts';
+import { isBlockAligned, openDirect, writeDirect } from './direct-io.ts';
 import { ioError, remove, setMode } from './file.ts';
 import type { Following, FollowPool } from './follow-pool.ts';
+import { HashBacklog } from './hash-backlog.ts';
 import type { BlobSums } from './hash-task.ts';
-import { checkIdentity, type Expected, RunningHashes } from './running-hashes.ts';
+import { checkIdentity, type Expected } from './running-hashes.ts';
 import { readSpans, SpanJournal } from './span-journal.ts';
 import { type Span, Spans } from './spans.ts';
+import { writeAll } from './write-all.ts';
 
 /** How much is written between syncs, so that the last one is short. */
 const SYNC_BYTES = 64 * MIB;
@@ -23,7 +24,10 @@ export function incomingPaths(folder: string, key: string): { partial: string; j
   return { partial: `${folder}/${key}.partial`, journal: `${folder}/${key}.spans` };
 }
 
-/** A blob of known size that is received in ranges, in any order, and hashed by other threads up to the first gap. */
+/**
+ * A blob of known size that is received in ranges, in any order, and hashed by other threads up to the first gap. Bytes that
+ * come right there are hashed where they are in memory; all others are read back.
+ */
 export class Incoming {
   /** Bytes that an earlier run received. */
   readonly resumed: number;
@@ -32,7 +36,8 @@ export class Incoming {
   readonly #journal: SpanJournal;
   readonly #following: Following;
   readonly #path: string;
-  #told = 0;
+  readonly #direct: number | undefined;
+  readonly #backlog: HashBacklog;
   #unsynced = 0;
   #syncing: Promise<void> | undefined;
   #finished = false;
@@ -40,18 +45,31 @@ export class Incoming {
   private constructor(
     path: string,
     expected: SizedExpected,
-    opened: { handle: FileHandle; journal: SpanJournal; following: Following },
+    opened: {
+      handle: FileHandle;
+      journal: SpanJournal;
+      following: Following;
+      direct: number | undefined;
+    },
   ) {
     this.#path = path;
     this.#expected = expected;
     this.#handle = opened.handle;
     this.#journal = opened.journal;
     this.#following = opened.following;
+    this.#backlog = new HashBacklog(opened.following);
+    this.#direct = opened.direct;
     this.resumed = opened.journal.spans.bytes;
-    this.#tell();
+    this.#backlog.tell(this.#journal.spans.frontier);
   }
 
-  static async open(folder: string, expected: SizedExpected, pool: FollowPool): Promise<Incoming> {
+  /** @param uncached whether bytes that need not be read back are written past the page cache, if the file system can */
+  static async open(
+    folder: string,
+    expected: SizedExpected,
+    pool: FollowPool,
+    { uncached }: { readonly uncached: boolean },
+  ): Promise<Incoming> {
     const { partial, journal } = incomingPaths(folder, expected.key);
     let handle: FileHandle | undefined;
     try {
@@ -66,6 +84,7 @@ export class Incoming {
         handle,
         journal: await SpanJournal.open(journal, spans),
         following: pool.follow(partial, expected.check),
+        direct: uncached ? openDirect(handle.fd, 'write') : undefined,
       });
     } catch (error) {
       await handle?.close();
@@ -83,26 +102,36 @@ export class Incoming {
     return this.#journal.spans.gaps(span);
   }
 
-  /** Writes consecutive chunks from `start`, and records them. */
-  async write(start: number, chunks: readonly Uint8Array[]): Promise<void> {
+  /** How long the hashing threads had nothing to do, since the beginning. */
+  get idleMs(): number {
+    return this.#backlog.idleMs;
+  }
+
+  /**
+   * Writes consecutive chunks from `start`, and records them. Waits while too much is in memory that is not hashed.
+   * @param done called for each chunk when its memory may change
+   */
+  async write(
+    start: number,
+    chunks: readonly Uint8Array[],
+    done: (chunk: Uint8Array) => void = () => {},
+  ): Promise<void> {
     const bytes = chunks.reduce((sum, each) => sum + each.byteLength, 0);
+    const inMemory = this.#isNextToHash(start) && chunks.every(isShared);
     try {
-      await writeAll(this.#handle, chunks, start);
-      await this.#journal.add({ start, end: start + bytes });
+      if (inMemory) await this.#writeOnce(start, chunks);
+      else await writeAll(this.#handle, chunks, start);
+      const recorded = this.#journal.add({ start, end: start + bytes });
+      // At once, while nobody else can have told the threads of these bytes.
+      if (inMemory) this.#handOver(start, chunks, done);
+      else chunks.forEach(done);
+      await recorded;
     } catch (error) {
       throw ioError(error, this.#path);
     }
-    this.#tell();
-    this.#unsynced += bytes;
-    if (this.#unsynced < SYNC_BYTES || this.#syncing !== undefined) return;
-    this.#unsynced = 0;
-    // An error here occurs again in the last sync, which is awaited.
-    this.#syncing = this.#handle
-      .datasync()
-      .catch(() => {})
-      .then(() => {
-        this.#syncing = undefined;
-      });
+    this.#startSync(bytes);
+    if (inMemory) await this.#backlog.room();
+    this.#backlog.tell(this.#journal.spans.frontier);
   }
 
   /** Verifies the blob and makes it durable. @throws StowageError `source-mismatch` */
@@ -126,16 +155,52 @@ export class Incoming {
     if (!this.#finished) await this.#following.drop();
     await this.#syncing;
     await this.#journal.close();
+    if (this.#direct !== undefined) closeSync(this.#direct);
     await this.#handle.close();
   }
 
-  /** Tells the hashing threads how far the file has no gap, in steps of their buffer. */
-  #tell(): void {
-    const { frontier } = this.#journal.spans;
-    if (frontier < this.#told + CRC_SPAN_BYTES) return;
-    this.#told = frontier;
-    this.#following.reached(frontier);
+  /** Whether these bytes are the first that are missing, and the threads are close behind them. */
+  #isNextToHash(start: number): boolean {
+    return start === this.#journal.spans.frontier && !this.#backlog.isFull;
   }
+
+  async #writeOnce(start: number, chunks: readonly Uint8Array[]): Promise<void> {
+    let position = start;
+    for (const chunk of chunks) {
+      const isAligned = this.#direct !== undefined && isBlockAligned(chunk.byteOffset);
+      const written = isAligned ? await writeDirect(this.#direct, chunk, position) : 0;
+      if (written < chunk.byteLength)
+        await writeAll(this.#handle, [chunk.subarray(written)], position + written);
+      position += chunk.byteLength;
+    }
+  }
+
+  #handOver(start: number, chunks: readonly Uint8Array[], done: (chunk: Uint8Array) => void): void {
+    let end = start;
+    for (const chunk of chunks) {
+      end += chunk.byteLength;
+      void this.#backlog.give(end, chunk).then(() => done(chunk));
+    }
+  }
+
+  /** Starts to bring what was written to disk, so that little is left to do at the end. */
+  #startSync(bytes: number): void {
+    this.#unsynced += bytes;
+    if (this.#unsynced < SYNC_BYTES || this.#syncing !== undefined) return;
+    this.#unsynced = 0;
+    // An error here occurs again in the last sync, which is awaited.
+    this.#syncing = this.#handle
+      .datasync()
+      .catch(() => {})
+      .then(() => {
+        this.#syncing = undefined;
+      });
+  }
+}
+
+/** Whether other threads can be given these bytes. */
+function isShared({ buffer }: Uint8Array): boolean {
+  return buffer instanceof SharedArrayBuffer;
 }
 
 /** Removes the files of an incomplete blob. */
@@ -159,106 +224,7 @@ async function resumableSpans(
   return new Spans();
 }
 
-async function writeAll(
-  handle: FileHandle,
-  chunks: readonly Uint8Array[],
-  start: number,
-): Promise<void> {
-  let rest = [...chunks];
-  let position = start;
-  while (rest[0] !== undefined) {
-    const { length } = rest;
-    let { bytesWritten } = await (length === 1
-      ? handle.write(rest[0], 0, rest[0].byteLength, position)
-      : handle.writev(rest, position));
-    position += bytesWritten;
-    while (rest[0] !== undefined && bytesWritten >= rest[0].byteLength) {
-      bytesWritten -= rest[0].byteLength;
-      rest = rest.slice(1);
-    }
-    if (rest[0] !== undefined && bytesWritten > 0) rest[0] = rest[0].subarray(bytesWritten);
-  }
-}
-
-/**
- * Writes sequential bytes to the partial file of a blob, hashing each buffer on this thread.
- * @param from opens the bytes from an offset; called once, with the number of bytes already received
- * @throws StowageError `source-mismatch` (nothing is kept), or what `from` throws (received bytes are kept)
- */
-export async function receiveInOrder(
-  folder: string,
-  expected: Expected,
-  from: (offset: number) => Promise<AsyncIterable<Uint8Array>>,
-  { onBytes, partSize }: { readonly onBytes: OnBytes; readonly partSize: number | undefined },
-): Promise<{ digest: Digest; sums: BlobSums }> {
-  const { partial, journal } = incomingPaths(folder, expected.key);
-  const hashes = new RunningHashes(expected, partSize);
-  const handle = await openPartial(partial);
-  try {
-    await hashes.replay(partial, await resumableSize(handle, journal, expected));
-    onBytes(hashes.bytes, true);
-    if (hashes.bytes !== expected.size) {
-      for await (const chunk of await from(hashes.bytes)) {
-        await writeAll(handle, [chunk], hashes.bytes);
-        hashes.update(chunk);
-        onBytes(chunk.byteLength);
-        if (hashes.bytes > (expected.size ?? MAX_UNKNOWN_BYTES)) break;
-      }
-    }
-    if (hashes.bytes < (expected.size ?? 0)) throw short(expected, hashes.bytes);
-    const digest = hashes.finish();
-    await handle.sync();
-    return { digest, sums: hashes.sums() };
-  } catch (error) {
-    if (isMismatch(error)) {
-      await removeIncoming(folder, expected.key);
-      onBytes(-hashes.bytes);
-    }
-    throw ioError(error, partial);
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Whether an error says that the bytes are not the requested ones. */
 export function isMismatch(error: unknown): boolean {
   return error instanceof StowageError && error.code === 'source-mismatch';
-}
-
-async function openPartial(path: string): Promise<FileHandle> {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-  try {
-    const handle = await open(path, flags, 0o644);
-    await setMode(handle, 0o644);
-    return handle;
-  } catch (error) {
-    throw ioError(error, path);
-  }
-}
-
-// A partial file that is too long, or whose source may have changed, is started again.
-async function resumableSize(
-  handle: FileHandle,
-  journal: string,
-  expected: Expected,
-): Promise<number> {
-  const { size } = await handle.stat();
-  let usable = expected.resume !== false && size <= (expected.size ?? 0) ? size : 0;
-  const spans = await readSpans(journal, size);
-  if (spans !== undefined) usable = Math.min(usable, spans.frontier);
-  if (usable < size) await handle.truncate(usable);
-  if (spans !== undefined) await remove(journal);
-  return usable;
-}
-
-function short(expected: Expected, found: number): StowageError {
-  return new StowageError(
-    'source-unreachable',
-    `the download of ${expected.label ?? expected.key} ended early`,
-    {
-      expected: counted(expected.size ?? 0, 'byte'),
-      found: counted(found, 'byte'),
-      hint: 'run the same command again: it resumes where it stopped',
-    },
-  );
 }

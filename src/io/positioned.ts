@@ -1,5 +1,6 @@
 import { fchmodSync, fstatSync, readSync, writeSync } from 'node:fs';
 import { messageOf, systemCode } from '../core/error.ts';
+import { CACHED_WRITE_BYTES } from '../core/limits.ts';
 
 /** The error of a pass, with the system's code (or `ESIZE`, `EKIND`, `ESHORT`) and the path. */
 export class PassError extends Error {
@@ -31,10 +32,11 @@ export function fill(buffer: Buffer, want: number, { source, position, path }: R
   return buffer.subarray(0, want);
 }
 
-/** Writes all bytes at a position. */
+/** Writes all bytes at a position, through the page cache. */
 export function drain(target: number, bytes: Buffer, position: number): void {
   for (let written = 0; written < bytes.length; ) {
-    written += writeSync(target, bytes, written, bytes.length - written, position + written);
+    const length = Math.min(CACHED_WRITE_BYTES, bytes.length - written);
+    written += writeSync(target, bytes, written, length, position + written);
   }
 }
 

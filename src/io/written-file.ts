@@ -1,6 +1,7 @@
-import { closeSync, constants, copyFileSync, fdatasync, fsyncSync, openSync, write } from 'node:fs';
+import { closeSync, constants, copyFileSync, fdatasync, fsyncSync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { KIB, MIB } from '../core/limits.ts';
+import { MIB } from '../core/limits.ts';
+import { isBlockAligned, openDirect, writeDirect } from './direct-io.ts';
 import type { Destination } from './hash-task.ts';
 import { attempt, drain, PassError, setModeSync } from './positioned.ts';
 
@@ -8,8 +9,6 @@ import { attempt, drain, PassError, setModeSync } from './positioned.ts';
 const FLUSH_BYTES: number = 64 * MIB;
 /** Smaller files are written through the page cache, which costs little. */
 const DIRECT_BYTES: number = 4 * MIB;
-/** Alignment of offset, length and memory of a direct write: no disk in use has larger blocks. */
-const BLOCK_BYTES: number = 4 * KIB;
 
 const flushed = promisify(fdatasync);
 
@@ -34,8 +33,8 @@ export class WrittenFile {
     this.#destination = destination;
     this.#file = attempt(path, () => openSync(path, flags, 0o644));
     if (create !== false) setModeSync(this.#file, 0o644);
-    if (length >= DIRECT_BYTES && destination.offset % BLOCK_BYTES === 0)
-      this.#direct = openDirect(this.#file);
+    if (length >= DIRECT_BYTES && isBlockAligned(destination.offset))
+      this.#direct = openDirect(this.#file, 'write');
   }
 
   /** Whether large writes are faster than ones that fit the core's cache. */
@@ -55,7 +54,8 @@ export class WrittenFile {
 
   async #write(bytes: Buffer, offset: number): Promise<void> {
     const position = this.#destination.offset + offset;
-    const direct = await this.#writeDirect(bytes, position);
+    const direct =
+      this.#direct === undefined ? 0 : await writeDirect(this.#direct, bytes, position);
     const rest = bytes.subarray(direct);
     if (rest.length === 0) return;
     attempt(this.#destination.path, () => drain(this.#file, rest, position + direct));
@@ -75,13 +75,6 @@ export class WrittenFile {
     await this.#flushing.catch(() => {});
     if (this.#direct !== undefined) closeSync(this.#direct);
     closeSync(this.#file);
-  }
-
-  /** Writes whole blocks directly. @returns how many bytes were written */
-  async #writeDirect(bytes: Buffer, position: number): Promise<number> {
-    if (this.#direct === undefined || position % BLOCK_BYTES !== 0) return 0;
-    const length = bytes.length - (bytes.length % BLOCK_BYTES);
-    return length === 0 ? 0 : await writeSome(this.#direct, bytes, length, position);
   }
 
   /** Starts a flush once the previous one has finished. */
@@ -138,22 +131,4 @@ export class ClonedFile {
 
 function extraFlags(create: false | 'anew'): number {
   return create === 'anew' ? constants.O_CREAT | constants.O_TRUNC : 0;
-}
-
-/** Opens the same file again by its descriptor, so that it cannot be replaced. Undefined if `O_DIRECT` is unsupported. */
-function openDirect(file: number): number | undefined {
-  try {
-    return openSync(`/proc/self/fd/${file}`, constants.O_WRONLY | constants.O_DIRECT);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Writes up to `length` bytes; the rest is written through the page cache, which reports the error. */
-function writeSome(file: number, bytes: Buffer, length: number, position: number): Promise<number> {
-  return new Promise((resolve) => {
-    write(file, bytes, 0, length, position, (error, written) => {
-      resolve(error === null ? written : 0);
-    });
-  });
 }

@@ -1,7 +1,10 @@
-import { MIB } from '../core/limits.ts';
+import { KIB, MIB } from '../core/limits.ts';
+import { sharedPages } from '../core/shared-memory.ts';
 
-/** Bytes of a buffer: as much as is written to disk at once. */
-const BUFFER_BYTES: number = MIB;
+/** Bytes of a body that a buffer is filled with: as much as is written to disk at once. */
+export const FILL_BYTES: number = MIB;
+/** Bytes of a buffer. There is room for some behind the end of a body, where they are noticed. */
+const BUFFER_BYTES: number = FILL_BYTES + 64 * KIB;
 /** How many wait to be used again. */
 const MAX_FREE = 24;
 
@@ -15,19 +18,20 @@ interface Usage {
 
 const inUse = new WeakMap<ArrayBufferLike, Usage>();
 const free: Buffer[] = [];
+let canShare = true;
 
 /**
- * A buffer to read into. To allocate and to collect one for every megabyte costs as much as to hash it, so a buffer is
- * used again once it is sealed and every reader has released its range.
+ * A buffer to read into, page-aligned and in memory that other threads can be given. To allocate and to collect one for every megabyte
+ * costs as much as to hash it, so a buffer is used again once it is sealed and every reader has released its range.
  */
 export function takeBuffer(): Buffer {
-  const buffer = free.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  const buffer = free.pop() ?? newBuffer();
   inUse.set(buffer.buffer, { buffer, readers: 0, sealed: false });
   return buffer;
 }
 
-/** The bytes from `start` to `end` for a reader, who may {@link release} them. */
-export function retain(buffer: Buffer, start: number, end: number): Uint8Array {
+/** The bytes from `start` to `end` of a buffer or a chunk for a reader, who may {@link release} them. */
+export function retain(buffer: Uint8Array, start: number, end: number): Uint8Array {
   const usage = inUse.get(buffer.buffer);
   if (usage !== undefined) usage.readers += 1;
   return buffer.subarray(start, end);
@@ -56,4 +60,14 @@ function reuse({ buffer, readers, sealed }: Usage): void {
   if (!sealed || readers !== 0) return;
   inUse.delete(buffer.buffer);
   if (free.length < MAX_FREE) free.push(buffer);
+}
+
+function newBuffer(): Buffer {
+  try {
+    if (canShare) return Buffer.from(sharedPages(BUFFER_BYTES));
+  } catch {
+    // A limit on address space (`ulimit -v`), of which shared memory reserves more than it uses.
+    canShare = false;
+  }
+  return Buffer.allocUnsafeSlow(BUFFER_BYTES);
 }

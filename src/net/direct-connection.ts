@@ -2,11 +2,11 @@ import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectSecure, type SecureContextOptions } from 'node:tls';
 import { MIB } from '../core/limits.ts';
 import { lookupPublic } from './address.ts';
-import { retain, seal, takeBuffer } from './buffer-pool.ts';
+import { FILL_BYTES, retain, seal, takeBuffer } from './buffer-pool.ts';
 import { type ResponseHead, readResponseHead, socketHost, verifyCertificates } from './exchange.ts';
 
-/** The least that is read at once; a buffer with less room left is sealed. */
-const MIN_READ_BYTES = 64 * 1024;
+/** Bytes of a page of memory, and of what is written to disk past the page cache. */
+const PAGE_BYTES = 4096;
 const MAX_QUEUED_BYTES = 2 * MIB;
 const MAX_HEAD_BYTES = 64 * 1024;
 /** How long received bytes may wait in the buffer for more. */
@@ -17,6 +17,14 @@ export interface DirectConnectionOptions {
   readonly url: URL;
   readonly context: SecureContextOptions;
   readonly redirected?: boolean | undefined;
+}
+
+/** A GET for a range of a file. */
+export interface RangeRequest {
+  /** One character for each byte. */
+  readonly head: string;
+  /** The offset of the first byte. */
+  readonly from: number;
 }
 
 /**
@@ -33,6 +41,8 @@ export class DirectConnection {
   #receivedEnd = 0;
   #queuedAtMs = 0;
   #pendingHead: { resolve: (head: ResponseHead | undefined) => void; text: string } | undefined;
+  /** Where the first byte of the body is expected in a page. */
+  #pageOffset = 0;
   /** Bytes of the body still to be received. */
   #bodyLeft = 0;
   #queue: Uint8Array[] = [];
@@ -63,13 +73,18 @@ export class DirectConnection {
     return this.#failure !== undefined;
   }
 
-  /** Sends the head of a GET. Undefined for a response that this connection cannot read. */
-  async ask(request: string): Promise<ResponseHead | undefined> {
+  /**
+   * Sends the head of a GET. Undefined for a response that this connection cannot read.
+   * @param from the offset in its file at which the body is expected to begin: bytes of a page of the file are yielded at their
+   * place in a page of memory, as direct writes require
+   */
+  async ask({ head: text, from }: RangeRequest): Promise<ResponseHead | undefined> {
     this.received = false;
+    this.#pageOffset = from % PAGE_BYTES;
     this.#socket.ref();
     const head = await new Promise<ResponseHead | undefined>((resolve) => {
       this.#pendingHead = { resolve, text: '' };
-      if (this.#failure === undefined) this.#socket.write(request, 'latin1');
+      if (this.#failure === undefined) this.#socket.write(text, 'latin1');
       else resolve(undefined);
     });
     if (head === undefined && this.#failure !== undefined) throw this.#failure;
@@ -105,14 +120,31 @@ export class DirectConnection {
   }
 
   #roomToRead(): Uint8Array {
-    if (this.#buffer.length - this.#receivedEnd < MIN_READ_BYTES) {
+    if (this.#receivedEnd >= FILL_BYTES) {
       this.#enqueue();
       seal(this.#buffer);
-      this.#buffer = takeBuffer();
-      this.#queuedEnd = 0;
-      this.#receivedEnd = 0;
+      this.#startBuffer(this.#receivedEnd % PAGE_BYTES);
     }
-    return this.#buffer.subarray(this.#receivedEnd);
+    // Exactly full, so that what is written to disk are whole pages.
+    const isLast = this.#bodyLeft <= FILL_BYTES - this.#receivedEnd;
+    return this.#buffer.subarray(this.#receivedEnd, isLast ? this.#buffer.length : FILL_BYTES);
+  }
+
+  #startBuffer(offset: number): void {
+    this.#buffer = takeBuffer();
+    this.#queuedEnd = offset;
+    this.#receivedEnd = offset;
+  }
+
+  /** Moves the beginning of the body, which came with the head, to its place in the pages of another buffer. */
+  #alignBody(): void {
+    const begun = this.#buffer.subarray(this.#queuedEnd, this.#receivedEnd);
+    if (this.#pageOffset + begun.length >= this.#buffer.length) return;
+    const withHead = this.#buffer;
+    this.#startBuffer(this.#pageOffset);
+    begun.copy(this.#buffer, this.#pageOffset);
+    this.#receivedEnd += begun.length;
+    seal(withHead);
   }
 
   /** Returns whether to go on reading. */
@@ -142,6 +174,7 @@ export class DirectConnection {
     const found = isHead ? readResponseHead(head.text.slice(0, end)) : undefined;
     this.#queuedEnd = start + Math.max(0, end + 4 - before);
     this.#queuedAtMs = performance.now();
+    this.#alignBody();
     this.#bodyLeft = found?.length ?? 0;
     const more = found !== undefined && this.#receiveBody(this.#receivedEnd - this.#queuedEnd);
     head.resolve(found);

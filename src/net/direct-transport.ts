@@ -1,6 +1,6 @@
 import type { SecureContextOptions } from 'node:tls';
 import { MIB } from '../core/limits.ts';
-import { DirectConnection } from './direct-connection.ts';
+import { DirectConnection, type RangeRequest } from './direct-connection.ts';
 import type { ExchangeRequest, ExchangeResponse, ResponseHead } from './exchange.ts';
 
 const IDLE_MS = 4000;
@@ -24,13 +24,13 @@ export function createDirectTransport(): DirectTransport {
   const idle = new IdleConnections();
   return async (request, context) => {
     const { url, signal, redirected } = request;
-    const text = requestText(request);
-    if (text === undefined) return undefined;
+    const range = rangeRequest(request);
+    if (range === undefined) return undefined;
     signal.throwIfAborted();
     const kept = idle.take(url.origin);
     const exchange =
-      (kept && (await ask(kept, text, signal, true))) ??
-      (await ask(new DirectConnection({ url, context, redirected }), text, signal, false));
+      (kept && (await ask(kept, range, signal, true))) ??
+      (await ask(new DirectConnection({ url, context, redirected }), range, signal, false));
     if (exchange === undefined) throw new Error('the connection closed');
     const { connection, head, forgetSignal } = exchange;
     const kind = head === undefined ? undefined : kindOf(head);
@@ -104,7 +104,7 @@ interface Asked {
 /** Undefined for a kept connection that the server had closed in the meantime. */
 async function ask(
   connection: DirectConnection,
-  text: string,
+  range: RangeRequest,
   signal: AbortSignal,
   isKept: boolean,
 ): Promise<Asked | undefined> {
@@ -113,7 +113,7 @@ async function ask(
   signal.addEventListener('abort', onAbort, { once: true });
   const forgetSignal = (): void => signal.removeEventListener('abort', onAbort);
   try {
-    return { connection, head: await connection.ask(text), forgetSignal };
+    return { connection, head: await connection.ask(range), forgetSignal };
   } catch (error) {
     forgetSignal();
     connection.destroy();
@@ -122,8 +122,8 @@ async function ask(
   }
 }
 
-/** The head of a request. Undefined for one that is not for a large range, or has a header that HTTP cannot carry. */
-function requestText({ method, url, headers, body }: ExchangeRequest): string | undefined {
+/** Undefined for a request that is not for a large range, or has a header that HTTP cannot carry. */
+function rangeRequest({ method, url, headers, body }: ExchangeRequest): RangeRequest | undefined {
   const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(headers['range'] ?? '') ?? [];
   if (!(Number(end) - Number(start) >= MIN_RANGE_BYTES - 1)) return undefined;
   if (method !== 'GET' || body !== undefined) return undefined;
@@ -133,5 +133,6 @@ function requestText({ method, url, headers, body }: ExchangeRequest): string | 
   );
   if (!isSound) return undefined;
   const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  return `GET ${url.pathname}${url.search} HTTP/1.1\r\n${lines}\r\n`;
+  const head = `GET ${url.pathname}${url.search} HTTP/1.1\r\n${lines}\r\n`;
+  return { head, from: Number(start) };
 }

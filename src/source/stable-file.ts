@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { interrupted, StowageError } from '../core/error.ts';
-import { retain, seal, takeBuffer } from '../net/buffer-pool.ts';
+import { FILL_BYTES, retain, seal, takeBuffer } from '../net/buffer-pool.ts';
 import { localFailure, wrongKind } from './local.ts';
 import type { FileState, Origin } from './origin.ts';
 
@@ -80,7 +80,7 @@ async function* range(
     for (let at = start; at < end; ) {
       if (signal.aborted) throw interrupted(signal);
       const buffer = takeBuffer();
-      const length = Math.min(buffer.length, end - at);
+      const length = Math.min(FILL_BYTES, end - at);
       const { bytesRead } = await handle.read(buffer, 0, length, at);
       if (bytesRead === 0) throw changed(path);
       const chunk = retain(buffer, 0, bytesRead);

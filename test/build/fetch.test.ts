@@ -133,6 +133,31 @@ describe('when a large blob is fetched in parts', () => {
     await expectWhole(await fetchFrom(await serveParts(answer)));
   });
 
+  it('asks on another connection as well when the first one stalls', async () => {
+    const large = seededBytes(8, 65 * MIB);
+    const key = digestOf(large);
+    const starts: number[] = [];
+    let resume = (): void => {};
+    const server = await serve((request, response) => {
+      const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+      const [start, end] = [Number(first), Number(last) + 1];
+      starts.push(start);
+      const range = `bytes ${start}-${end - 1}/${large.length}`;
+      response.writeHead(206, { 'content-range': range, 'content-length': end - start });
+      const half = start === 0 ? 3 * MIB : end;
+      response.write(large.subarray(start, half));
+      if (start === 0) resume = (): void => void response.end(large.subarray(half, end));
+      else response.end(resume);
+    });
+    const store = new BlobStore(join(root, String(stores++)));
+    const wanted = { key: digestHex(key), size: large.length, digest: key };
+    await withTransfer({ store, signal: never, emit: () => {} }, (transfer) =>
+      fetchBlob(transfer, wanted, httpsOrigin(server.url, testHttp().http)),
+    );
+    expect(starts).toEqual([0, 64 * MIB]);
+    expect(await store.size(key)).toBe(large.length);
+  });
+
   it('requests nothing twice if the connection breaks', async () => {
     let sent = 0;
     const server = await serveParts((asked) => {

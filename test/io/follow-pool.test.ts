@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sriOf } from '../../src/core/digest.ts';
 import { MIB } from '../../src/core/limits.ts';
+import { sharedPages } from '../../src/core/shared-memory.ts';
 import { BufferRing } from '../../src/io/buffer-ring.ts';
 import { type Following, FollowPool } from '../../src/io/follow-pool.ts';
 import type { PieceSums } from '../../src/io/hash-task.ts';
@@ -34,7 +35,7 @@ function newPool(partSize?: number): FollowPool {
 
 /** Tells of a file that is whole already, step by step, faster than any thread can hash. */
 function tell(following: Following, from = STEP, to: number = bytes.length): void {
-  for (let offset = from; offset <= to; offset += STEP) following.reached(offset);
+  for (let offset = from; offset <= to; offset += STEP) void following.reached(offset);
 }
 
 describe('when a file is hashed while it grows', () => {
@@ -59,6 +60,28 @@ describe('when a file is hashed while it grows', () => {
     const { sums } = await following.finish(bytes.length);
     expect(sums.parts).toEqual(partsOf(bytes, STEP).map(sumsOf));
   });
+
+  it.each([
+    ['parts of which the last is full', 2 * STEP, 6 * STEP],
+    ['parts that end within the given bytes', STEP + 1, 5 * STEP + 7],
+    ['the whole file', 0, 3 * STEP],
+  ])(
+    'has the sums of %s from bytes that it is given, not from the file',
+    async (_, partSize, size) => {
+      const other = Buffer.from(bytes.subarray(0, size)).fill('other', STEP);
+      const following = newPool(partSize).follow(path);
+      void following.reached(STEP);
+      const block = Buffer.from(sharedPages(2 * STEP));
+      for (let at = STEP; at < size; at += block.length) {
+        const given = block.subarray(0, Math.min(block.length, size - at));
+        given.set(other.subarray(at, at + given.length));
+        await following.reached(at + given.length, given);
+      }
+      const { identity, sums } = await following.finish(size);
+      expect(identity.sha256).toBe(createHash('sha256').update(other).digest('hex'));
+      expect(sums).toEqual({ partSize, parts: partsOf(other, partSize || size).map(sumsOf) });
+    },
+  );
 
   it('can be dropped at any time, and goes on with the next file', async () => {
     const pool = newPool(STEP);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { release, retain, seal, takeBuffer } from '../../src/net/buffer-pool.ts';
+import { FILL_BYTES, release, retain, seal, takeBuffer } from '../../src/net/buffer-pool.ts';
 
 describe('when a buffer of the pool is used again', () => {
   it('waits until it is sealed and every reader has released its range', () => {
@@ -13,6 +13,29 @@ describe('when a buffer of the pool is used again', () => {
     expect(takeBuffer()).not.toBe(buffer);
     release(third);
     expect(takeBuffer()).toBe(buffer);
+  });
+
+  it('waits for the readers of a part of a chunk, too', () => {
+    const buffer = takeBuffer();
+    const chunk = retain(buffer, 0, 10);
+    const parts = [retain(chunk, 0, 2), retain(chunk, 5, 7)];
+    seal(buffer);
+    release(chunk);
+    for (const each of parts) {
+      expect(takeBuffer()).not.toBe(buffer);
+      release(each);
+    }
+    expect(takeBuffer()).toBe(buffer);
+  });
+});
+
+describe('when a buffer is given to other threads and written past the page cache', () => {
+  it('is in shared memory, and begins with a page', () => {
+    const buffer = takeBuffer();
+    expect(buffer.buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect(buffer.byteOffset).toBe(0);
+    expect(buffer.length).toBeGreaterThan(FILL_BYTES);
+    seal(buffer);
   });
 });
 

@@ -97,6 +97,26 @@ describe('when a large stretch is fetched', () => {
     expect((await whole(response)).equals(bytes)).toBe(true);
   });
 
+  it.each([0, 1, 4095, 4096, 70_000])(
+    'keeps the place in a page of what begins at byte %i',
+    async (from) => {
+      const { url } = await raw((_, socket) => {
+        socket.write(Buffer.concat([Buffer.from(part(from, size)), bytes.subarray(from)]));
+      });
+      const response = await get(createDirectTransport(), url, range(from));
+      const places: number[] = [];
+      let at = from;
+      for await (const chunk of response?.body ?? []) {
+        expect(chunk.buffer).toBeInstanceOf(SharedArrayBuffer);
+        places.push((chunk.byteOffset - at) % 4096);
+        expect(bytes.compare(chunk, 0, chunk.length, at, at + chunk.length)).toBe(0);
+        at += chunk.length;
+      }
+      expect(at).toBe(size);
+      expect(new Set(places)).toEqual(new Set([0]));
+    },
+  );
+
   it('hands on what came before the line broke', async () => {
     const { url } = await raw((_, socket) => {
       socket.end(Buffer.concat([Buffer.from(part(0, size)), bytes.subarray(0, 1_500_000)]));
