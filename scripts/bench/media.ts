@@ -49,7 +49,8 @@ export async function run({ folder, size = DEFAULT_BYTES, say }: BenchContext): 
   const stowage = `"$0" "$1"`;
   const [node, program] = [process.execPath, join(import.meta.dirname, '../../dist/main.js')];
   const written = await inTurns(TIMES, {
-    copy: () => away(copy, script('cp -r "$0" "$1" && sync -f "$1"', bundle, copy)),
+    // Of the blobs that pack copies too: both read what they find in the page cache.
+    copy: () => away(copy, script('cp -r "$0" "$1" && sync -f "$1"', join(store, 'blobs'), copy)),
     stage: () => away(site, measureStowage(importArguments(bundle, site, authority))),
     pack: () => away(copy, measureStowage([...packing, copy])),
     stream: () =>
