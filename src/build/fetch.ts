@@ -5,7 +5,7 @@ import { MIB } from '../core/limits.ts';
 import type { Incoming, SizedExpected } from '../io/incoming.ts';
 import type { Expected } from '../io/running-hashes.ts';
 import type { Span } from '../io/spans.ts';
-import { release, retain } from '../net/buffer-pool.ts';
+import { release, releasing, retain } from '../net/buffer-pool.ts';
 import type { Origin, OriginPart } from '../source/origin.ts';
 import { Persistence, type Transfer, waitNotice } from './transfer.ts';
 
@@ -15,8 +15,8 @@ export const MIN_PARTS_BYTES: number = 16 * MIB;
 const PART_BYTES = 64 * MIB;
 /** Connections for one blob. */
 const PARTS_AT_ONCE = 4;
-/** How long the hashing threads are observed before connections are added. */
-const OBSERVED_MS = 200;
+/** How often connections are added, if the hashing threads wait for bytes. */
+const OBSERVATION_INTERVAL_MS = 200;
 /** Bytes that are buffered before they are written. */
 const WRITE_BYTES = MIB;
 
@@ -76,7 +76,7 @@ class PartsFetch {
 
   /** Downloads the missing bytes. */
   async run(): Promise<void> {
-    this.#help(1);
+    this.#addConnections(1);
     try {
       // None is added after the first one has ended: nothing is left to request.
       for (const lane of this.#lanes) await lane;
@@ -91,22 +91,22 @@ class PartsFetch {
    * Adds connections, now that a response has shown that the server supports ranges. If one file keeps all hashing threads
    * busy, then only while they wait for bytes: what is received ahead of the first connection has to be read back.
    */
-  #observe(): void {
+  #onRangeSupport(): void {
     if (this.#supportsRanges) return;
     this.#supportsRanges = true;
     if (this.#transfer.pool.hasSpareThreads) {
-      this.#help(PARTS_AT_ONCE);
+      this.#addConnections(PARTS_AT_ONCE);
       return;
     }
     let before = this.#incoming.idleMs;
     this.#observing = setInterval(() => {
       const idle = this.#incoming.idleMs - before;
       before += idle;
-      if (idle > OBSERVED_MS / 2) this.#help(PARTS_AT_ONCE);
-    }, OBSERVED_MS);
+      if (idle > OBSERVATION_INTERVAL_MS / 2) this.#addConnections(PARTS_AT_ONCE);
+    }, OBSERVATION_INTERVAL_MS);
   }
 
-  #help(connections: number): void {
+  #addConnections(connections: number): void {
     while (this.#running < connections && this.#queue.length > 0)
       this.#lanes.push(this.#lane(this.#lanes.length === 0));
   }
@@ -141,7 +141,7 @@ class PartsFetch {
           const part = await this.#origin.part(gap.start, gap.end, this.#signal);
           try {
             if (part.to !== undefined) {
-              this.#observe();
+              this.#onRangeSupport();
               await this.#write(part, gap, buffer);
             } else if (this.#supportsRanges) throw strange(this.#origin);
             else await this.#writeWhole(part, buffer);
@@ -289,9 +289,9 @@ export async function fetchInOrder(
       return await connections.hold(() =>
         store.receive(
           expected,
-          (offset) => {
+          async (offset) => {
             offered = offset;
-            return origin.open(offset, signal);
+            return releasing(await origin.open(offset, signal));
           },
           { onBytes: count, onWait, signal, ...size },
         ),

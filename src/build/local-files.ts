@@ -11,6 +11,7 @@ import { readEntries, treeBytes, writeTree } from '../io/archive.ts';
 import type { BlobStore } from '../io/blob-store.ts';
 import { ioError, remove } from '../io/file.ts';
 import { makeFolder, requireSpace } from '../io/folder.ts';
+import { releasing } from '../net/buffer-pool.ts';
 import { type LocalFile, type LocalTreeFile, localFile, localTree } from '../source/local.ts';
 import { sourceKey } from './origins.ts';
 
@@ -76,7 +77,9 @@ async function keepFile(
   const expected = { key: sourceKey(path), size, resume: false };
   const onBytes = new Tally(emit, 'read', size).add;
   const options = { signal, onBytes };
-  const digest = await store.receive(expected, (offset) => origin.open(offset, signal), options);
+  const from = async (offset: number): Promise<AsyncIterable<Uint8Array>> =>
+    releasing(await origin.open(offset, signal));
+  const digest = await store.receive(expected, from, options);
   return { kind: 'file', digest, size };
 }
 

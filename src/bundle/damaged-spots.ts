@@ -21,17 +21,21 @@ export interface DamagedSpots {
 
 /**
  * Reads a damaged part again to locate the damage; only for messages and lists. Never fails.
+ * @param file its path, or its descriptor if it is open
  * @param start where the part begins in its file, in bytes
  */
-export async function damagedSpots(path: string, part: Part, start = 0): Promise<DamagedSpots> {
+export async function damagedSpots(
+  file: string | number,
+  part: Part,
+  start = 0,
+): Promise<DamagedSpots> {
   const spans = Math.ceil(part.size / CRC_SPAN_BYTES);
   const ranges: ByteRange[] = [];
   let unreadable = 0;
   try {
-    const handle = await open(
-      path,
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    );
+    const handle = await (typeof file === 'number'
+      ? open(`/proc/self/fd/${file}`, constants.O_RDONLY)
+      : open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK));
     try {
       const buffer = Buffer.alloc(Math.min(CRC_SPAN_BYTES, part.size));
       for (let span = 0; span < spans; span++) {

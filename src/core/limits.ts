@@ -16,11 +16,6 @@ export const MAX_LOCK_BYTES: number = 256 * MIB;
 export const MAX_SITE_BYTES: number = MIB;
 export const MAX_TRUST_BYTES: number = MIB;
 export const MAX_CHECKSUMS_BYTES: number = 64 * MIB;
-/**
- * The most that is written at once through the page cache. For a larger write, Linux takes larger pages, which a virtual machine may
- * have to get from its host first: 1 MiB at a time took four times as long as this.
- */
-export const CACHED_WRITE_BYTES: number = 256 * KIB;
 /** Of a single file that a cluster takes as an object: its API has a limit of 1 MiB for each. */
 export const MAX_MOUNTED_FILE_BYTES: number = 700 * KIB;
 export const MAX_INDEX_BYTES: number = 256 * MIB;

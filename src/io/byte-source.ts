@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 import { interrupted } from '../core/error.ts';
 import { CRC_SPAN_BYTES, READ_BUFFER_BYTES } from '../core/limits.ts';
+import { ioError } from './file.ts';
 
 /** Bytes in chunks of any size; they may come from a pipe that fills a buffer directly, or from a file. */
 type Chunks = AsyncIterator<Uint8Array> & {
@@ -15,8 +16,8 @@ type Chunks = AsyncIterator<Uint8Array> & {
 /** The file that holds all bytes of a stream. */
 export interface StreamFile {
   readonly descriptor: number;
-  /** Goes on after so many bytes. @returns where they begin; undefined if the file has fewer */
-  pass(length: number): number | undefined;
+  /** Skips bytes. @returns where they begin; undefined if the file has fewer */
+  skip(length: number): number | undefined;
 }
 
 /** Sequential bytes, such as those of a pipe, read in amounts of any size; holds at most one chunk. */
@@ -44,12 +45,12 @@ export class ByteSource {
   }
 
   /**
-   * Leaves the next bytes to somebody who reads them in {@link file}.
+   * Skips bytes that are read from {@link file} elsewhere.
    * @returns where they begin; undefined if they must be read here
    */
-  pass(length: number): number | undefined {
+  skip(length: number): number | undefined {
     const held = this.#rest.length;
-    const after = length < held ? undefined : this.#chunks.file?.pass(length - held);
+    const after = length < held ? undefined : this.#chunks.file?.skip(length - held);
     if (after === undefined) return undefined;
     this.#rest = new Uint8Array();
     this.#offset += length;
@@ -145,54 +146,50 @@ export interface PipedBytes extends AsyncIterableIterator<Uint8Array> {
 export function readDescriptor(fd: number): PipedBytes | undefined {
   const status = fstatSync(fd);
   if (status.isFIFO()) return readPipe(fd);
-  if (status.isFile()) return readRegular(fd, status.size);
+  const start = status.isFile() ? positionOf(fd) : undefined;
+  if (start !== undefined) return readRegular(fd, status.size, start);
   const isDevice = status.isBlockDevice() || (status.isCharacterDevice() && !isatty(fd));
-  return isDevice ? readRecords(fd) : undefined;
+  return isDevice || status.isFile() ? readRecords(fd) : undefined;
 }
 
 const readAt = promisify(read);
 
-/** Reads a device. A tape returns one record at a time, and fails if there is no room for all of it. */
+/** Reads what has no offsets, such as a device. A tape returns one record at a time, and fails if there is no room for all of it. */
 function readRecords(fd: number): PipedBytes {
   const record = Buffer.allocUnsafeSlow(RECORD_BYTES);
   return {
     [Symbol.asyncIterator]() {
       return this;
     },
-    next: async () => {
-      const { bytesRead } = await readAt(fd, record, 0, record.length, null);
-      if (bytesRead === 0) return { done: true, value: undefined };
-      return { done: false, value: record.subarray(0, bytesRead) };
-    },
+    next: async () => chunkOf(record, await readSome(fd, record, null)),
     destroy: () => {},
   };
 }
 
-function readRegular(fd: number, size: number): PipedBytes {
+function readRegular(fd: number, size: number, start: number): PipedBytes {
   const first = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-  let position = positionOf(fd);
-  const fill = async (buffer: Uint8Array): Promise<number> => {
-    let filled = 0;
-    for (;;) {
-      const { bytesRead } = await readAt(fd, buffer, filled, buffer.length - filled, position);
-      filled += bytesRead;
-      position += bytesRead;
-      if (bytesRead === 0 || filled === buffer.length) return filled;
-    }
+  let position = start;
+  const read = async (buffer: Uint8Array): Promise<number> => {
+    const bytes = await readSome(fd, buffer, position);
+    position += bytes;
+    return bytes;
   };
   return {
     [Symbol.asyncIterator]() {
       return this;
     },
-    next: async () => {
-      const filled = await fill(first);
-      if (filled === 0) return { done: true, value: undefined };
-      return { done: false, value: first.subarray(0, filled) };
+    // Not until the buffer is full: what follows may be unreadable, and is for others to read.
+    next: async () => chunkOf(first, await read(first)),
+    fill: async (buffer) => {
+      for (let filled = 0; ; ) {
+        const bytes = await read(buffer.subarray(filled));
+        filled += bytes;
+        if (bytes === 0 || filled === buffer.length) return filled;
+      }
     },
-    fill,
     file: {
       descriptor: fd,
-      pass: (length) => {
+      skip: (length) => {
         if (position + length > size) return undefined;
         position += length;
         return position - length;
@@ -202,10 +199,32 @@ function readRegular(fd: number, size: number): PipedBytes {
   };
 }
 
-/** Where a descriptor is in its file: others may have read from it before, such as `head` in a script. */
-function positionOf(fd: number): number {
-  const found = /^pos:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
-  return Number(found?.[1] ?? 0);
+/** @param position null for where the descriptor is @throws StowageError `io-failed` */
+async function readSome(fd: number, buffer: Uint8Array, position: number | null): Promise<number> {
+  try {
+    return (await readAt(fd, buffer, 0, buffer.length, position)).bytesRead;
+  } catch (error) {
+    throw ioError(error, 'stdin');
+  }
+}
+
+function chunkOf(buffer: Uint8Array, length: number): IteratorResult<Uint8Array> {
+  return length === 0
+    ? { done: true, value: undefined }
+    : { done: false, value: buffer.subarray(0, length) };
+}
+
+/**
+ * Where a descriptor is in its file: others may have read from it before, such as `head` in a script. Undefined where the system
+ * does not tell.
+ */
+function positionOf(fd: number): number | undefined {
+  try {
+    const found = /^pos:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
+    return found?.[1] === undefined ? undefined : Number(found[1]);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A request for bytes. */
@@ -213,7 +232,7 @@ interface Waiting {
   /** Consumes bytes that were read. @returns where the next ones go; undefined if that is enough */
   take(bytes: Uint8Array): Uint8Array | undefined;
   end(): void;
-  reject(error: Error): void;
+  reject(error: unknown): void;
 }
 
 function readPipe(fd: number): PipedBytes & Required<Pick<PipedBytes, 'fill'>> {
@@ -221,7 +240,7 @@ function readPipe(fd: number): PipedBytes & Required<Pick<PipedBytes, 'fill'>> {
   const first = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   let next: Uint8Array = first;
   let waiting: Waiting | undefined;
-  let failure: Error | undefined;
+  let failure: unknown;
   /** Was read before it was requested: a socket reads once when it is made. */
   let early: Uint8Array | undefined;
   const take = (bytes: Uint8Array): boolean => {
@@ -241,7 +260,7 @@ function readPipe(fd: number): PipedBytes & Required<Pick<PipedBytes, 'fill'>> {
     if (failure === undefined) asked?.end();
     else asked?.reject(failure);
   };
-  socket.on('error', (error) => (failure = error)).on('close', conclude);
+  socket.on('error', (error) => (failure = ioError(error, 'stdin'))).on('close', conclude);
   const request = (wanted: Waiting): void => {
     waiting = wanted;
     const bytes = early;

@@ -5,16 +5,18 @@ import { openDirect, readDirect } from './direct-io.ts';
 import { fill, type ReadPlace } from './positioned.ts';
 
 /**
- * After so many bytes at most, it is found out again whether the file is in the page cache. Not always at the same place: what was read
- * there to find out is in the cache afterwards.
+ * Checks again, after at most this many bytes, whether the file is in the page cache. At random places: what was read for the check
+ * is in the cache afterwards. Earlier after the first check, which is always at the same place.
  */
 const MAX_STRETCH_BYTES: number = 64 * MIB;
-/** Reading {@link READ_BUFFER_BYTES} takes less than this from memory, and more from a disk. */
+const MAX_FIRST_STRETCH_BYTES: number = 4 * MIB;
+/** Reading {@link READ_BUFFER_BYTES} takes less time than this from memory, and more from a disk. */
 const COLD_MS = 0.2;
 
 /**
- * Reads a large file in order, past the page cache (`O_DIRECT`) where it is not in it: the cache would be of no use to anybody, and to find
- * memory for it can take longer than to read the disk. Whatever cannot be read so is read through the cache, which reports errors.
+ * Reads a large file in order, bypassing the page cache (`O_DIRECT`) where the file is not in it: nothing reads the file again soon, and
+ * memory for the cache can take longer to allocate than the disk takes to read. What cannot be read that way is read through the cache,
+ * which also reports errors.
  */
 export class ColdReads {
   readonly #source: Omit<ReadPlace, 'position'>;
@@ -22,6 +24,7 @@ export class ColdReads {
   readonly #coldMs: number;
   #isCold = false;
   #knownUpTo = 0;
+  #isFirst = true;
 
   /** @param coldMs how long the first bytes of a stretch may take if they are in memory */
   constructor(source: Omit<ReadPlace, 'position'>, coldMs: number = COLD_MS) {
@@ -38,7 +41,9 @@ export class ColdReads {
       const start = performance.now();
       fill(buffer, done, { ...this.#source, position });
       this.#isCold = performance.now() - start > this.#coldMs;
-      this.#knownUpTo = position + randomInt(MAX_STRETCH_BYTES);
+      this.#knownUpTo =
+        position + randomInt(this.#isFirst ? MAX_FIRST_STRETCH_BYTES : MAX_STRETCH_BYTES);
+      this.#isFirst = false;
     }
     if (this.#isCold && this.#direct !== undefined)
       done += readDirect(this.#direct, buffer.subarray(done, want), position + done);

@@ -25,7 +25,7 @@ export interface Following {
   /**
    * All bytes before this offset have been written.
    * @param bytes the last of them, in shared memory, so that they need not be read back
-   * @returns settles when the bytes before the offset are hashed: those that were given may change
+   * @returns settles when the bytes before the offset are hashed: those that were given may change. Rejects with the system's code
    */
   reached(offset: number, bytes?: Uint8Array): Promise<void>;
   /** The hashes of the first `size` bytes. Rejects with an error that has the system's code. */
@@ -87,14 +87,15 @@ export class FollowPool {
         parts.push(this.#lane({ kind: 'sums', path, from: end }));
         rest = rest.subarray(last.byteLength);
       }
-      return Promise.allSettled([...hashed, parts.at(-1)?.advance(offset, rest)]);
+      return Promise.all([...hashed, parts.at(-1)?.advance(offset, rest)]);
     };
     return {
       reached: async (offset, bytes = NONE) => {
         await Promise.all([identity.advance(offset, bytes), advance(offset, bytes)]);
       },
       finish: async (size) => {
-        void advance(size);
+        // A failure is reported by the last lane, too.
+        advance(size).catch(() => {});
         const [found, ...sums] = await Promise.all([
           identity.end('finish', size),
           ...done,
@@ -209,9 +210,9 @@ class Lane {
     this.#onEnd = onEnd;
   }
 
-  /** Settles when it is hashed up to there; a failure is reported by {@link Lane.end}. */
+  /** Settles when it is hashed up to there. Rejects with the system's code; {@link Lane.end} does so again. */
   async advance(upTo: number, bytes: Uint8Array): Promise<void> {
-    await this.#ask({ upTo, bytes, after: 'wait' });
+    requireSuccess(await this.#ask({ upTo, bytes, after: 'wait' }));
   }
 
   /** Rejects with the system's code, also if an earlier step failed. */

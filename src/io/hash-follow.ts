@@ -26,11 +26,14 @@ interface Followed {
 export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask) => FollowAnswer {
   const files = new Map<number, Followed>();
   const passing = new Map<number, Hash>();
+  /** What failed, and was not ended yet: it is not begun again. */
+  const failed = new Map<number, FollowAnswer>();
   const drop = (id: number): void => {
     const followed = files.get(id);
     if (followed !== undefined) closeSync(followed.file);
     files.delete(id);
     passing.delete(id);
+    failed.delete(id);
   };
   const followFile = (task: FollowTask): FollowAnswer => {
     const { follow } = task;
@@ -52,6 +55,11 @@ export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask)
   };
   return (task) => {
     const { follow } = task;
+    const failure = failed.get(follow);
+    if (failure !== undefined) {
+      if (task.after !== 'wait') drop(follow);
+      return failure;
+    }
     try {
       if (task.after !== 'drop') return 'path' in task ? followFile(task) : followBytes(task);
       drop(follow);
@@ -59,7 +67,9 @@ export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask)
     } catch (error) {
       drop(follow);
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'EUNKNOWN';
-      return { follow, failure: { code, message: String(error) } };
+      const answer = { follow, failure: { code, message: String(error) } };
+      if (task.after === 'wait') failed.set(follow, answer);
+      return answer;
     }
   };
 }
@@ -99,6 +109,7 @@ function begin({ path, kind, from, other }: FollowTask): Followed {
 function advance(followed: Followed, { upTo, bytes }: FollowTask, buffer: Buffer): void {
   const { hash, file: source, path, done: position } = followed;
   const stored = upTo - bytes.byteLength - position;
+  if (stored < 0) throw new Error(`bytes before ${position} are hashed already`);
   if (stored > 0) hashStretch(hash, { source, path, position }, stored, buffer);
   // In steps that stay in the core's cache.
   for (let from = 0; from < bytes.byteLength; from += buffer.length)

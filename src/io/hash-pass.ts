@@ -51,7 +51,7 @@ export function passBuffers(): BufferRing {
 }
 
 function openSource(task: HashTask): number {
-  // Was checked by who opened it: a file that is shorter now is noticed where it ends.
+  // The caller checked it; if it is shorter now, the read fails where it ends.
   if (task.descriptor !== undefined) return task.descriptor;
   // O_NONBLOCK: opening a pipe in place of a part must not hang.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -84,7 +84,10 @@ async function passPiece(
   const hasCrc = task.hashes.includes('crc32');
   const { destination } = piece;
   const clone =
-    destination?.clone === true && start === 0 && piece.length === task.size
+    destination?.clone === true &&
+    task.descriptor === undefined &&
+    start === 0 &&
+    piece.length === task.size
       ? ClonedFile.make(source, destination)
       : undefined;
   const target =

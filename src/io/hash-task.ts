@@ -33,9 +33,11 @@ export interface PartDestination {
 /** One sequential pass over a file, in a worker: reads it once, hashes it, and writes pieces that have a destination. */
 export interface HashTask {
   readonly path: string;
-  /** Its descriptor, if this process has it open already: then the path is only a name for messages. */
+  /** The descriptor of a file that is open already; the path is only a name for messages then. */
   readonly descriptor?: number;
-  /** The size that the file must have, in bytes; any other size, and anything but a regular file, is refused. */
+  /**
+   * The size that the file must have, in bytes; any other size, and anything but a regular file, is refused. Not checked of a descriptor.
+   */
   readonly size: number;
   /** The offset of the first piece, in bytes. */
   readonly offset: number;

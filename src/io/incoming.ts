@@ -39,6 +39,7 @@ export class Incoming {
   readonly #direct: number | undefined;
   readonly #backlog: HashBacklog;
   #unsynced = 0;
+  #syncFailure: { readonly error: unknown } | undefined;
   #syncing: Promise<void> | undefined;
   #finished = false;
 
@@ -57,10 +58,10 @@ export class Incoming {
     this.#handle = opened.handle;
     this.#journal = opened.journal;
     this.#following = opened.following;
-    this.#backlog = new HashBacklog(opened.following);
     this.#direct = opened.direct;
-    this.resumed = opened.journal.spans.bytes;
-    this.#backlog.tell(this.#journal.spans.frontier);
+    const { bytes, frontier } = opened.journal.spans;
+    this.resumed = bytes;
+    this.#backlog = new HashBacklog(opened.following, frontier);
   }
 
   /** @param uncached whether bytes that need not be read back are written past the page cache, if the file system can */
@@ -102,48 +103,46 @@ export class Incoming {
     return this.#journal.spans.gaps(span);
   }
 
-  /** How long the hashing threads had nothing to do, since the beginning. */
+  /** How long the hashing threads could have hashed more, since the beginning. */
   get idleMs(): number {
     return this.#backlog.idleMs;
   }
 
   /**
    * Writes consecutive chunks from `start`, and records them. Waits while too much is in memory that is not hashed.
-   * @param done called for each chunk when its memory may change
+   * @param onReusable called for each chunk when its memory may change
    */
   async write(
     start: number,
     chunks: readonly Uint8Array[],
-    done: (chunk: Uint8Array) => void = () => {},
+    onReusable: (chunk: Uint8Array) => void = () => {},
   ): Promise<void> {
     const bytes = chunks.reduce((sum, each) => sum + each.byteLength, 0);
     const inMemory = this.#isNextToHash(start) && chunks.every(isShared);
     try {
-      if (inMemory) await this.#writeOnce(start, chunks);
+      if (inMemory) await this.#writeUncached(start, chunks);
       else await writeAll(this.#handle, chunks, start);
       const recorded = this.#journal.add({ start, end: start + bytes });
-      // At once, while nobody else can have told the threads of these bytes.
-      if (inMemory) this.#handOver(start, chunks, done);
-      else chunks.forEach(done);
+      // In the same turn: later, another connection may have announced these bytes together with its own.
+      if (inMemory) this.#handOver(start, chunks, onReusable);
+      else chunks.forEach(onReusable);
       await recorded;
+      this.#startSync(bytes);
+      if (inMemory) await this.#backlog.room();
     } catch (error) {
       throw ioError(error, this.#path);
     }
-    this.#startSync(bytes);
-    if (inMemory) await this.#backlog.room();
-    this.#backlog.tell(this.#journal.spans.frontier);
+    this.#backlog.announce(this.#journal.spans.frontier);
   }
 
   /** Verifies the blob and makes it durable. @throws StowageError `source-mismatch` */
   async finish(): Promise<{ digest: Digest; sums: BlobSums }> {
     const { size } = this.#expected;
-    this.#finished = true;
     try {
       await this.#handle.truncate(size);
-      const [{ identity, sums }] = await Promise.all([
-        this.#following.finish(size),
-        this.#handle.sync(),
-      ]);
+      await this.#backlog.readAll(size);
+      this.#finished = true;
+      const [{ identity, sums }] = await Promise.all([this.#following.finish(size), this.#sync()]);
       return { digest: checkIdentity(this.#expected, identity, size), sums };
     } catch (error) {
       throw ioError(error, this.#path);
@@ -152,19 +151,23 @@ export class Incoming {
 
   /** Closes the files; received bytes are kept for another run. */
   async close(): Promise<void> {
-    if (!this.#finished) await this.#following.drop();
-    await this.#syncing;
-    await this.#journal.close();
-    if (this.#direct !== undefined) closeSync(this.#direct);
-    await this.#handle.close();
+    try {
+      await this.#backlog.stop();
+      if (!this.#finished) await this.#following.drop();
+      await this.#syncing;
+      await this.#journal.close();
+    } finally {
+      if (this.#direct !== undefined) closeSync(this.#direct);
+      await this.#handle.close();
+    }
   }
 
   /** Whether these bytes are the first that are missing, and the threads are close behind them. */
   #isNextToHash(start: number): boolean {
-    return start === this.#journal.spans.frontier && !this.#backlog.isFull;
+    return start === this.#journal.spans.frontier && !this.#backlog.isBehind;
   }
 
-  async #writeOnce(start: number, chunks: readonly Uint8Array[]): Promise<void> {
+  async #writeUncached(start: number, chunks: readonly Uint8Array[]): Promise<void> {
     let position = start;
     for (const chunk of chunks) {
       const isAligned = this.#direct !== undefined && isBlockAligned(chunk.byteOffset);
@@ -175,12 +178,23 @@ export class Incoming {
     }
   }
 
-  #handOver(start: number, chunks: readonly Uint8Array[], done: (chunk: Uint8Array) => void): void {
+  #handOver(
+    start: number,
+    chunks: readonly Uint8Array[],
+    onReusable: (chunk: Uint8Array) => void,
+  ): void {
     let end = start;
     for (const chunk of chunks) {
       end += chunk.byteLength;
-      void this.#backlog.give(end, chunk).then(() => done(chunk));
+      void this.#backlog.handOver(end, chunk).then(() => onReusable(chunk));
     }
+  }
+
+  /** Syncs the file. The system reports the failure of an earlier sync only once, and the later ones as successful. */
+  async #sync(): Promise<void> {
+    await this.#syncing;
+    await this.#handle.sync();
+    if (this.#syncFailure !== undefined) throw this.#syncFailure.error;
   }
 
   /** Starts to bring what was written to disk, so that little is left to do at the end. */
@@ -188,10 +202,11 @@ export class Incoming {
     this.#unsynced += bytes;
     if (this.#unsynced < SYNC_BYTES || this.#syncing !== undefined) return;
     this.#unsynced = 0;
-    // An error here occurs again in the last sync, which is awaited.
     this.#syncing = this.#handle
       .datasync()
-      .catch(() => {})
+      .catch((error: unknown) => {
+        this.#syncFailure ??= { error };
+      })
       .then(() => {
         this.#syncing = undefined;
       });

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { CACHED_WRITE_BYTES } from '../core/limits.ts';
+import { CACHED_WRITE_BYTES } from './positioned.ts';
 
 /** Writes consecutive chunks to a file, all of their bytes, through the page cache. */
 export async function writeAll(

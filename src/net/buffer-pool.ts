@@ -7,6 +7,11 @@ export const FILL_BYTES: number = MIB;
 const BUFFER_BYTES: number = FILL_BYTES + 64 * KIB;
 /** How many wait to be used again. */
 const MAX_FREE = 24;
+/**
+ * How many exist in shared memory, used or not. The garbage collector does not see their size: those that nobody releases would stay until
+ * something else makes it run. Further ones are ordinary memory.
+ */
+const MAX_SHARED = 64;
 
 interface Usage {
   readonly buffer: Buffer;
@@ -19,6 +24,10 @@ interface Usage {
 const inUse = new WeakMap<ArrayBufferLike, Usage>();
 const free: Buffer[] = [];
 let canShare = true;
+let shared = 0;
+const collected = new FinalizationRegistry<undefined>(() => {
+  shared -= 1;
+});
 
 /**
  * A buffer to read into, page-aligned and in memory that other threads can be given. To allocate and to collect one for every megabyte
@@ -56,6 +65,16 @@ export function release(chunk: Uint8Array): void {
   reuse(usage);
 }
 
+/** The chunks of a body, of which each is released when the next one is requested. */
+export async function* releasing(
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of body) {
+    yield chunk;
+    release(chunk);
+  }
+}
+
 function reuse({ buffer, readers, sealed }: Usage): void {
   if (!sealed || readers !== 0) return;
   inUse.delete(buffer.buffer);
@@ -64,7 +83,12 @@ function reuse({ buffer, readers, sealed }: Usage): void {
 
 function newBuffer(): Buffer {
   try {
-    if (canShare) return Buffer.from(sharedPages(BUFFER_BYTES));
+    if (canShare && shared < MAX_SHARED) {
+      const memory = sharedPages(BUFFER_BYTES);
+      collected.register(memory, undefined);
+      shared += 1;
+      return Buffer.from(memory);
+    }
   } catch {
     // A limit on address space (`ulimit -v`), of which shared memory reserves more than it uses.
     canShare = false;

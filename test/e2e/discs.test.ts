@@ -220,10 +220,12 @@ describe('when a recorded stream lies on a medium with a bad sector', () => {
   const common = { partSize: 4 * MIB, weights: 14 * MIB, crumbs: 20 };
 
   it.each([
-    ['is imported with its recovery parts', 1, 0],
-    ['is refused without recovery parts, and a good copy completes it', undefined, 10],
-  ])('%s', async (_, parity, expected) => {
-    const place = scratchOf(`recorded-${expected}`);
+    ['near the beginning of a part, is imported with its recovery parts', 8 * 1024, 1, 0],
+    ['soon after it, is imported with its recovery parts', 100 * 1024, 1, 0],
+    ['in a part, is imported with its recovery parts', 2 * MIB, 1, 0],
+    ['is refused without recovery parts, and a good copy completes it', 2 * MIB, undefined, 10],
+  ])('%s', async (_, bad, parity, expected) => {
+    const place = scratchOf(`recorded-${bad}-${expected}`);
     const { authority } = made;
     const small = await smallBundle({ ...common, authority, place, ...(parity && { parity }) });
     const recording = join(place, 'burn/stream.tar');
@@ -232,7 +234,7 @@ describe('when a recorded stream lies on a medium with a bad sector', () => {
     const digest = small.bundle.models[0]?.files[0]?.digest.slice(7);
     const weights = join(small.folder, `blobs/sha256/${digest}.0001`);
     const image = lab.burn(join(place, 'burn'), 'ext4');
-    const offset = offsetOn(image, weights) + 2 * MIB;
+    const offset = offsetOn(image, weights) + bad;
     const { mount, eject } = lab.insertBad(image, [{ offset, length: 4096 }]);
     const site = join(place, 'site');
     const import_ = (stdin: string): Promise<Ran> => {
@@ -244,7 +246,7 @@ describe('when a recorded stream lies on a medium with a bad sector', () => {
     expect(status).toBe(expected);
     const said = status === 0 ? complaints.join() : `${json.error.message} ${json.error.found}`;
     expect(said).toContain('model.safetensors of model tiny, bytes 4194304 to 8388607');
-    expect(said).toContain('(EIO)');
+    expect(said).toContain('unreadable bytes within 0-4194303 of the file (EIO)');
     if (status !== 0) expect((await import_(recording)).status).toBe(0);
     const held = tree(join(site, 'store/blobs/sha256'));
     expect(Object.keys(held)).toEqual(

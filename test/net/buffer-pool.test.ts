@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { FILL_BYTES, release, retain, seal, takeBuffer } from '../../src/net/buffer-pool.ts';
+import {
+  FILL_BYTES,
+  release,
+  releasing,
+  retain,
+  seal,
+  takeBuffer,
+} from '../../src/net/buffer-pool.ts';
 
 describe('when a buffer of the pool is used again', () => {
   it('waits until it is sealed and every reader has released its range', () => {
@@ -36,6 +43,30 @@ describe('when a buffer is given to other threads and written past the page cach
     expect(buffer.byteOffset).toBe(0);
     expect(buffer.length).toBeGreaterThan(FILL_BYTES);
     seal(buffer);
+  });
+});
+
+describe('when nobody releases what was read', () => {
+  it('takes ordinary memory for all but some buffers, because shared memory is not collected in time', () => {
+    const taken = Array.from({ length: 200 }, () => takeBuffer());
+    const shared = taken.filter(({ buffer }) => buffer instanceof SharedArrayBuffer);
+    expect(shared.length).toBeLessThanOrEqual(64);
+    expect(taken.every(({ length }) => length > FILL_BYTES)).toBe(true);
+  });
+
+  it('releases each chunk of a body that is read in order when the next one is requested', async () => {
+    const used = new Set<ArrayBufferLike>();
+    const body = async function* (): AsyncGenerator<Uint8Array> {
+      for (let count = 0; count < 100; count += 1) {
+        const buffer = takeBuffer();
+        used.add(buffer.buffer);
+        const chunk = retain(buffer, 0, 10);
+        seal(buffer);
+        yield chunk;
+      }
+    };
+    for await (const chunk of releasing(body())) expect(chunk).toHaveLength(10);
+    expect(used.size).toBeLessThanOrEqual(25);
   });
 });
 

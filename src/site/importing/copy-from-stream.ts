@@ -27,7 +27,7 @@ export interface StreamCopy {
   /** Each {@link CRC_SPAN_BYTES} long. */
   readonly blocks: BufferRing;
   readonly pool: FollowPool;
-  /** Reads large parts of a stream that is a file, several at once; absent for a stream that is none. */
+  /** Reads large parts of a stream that is a file, several at once; absent for any other stream. */
   readonly passes?: HashPool;
   readonly bundle: Bundle;
   /** Absent for a part that is only hashed. */
@@ -47,38 +47,51 @@ export interface StreamedPart {
 }
 
 /**
- * Reads a part from a stream. If that is a file, threads do it, of several parts at once.
+ * Reads a part from a stream. Of a stream that is a file, threads read several large parts at once.
  * @throws StowageError `stream-ended`, `space-insufficient`, `io-failed`, `interrupted`
  */
 export async function copyFromStream(part: Part, copy: StreamCopy): Promise<StreamedPart> {
   const { source, passes } = copy;
   const { file: descriptor } = source;
   if (passes !== undefined && descriptor !== undefined && part.size >= THREADED_FROM_BYTES) {
-    const offset = source.pass(part.size);
+    const start = source.offset;
+    const offset = source.skip(part.size);
     if (offset !== undefined)
-      return checkedLater(copyInPass(part, copy, passes, { descriptor, offset }));
+      return checkedLater(copyInPass(part, { ...copy, passes }, { descriptor, offset, start }));
   }
   return await copyInOrder(part, copy);
 }
 
+/** Where a part is in a file, and in the stream that the file has. */
+interface PartInFile {
+  readonly descriptor: number;
+  readonly offset: number;
+  readonly start: number;
+}
+
 async function copyInPass(
   part: Part,
-  copy: StreamCopy,
-  passes: HashPool,
-  place: Required<Pick<HashTask, 'descriptor' | 'offset'>>,
+  copy: StreamCopy & Required<Pick<StreamCopy, 'passes'>>,
+  { descriptor, offset, start }: PartInFile,
 ): Promise<PartFault | undefined> {
   const destination = copy.destination && { destination: destinationOf(copy.destination) };
   const pieces = [{ length: part.size, ...destination }];
-  const task: HashTask = { ...place, path: STDIN, size: part.size, pieces, hashes: ['sha512'] };
+  const task: HashTask = {
+    ...{ path: STDIN, descriptor, size: part.size, offset },
+    ...{ pieces, hashes: ['sha512'] },
+  };
+  // What a medium cannot read is not in the destination.
+  const seen = { file: descriptor, offset };
   try {
-    const [found] = (await passes.run(task, copy.onBytes)).pieces;
-    return await compare(part, copy, found?.sha512);
+    const [found] = (await copy.passes.run(task, copy.onBytes)).pieces;
+    return await compare(part, copy, { sha512: found?.sha512, seen });
   } catch (error) {
     if (!(error instanceof PassError)) throw error;
     if (error.path !== STDIN) throw ioError(error, error.path);
     // It became shorter meanwhile.
-    if (error.code === 'ESHORT') throw streamEnded(part.path, fstatSync(place.descriptor).size);
-    return await damagedInStream(part, copy, { code: error.code });
+    if (error.code === 'ESHORT')
+      throw streamEnded(part.path, start + fstatSync(descriptor).size - offset);
+    return await damagedInStream(part, copy, { code: error.code, seen });
   }
 }
 
@@ -125,7 +138,10 @@ async function check(
   try {
     const found = await hashed;
     await target?.finish();
-    return await compare(part, copy, found);
+    // What was written is what was hashed.
+    const { destination } = copy;
+    const seen = destination && { file: destination.path, offset: destination.offset };
+    return await compare(part, copy, { sha512: found, seen });
   } catch (error) {
     throw ioError(
       error,
@@ -136,42 +152,47 @@ async function check(
   }
 }
 
-async function compare(
-  part: Part,
-  copy: StreamCopy,
-  sha512: Sri | undefined,
-): Promise<PartFault | undefined> {
-  if (sha512 === part.sha512) return undefined;
-  copy.onBytes(-part.size);
-  return await damagedInStream(part, copy, { ...(sha512 && { sha512 }) });
+/** What was read of a part: its digest, or the system's code if it could not be read to its end. */
+interface Found {
+  readonly sha512?: Sri | undefined;
+  readonly code?: string;
+  /** Where the bytes that were hashed can be looked at again; undefined if nowhere. */
+  readonly seen: { readonly file: string | number; readonly offset: number } | undefined;
 }
 
-/** @param found the digest, or the system's code if the part could not be read to its end */
+async function compare(part: Part, copy: StreamCopy, found: Found): Promise<PartFault | undefined> {
+  if (found.sha512 === part.sha512) return undefined;
+  copy.onBytes(-part.size);
+  return await damagedInStream(part, copy, found);
+}
+
 async function damagedInStream(
   part: Part,
-  { bundle, destination, from = 'the stream' }: StreamCopy,
-  { sha512, code }: { readonly sha512?: Sri; readonly code?: string },
+  { bundle, from = 'the stream' }: StreamCopy,
+  { sha512, code, seen }: Found,
 ): Promise<PartFault> {
-  // What was written is what was hashed; of a part that was only hashed, nothing is left to look at.
-  const spots = destination && (await damagedSpots(destination.path, part, destination.offset));
-  const found = [
-    spots === undefined ? sha512 && sriHex(sha512) : spotsInWords(spots),
-    code && `(${code})`,
-  ];
+  const spots = seen && (await damagedSpots(seen.file, part, seen.offset));
+  const digest = sha512 === undefined ? 'nothing' : sriHex(sha512);
+  const found = spots === undefined ? digest : spotsInWords(spots);
   const error = new StowageError(
     'part-damaged',
     `${part.path} is damaged in ${from}: ${contentOf(bundle, part)}`,
     {
       expected: code === undefined ? sriHex(part.sha512) : 'a readable medium',
-      found: found.filter((each) => each !== undefined).join(' '),
-      hint:
-        from === 'the stream'
-          ? 'stream the bundle again; if it is damaged again, run stowage verify on the sending side'
-          : 'run the same command again; if it is damaged again, check the storage of that host',
+      found: code === undefined ? found : `${found} (${code})`,
+      hint: hintFor(from, code),
     },
   );
   const ranges = spots?.ranges ?? [{ offset: 0, length: part.size }];
   return { part, folder: from, error, ranges, unreadable: false };
+}
+
+function hintFor(from: string, code: string | undefined): string {
+  if (from !== 'the stream')
+    return 'run the same command again; if it is damaged again, check the storage of that host';
+  return code === undefined
+    ? 'stream the bundle again; if it is damaged again, run stowage verify on the sending side'
+    : 'try another drive, or stream the bundle again to another medium; finished parts are kept';
 }
 
 function destinationOf({ path, offset, loose }: PartDestination): Destination {

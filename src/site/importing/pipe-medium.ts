@@ -134,7 +134,7 @@ export class PipeMedium implements ImportMedium {
   async copyParts(request: CopyRequest): Promise<CopyFailures> {
     const unchecked = new UncheckedParts(request.staging);
     const pool = new FollowPool();
-    const passes = new HashPool(this.#signal, await readersOf(this.#source, request.pool));
+    const passes = await passesOver(this.#source, request.pool.width, this.#signal);
     this.#partsRead = true;
     try {
       await this.#copyAll(request, unchecked, { pool, passes });
@@ -145,7 +145,7 @@ export class PipeMedium implements ImportMedium {
       throw error;
     } finally {
       await unchecked.quiet();
-      await Promise.all([pool.close(), passes.close()]);
+      await Promise.all([pool.close(), passes?.close()]);
     }
     // The first block of it was read in place of a header.
     const end = endOfArchive(this.#source.offset - BLOCK_BYTES).subarray(BLOCK_BYTES);
@@ -162,13 +162,14 @@ export class PipeMedium implements ImportMedium {
   async #copyAll(
     { admitted: { bundle }, staging, tally, parts: requested }: CopyRequest,
     unchecked: UncheckedParts,
-    { pool, passes }: { readonly pool: FollowPool; readonly passes: HashPool },
+    { pool, passes }: { readonly pool: FollowPool; readonly passes: HashPool | undefined },
   ): Promise<void> {
     const needed = new Set(requested.map(({ path }) => path));
     const recovery = new Set(bundle.parity?.rows.flat().map(({ path }) => path));
     const { faults } = unchecked;
     const blocks = new BufferRing(BLOCKS, CRC_SPAN_BYTES);
     const parts = streamedParts(bundle);
+    let areOthersChecked = false;
     for (let index = 0; ; index += 1) {
       const next = await this.#nextPart(parts, index);
       for (const { part } of parts.slice(index, next)) {
@@ -182,20 +183,23 @@ export class PipeMedium implements ImportMedium {
       const { part } = at;
       tally.at(partInWords(index + 1, parts.length));
       // Recovery parts follow all others: whether they are needed must be known.
-      if (recovery.has(part.path)) await unchecked.settle(0);
+      if (recovery.has(part.path) && !areOthersChecked) {
+        await unchecked.settle(0);
+        areOthersChecked = true;
+      }
       const wanted = needed.has(part.path) || (recovery.has(part.path) && faults.length > 0);
       const write = wanted && !staging.has(part);
       const loose = staging.isSmall(part);
       if (write && !loose) await staging.allocate(part);
       const { checked } = await copyFromStream(part, {
-        ...{ bundle, blocks, pool, passes, source: this.#source },
+        ...{ bundle, blocks, pool, source: this.#source, ...(passes && { passes }) },
         onBytes: needed.has(part.path) ? tally.add : (): void => {},
         ...(write ? { destination: { ...staging.place(part), loose } } : {}),
       });
       const batched = write && loose ? 'in a batch' : 'now';
       unchecked.add({ part, checked, keep: wanted ? batched : 'no' });
       await this.#expect(padding(part.size), `zeros after ${part.path}`);
-      await unchecked.settle(Math.max(pool.width, passes.width));
+      await unchecked.settle(passes?.width ?? pool.width);
     }
     await unchecked.settle(0);
   }
@@ -305,9 +309,14 @@ export class PipeMedium implements ImportMedium {
   }
 }
 
-/** How many parts to read at once, if the stream is a file. */
-async function readersOf({ file }: ByteSource, { width }: HashPool): Promise<number> {
-  return file === undefined ? width : await readersFor([`/proc/self/fd/${file}`], width);
+/** Threads that read the parts of a stream that is a file, one part at a time from a disk that seeks; undefined for a pipe. */
+async function passesOver(
+  { file }: ByteSource,
+  width: number,
+  signal: AbortSignal,
+): Promise<HashPool | undefined> {
+  if (file === undefined) return undefined;
+  return new HashPool(signal, await readersFor([`/proc/self/fd/${file}`], width));
 }
 
 function absentFault(bundle: Bundle, part: Part): PartFault {
