@@ -99,6 +99,19 @@ describe('when a file is hashed while it grows', () => {
   });
 });
 
+describe('when a file that grows cannot be hashed', () => {
+  it('fails at once from then on, without reading it again, and in the end', async () => {
+    const place = join(root, 'short');
+    writeFileSync(place, bytes.subarray(0, STEP));
+    const following = newPool(6 * STEP).follow(place);
+    await expect(following.reached(2 * STEP)).rejects.toMatchObject({ code: 'ESHORT' });
+    // Whole now, and too late: what is read once more would be hashed once more.
+    writeFileSync(place, bytes);
+    await expect(following.reached(3 * STEP)).rejects.toMatchObject({ code: 'ESHORT' });
+    await expect(following.finish(bytes.length)).rejects.toMatchObject({ code: 'ESHORT' });
+  });
+});
+
 describe('when bytes that pass are hashed', () => {
   it.each([0, 1, STEP, 3 * STEP + 7])(
     'has the hash of %i bytes, in blocks used in rotation',
