@@ -1,21 +1,24 @@
 import { rename } from 'node:fs/promises';
-import { receiptKind } from '../../format/receipt.ts';
-import { ioError, readBounded, remove, writeAtomic } from '../../io/file.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Override } from '../../format/override.ts';
+import { ioError, remove, writeAtomic } from '../../io/file.ts';
 import {
   currentGeneration,
   emptyGeneration,
   generationNumbers,
   loadGeneration,
 } from '../generations.ts';
+import type { Ledger } from '../ledger/ledger.ts';
 import { stateOf } from '../ledger/site-state.ts';
 import { propose } from '../planning/propose.ts';
-import { newestReceipt } from '../receipts/receipt.ts';
+import { type SignedReceipt, signReceipt } from '../receipts/receipt.ts';
+import { factsOnceDeleted } from '../receipts/site-facts.ts';
 import type { SiteContext } from '../site-folder.ts';
 import { executePlan, withSite } from './change.ts';
 import { forgetGenerations } from './remove-stored.ts';
 
 export interface ClearOptions extends SiteContext {
-  /** Where to copy the last receipt; its signature goes next to it as `.p7s`. */
+  /** Where to write the last receipt, which says that the site stores nothing; its signature goes next to it as `.p7s`. */
   readonly receipt: string;
 }
 
@@ -30,32 +33,56 @@ export async function clearSite(options: ClearOptions): Promise<string[]> {
   await remove(leaving);
   const names = await withSite(options, async (ledger) => {
     const running = (await currentGeneration(site)).releases.map((each) => each.name);
+    const overrides: Override[] = [];
     // The newest first: it may require earlier ones.
     for (const name of running.toReversed()) {
       const request = { intent: 'uninstall', subject: name } as const;
       const plan = await propose(request, stateOf(ledger.entries), options.now(), options);
-      await executePlan(plan, ledger, options);
+      const changed = await executePlan(plan, ledger, options);
+      for (const each of changed.receipt?.overrides ?? [])
+        if (!overrides.some((known) => isDeepStrictEqual(known, each))) overrides.push(each);
     }
     const kept = [];
     for (const number of await generationNumbers(site))
       kept.push(await loadGeneration(site, number));
     await forgetGenerations(kept, [emptyGeneration], options);
-    if (running.length > 0 || kept.length > 0)
-      await copyReceipt(await newestReceipt(site), receipt);
+    // Not in the folder of the site: it is true only once that is deleted.
+    await writeLast(await lastReceipt(overrides, ledger, options), receipt);
     return running;
   });
   try {
     await rename(site.root, leaving);
   } catch (error) {
+    // The site still stores what this receipt says is deleted.
+    for (const each of filesOf(receipt)) await remove(each).catch(() => {});
     throw ioError(error, site.root);
   }
   await remove(leaving);
   return names;
 }
 
-async function copyReceipt(file: string, to: string): Promise<void> {
-  for (const ending of ['.json', '.p7s']) {
-    const bytes = await readBounded(file.replace(/\.json$/, ending), receiptKind.maxBytes);
-    await writeAtomic(to.replace(/(?:\.json)?$/, ending), bytes);
-  }
+/** The receipt of a site whose folder is about to be deleted, with what is true after that. */
+async function lastReceipt(
+  overrides: readonly Override[],
+  ledger: Ledger,
+  options: ClearOptions,
+): Promise<SignedReceipt> {
+  const running = await currentGeneration(options.site);
+  const about = { intent: 'uninstall', outcome: 'kept', gates: [], ledger: ledger.head } as const;
+  const used = overrides.length === 0 ? {} : { overrides };
+  const facts = await factsOnceDeleted(running, options);
+  return signReceipt(options.site, { ...about, ...used, running, facts }, options.now());
+}
+
+/** The signature first: a receipt without one is of no use. */
+async function writeLast({ bytes, signature }: SignedReceipt, to: string): Promise<void> {
+  const [json, p7s] = filesOf(to);
+  await writeAtomic(p7s, signature);
+  await writeAtomic(json, bytes);
+}
+
+/** The files of a receipt and of its signature. */
+function filesOf(receipt: string): readonly [string, string] {
+  const stem = receipt.replace(/\.json$/, '');
+  return [`${stem}.json`, `${stem}.p7s`];
 }

@@ -20,12 +20,19 @@ export interface ReceiptInput
   readonly facts: SiteFacts;
 }
 
-/** Writes and signs a receipt: `receipts/<moment>-<intent>.json` and `.p7s` next to it. */
-export async function writeReceipt(
+/** A receipt with its signature, as files contain them. */
+export interface SignedReceipt {
+  readonly receipt: Receipt;
+  readonly bytes: Buffer;
+  readonly signature: Buffer;
+}
+
+/** Makes and signs a receipt, and writes nothing. */
+export async function signReceipt(
   site: SiteFolder,
   { running, facts, ...rest }: ReceiptInput,
   now: Date,
-): Promise<Receipt> {
+): Promise<SignedReceipt> {
   const { name } = await site.site();
   const receipt: Receipt = {
     schema: receiptSchema({ ...facts, ...rest }),
@@ -44,6 +51,16 @@ export async function writeReceipt(
   };
   const bytes = writeCanonical(receiptKind, receipt);
   const signature = signDetached(bytes, await siteSigner(site, name, now), now);
+  return { receipt, bytes, signature };
+}
+
+/** Writes and signs a receipt: `receipts/<moment>-<intent>.json` and `.p7s` next to it. */
+export async function writeReceipt(
+  site: SiteFolder,
+  input: ReceiptInput,
+  now: Date,
+): Promise<Receipt> {
+  const { receipt, bytes, signature } = await signReceipt(site, input, now);
   const milliseconds = String(now.getMilliseconds()).padStart(3, '0');
   const moment = `${receipt.at.replaceAll(':', '')}-${milliseconds}`;
   const stem = site.path('receipts', `${moment}-${receipt.intent}`);

@@ -171,6 +171,22 @@ export async function siteFacts(
   };
 }
 
+/**
+ * The state of a site as it is once its folder is deleted: it stores nothing, knows no notice, and the space of its store is
+ * free.
+ * @param running the current generation, without releases
+ */
+export async function factsOnceDeleted(running: Generation, place: Place): Promise<SiteFacts> {
+  const { held, notices: _, ...rest } = await siteFacts(running, place);
+  const free = (await freeBytes(place.site.root)) + held.bytes;
+  return {
+    ...rest,
+    generations: [],
+    held: { blobs: 0, bytes: 0 },
+    holds: { bundles: [], installers: [], free },
+  };
+}
+
 /** The newest notice of each issuer, the latest import first. */
 async function noticesOf(site: SiteFolder): Promise<TakenNotice[]> {
   const { notices } = stateOf((await readLedger(site)).entries);

@@ -195,10 +195,13 @@ describe('when everything is uninstalled', () => {
 
   it('removes it with --yes, and when a person types the name of the site', async () => {
     expect(await run(args, person('plant'))).toMatchObject({ status: 0 });
-    expect(tree(place)).toEqual({});
+    expect(Object.keys(tree(place)).toSorted()).toEqual(['last.json', 'last.p7s']);
+    const shown = await run(['receipt', 'show', 'last.json']);
+    expect(shown.stdout).toContain('available: none\n  store: 0 blobs, 0 B');
+    expect(shown.stdout).toContain('complete bundles: 0;');
     siteAt('site');
     expect(await run([...args, '--yes'])).toMatchObject({ status: 0 });
-    expect(tree(place)).toEqual({});
+    expect(Object.keys(tree(place)).toSorted()).toEqual(['last.json', 'last.p7s']);
   });
 });
 

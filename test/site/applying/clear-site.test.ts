@@ -1,11 +1,16 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { receiverOf } from '../../../src/bundle/increment/receiver.ts';
 import { readReceipt } from '../../../src/bundle/receipt.ts';
+import { withSite } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/change-release.ts';
 import { type ClearOptions, clearSite } from '../../../src/site/applying/clear-site.ts';
+import { writeStatement } from '../../../src/site/applying/statement.ts';
+import { importBundle } from '../../../src/site/importing/import.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
+import { expectCode } from '../../support/error.ts';
 import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
@@ -25,12 +30,16 @@ beforeAll(async () => {
 
 type Opened = ClearOptions & { readonly target: FakeTarget; readonly place: string };
 
-async function open(): Promise<Opened> {
+function blank(): Opened {
   const place = scratch.fresh('host');
   mkdirSync(place);
   const site = new SiteFolder(join(place, 'site'));
   const receipt = join(place, 'last.json');
-  const opened = { ...context(), site, target: fakeTarget(), receipt, place };
+  return { ...context(), site, target: fakeTarget(), receipt, place };
+}
+
+async function open(): Promise<Opened> {
+  const opened = blank();
   for (const each of made) await install(each.folder, { ...opened, trust: each.trust });
   return opened;
 }
@@ -45,6 +54,49 @@ describe('when a site is cleared', () => {
     expect(readdirSync(opened.place).toSorted()).toEqual(['last.json', 'last.p7s']);
     const { receipt } = await readReceipt(opened.receipt);
     expect(receipt).toMatchObject({ intent: 'uninstall', outcome: 'kept', releases: [] });
+  });
+
+  it('says in the last receipt that the site stores nothing, so that nothing is left out of a medium for it', async () => {
+    const opened = await open();
+    const before = await writeStatement(opened, 30);
+    expect(before.holds?.bundles).toHaveLength(made.length);
+    await clearSite(opened);
+    const { receipt } = await readReceipt(opened.receipt);
+    const { free = 0, ...holds } = receipt.holds ?? {};
+    expect(holds).toEqual({ bundles: [], installers: [] });
+    expect(free).toBeGreaterThan(0);
+    expect(receipt).toMatchObject({ generations: [], held: { blobs: 0, bytes: 0 } });
+    // The numbers of the fleet's checks go on.
+    expect(receipt.generation).toBe(before.generation + 2);
+    expect(receipt.ledger.number).toBe(before.ledger.number + 2);
+    const bundles = new Map(made.map(({ id, bundle }) => [id, bundle]));
+    const receiver = await receiverOf(receipt, async (id) => bundles.get(id));
+    expect(receiver).toMatchObject({ unknown: [], installers: new Set() });
+    expect([receiver.blobs.size, receiver.parts.size]).toEqual([0, 0]);
+  });
+
+  it('writes the last receipt of a site where releases were only imported', async () => {
+    const opened = blank();
+    await withSite(opened, (ledger) =>
+      importBundle(base.folder, ledger, { ...opened, trust: base.trust }),
+    );
+    expect((await writeStatement(opened)).holds?.bundles).toHaveLength(1);
+    expect(await clearSite(opened)).toEqual([]);
+    const { receipt } = await readReceipt(opened.receipt);
+    expect(receipt).toMatchObject({ intent: 'uninstall', generation: 0, generations: [] });
+    expect(receipt).toMatchObject({ held: { blobs: 0, bytes: 0 }, holds: { bundles: [] } });
+  });
+
+  it('leaves no last receipt if the folder of the site cannot be deleted, and the next call writes it', async () => {
+    const opened = await open();
+    opened.target.engine.hook = () =>
+      void mkdirSync(join(`${opened.site.root}.leaving`, 'other'), { recursive: true });
+    await expectCode(() => clearSite(opened), 'io-failed');
+    expect(readdirSync(opened.place).toSorted()).toEqual(['site', 'site.leaving']);
+    opened.target.engine.hook = () => {};
+    expect((await writeStatement(opened)).holds?.bundles).toHaveLength(made.length);
+    await clearSite(opened);
+    expect(readdirSync(opened.place).toSorted()).toEqual(['last.json', 'last.p7s']);
   });
 
   it('is ended by the next call when it was killed at any call of the engine', async () => {
