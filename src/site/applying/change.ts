@@ -8,6 +8,7 @@ import type { StoppedService } from '../../format/site-state.ts';
 import { makeFolder, removeEmpty } from '../../io/folder.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import { removeRedundantStagings } from '../importing/redundant-staging.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { openLedger } from '../ledger/site-ledger.ts';
 import { settleNotices } from '../notices.ts';
@@ -73,7 +74,13 @@ async function underLock<T>(
     const ledger = await openLedger(site, options.user);
     await settleNotices(site, ledger.entries);
     await recoverPlan(ledger, options);
-    return await work(ledger);
+    await removeRedundantStagings(site, ledger.entries);
+    try {
+      return await work(ledger);
+    } finally {
+      // The next command does it otherwise, and a failure of the work is the one to report.
+      await removeRedundantStagings(site, ledger.entries).catch(() => {});
+    }
   } finally {
     if (isNew && (await site.isBlank())) await site.removeBlank();
   }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { admit } from '../../bundle/admission/admit.ts';
 import { requireTrust } from '../../bundle/admission/trust-files.ts';
+import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { damagedSpots } from '../../bundle/damaged-spots.ts';
 import { findDiscs } from '../../bundle/discs.ts';
 import { programsFor } from '../../bundle/installers.ts';
@@ -15,6 +16,7 @@ import { PassError } from '../../io/positioned.ts';
 import { verifyFile } from '../../io/verify-blob.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
 import { currentGeneration } from '../generations.ts';
+import { partsToRepair } from '../importing/parts-to-import.ts';
 import { repairBlobs } from '../importing/repair-blobs.ts';
 import { stage } from '../importing/stage.ts';
 import { Staging } from '../importing/staging.ts';
@@ -125,7 +127,7 @@ export async function repairStore(
     if (!isImported && blobs.length === 0) throw useless(medium, before);
     // What a disk changed has its old mark: it is hashed again where it is staged.
     for (const { digest } of before.bad) await site.store.unnote(digest);
-    if (isImported) await stage(admitted, site, options);
+    if (isImported) await stageRepair(admitted, options);
     else await repairBlobs(blobs, { ...options, admitted });
     for (const release of (await listReleases(site)).releases) {
       await replaceChanged(site, release, emit);
@@ -134,6 +136,16 @@ export async function repairStore(
     await recordDamage(site, damagedFiles(after), options.now());
     return { before, after, medium, contains: blobs.length };
   });
+}
+
+/** Stages what the site is to have of the bundle: a repair adds no optional parts, unless the record of them is damaged. */
+async function stageRepair(admitted: AdmittedBundle, options: SiteContext): Promise<void> {
+  const { site } = options;
+  const parts = await partsToRepair(site, admitted).catch((error: unknown) => {
+    if (error instanceof StowageError && error.code !== 'io-failed') return undefined;
+    throw error;
+  });
+  await stage(admitted, site, { ...options, ...(parts === undefined ? {} : { parts }) });
 }
 
 /** @param before an earlier state, of which only what was bad is examined again */

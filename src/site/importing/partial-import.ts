@@ -12,9 +12,11 @@ import { type Part, parseDiscName } from '../../format/part.ts';
 import type { NeededPart, RepairList } from '../../format/repair-list.ts';
 import { appendLine, namesIn, readIfThere, writeAtomic } from '../../io/file.ts';
 import { occupiedBytes } from '../../io/folder.ts';
+import { surveyLedger } from '../ledger/site-ledger.ts';
 import { listReleases } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { type DiscSummary, inferMissingDiscs, type SeenDisc } from './missing-discs.ts';
+import { redundantStagings } from './redundant-staging.ts';
 import { Staging, stagingFolder } from './staging.ts';
 
 type Damage = Readonly<Record<string, NeededPart['damaged']>>;
@@ -44,10 +46,14 @@ export async function recordDiscs(
   }
 }
 
-/** Every partly imported bundle, by id. Changes nothing. */
+/** Every partly imported bundle, by id, but for {@link redundantStagings}. Changes nothing. */
 export async function partialImports(site: SiteFolder): Promise<PartialImport[]> {
   const found: PartialImport[] = [];
-  for (const id of await stagedIds(site)) {
+  const ids = await stagedIds(site);
+  if (ids.length === 0) return found;
+  const redundant = await redundantStagings(site, (await surveyLedger(site)).entries);
+  for (const id of ids) {
+    if (redundant.has(id)) continue;
     const bundle = await readStoredBundle(join(stagingFolder(site, id), 'control'), id);
     if (bundle === undefined) continue;
     found.push(await partialImportOf(site, id, bundle));
@@ -55,7 +61,10 @@ export async function partialImports(site: SiteFolder): Promise<PartialImport[]>
   return found;
 }
 
-/** The folders of unfinished imports, including those whose bundle cannot be identified. */
+/**
+ * The folders of unfinished imports, including those whose bundle cannot be identified. For the holder of the site's lock,
+ * who has removed {@link redundantStagings}.
+ */
 export async function unfinishedImports(
   site: SiteFolder,
 ): Promise<{ readonly name: string; readonly folder: string; readonly size: number }[]> {

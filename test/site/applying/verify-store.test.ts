@@ -1,4 +1,12 @@
-import { existsSync, lstatSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/core/limits.ts';
@@ -7,6 +15,7 @@ import { install, installImported, rollback } from '../../../src/site/applying/c
 import { operateServices } from '../../../src/site/applying/operate-services.ts';
 import { isIntact, repairStore, verifyStore } from '../../../src/site/applying/verify-store.ts';
 import { importMedia } from '../../../src/site/importing/import.ts';
+import { partialImports } from '../../../src/site/importing/partial-import.ts';
 import { layoutFolder } from '../../../src/site/release/layout.ts';
 import { type SiteContext, SiteFolder } from '../../../src/site/site-folder.ts';
 import { siteStatus } from '../../../src/site/status.ts';
@@ -283,6 +292,29 @@ describe('when files of a running release are damaged', () => {
     expect(after.bad).toMatchObject([{ verdict: 'missing' }]);
     expect(existsSync(weightsOf(options))).toBe(false);
     expect(isIntact((await repairStore([one.folder], options)).after)).toBe(true);
+  });
+
+  it('leaves no incomplete import once other media repaired what an increment lacks', async () => {
+    const options = open();
+    const { site } = options;
+    await put(one, options);
+    const large = { partSize: 8 * MIB, weights: 9 * MIB, weightsOf: 'chat 1.0.0' };
+    const three = await smallBundle({
+      place: scratch.fresh(),
+      ...{ authority: one.authority, version: '3.0.0', seq: 3 },
+      ...large,
+    });
+    await put(three, options);
+    const increment = scratch.copy(three.folder);
+    const digest = weightsOf(options).slice(-64);
+    for (const { path } of three.bundle.blobs.flatMap((blob) => blob.parts))
+      if (path.includes(digest)) rmSync(join(increment, path));
+    flipBit(weightsOf(options), 5 * MIB);
+    expect((await repairStore([increment], options)).after.bad).toHaveLength(1);
+    expect(await partialImports(site)).toMatchObject([{ id: three.id, missing: [{}] }]);
+    expect(isIntact((await repairStore([one.folder], options)).after)).toBe(true);
+    expect(await partialImports(site)).toEqual([]);
+    expect(readdirSync(site.path('staging'))).toEqual([]);
   });
 
   it('takes no medium of a release that was not imported, or of another signer', async () => {

@@ -13,8 +13,10 @@ import { MIB } from '../../../src/core/limits.ts';
 import { type Bundle, bundleFiles, dataParts, totalSize } from '../../../src/format/bundle.ts';
 import type { Plan } from '../../../src/format/plan.ts';
 import { BlobStore } from '../../../src/io/blob-store.ts';
+import { namesIn } from '../../../src/io/file.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { install, installImported } from '../../../src/site/applying/change-release.ts';
+import { isIntact, repairStore } from '../../../src/site/applying/verify-store.ts';
 import { exportBundle } from '../../../src/site/exporting/export-bundle.ts';
 import { currentGeneration } from '../../../src/site/generations.ts';
 import {
@@ -34,6 +36,7 @@ import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context, packedAt } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { type FakeTarget, fakeTarget } from '../../support/fake-engine.ts';
+import { flipBit } from '../../support/flip-bit.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 import { pipe } from '../../support/streamed.ts';
@@ -262,6 +265,23 @@ describe('when a site with some optional parts installs the release', () => {
     await take(opened, reduced, ['small']);
     expect(await held(opened)).toEqual([...LARGE, ...SMALL].toSorted());
     expect(violated(await planOf(opened))).toEqual([]);
+  });
+});
+
+describe('when a release without some of its optional parts is repaired', () => {
+  it.each([
+    ['the whole bundle', () => one.folder],
+    ['a medium without these parts', () => reduced],
+  ])('neither adds them nor waits for them: from %s', async (_, folder) => {
+    const opened = await openSite('with: { chat: [small] }');
+    await take(opened, one.folder);
+    flipBit(opened.site.store.path(weights('small')));
+    const { before, after } = await repairStore([folder()], opened);
+    expect([isIntact(before), isIntact(after)]).toEqual([false, true]);
+    expect(await held(opened)).toEqual(SMALL);
+    expect(await stored(opened)).toEqual(['tiny', 'small']);
+    expect(await partialImports(opened.site)).toEqual([]);
+    expect(await namesIn(opened.site.path('staging'))).toEqual([]);
   });
 });
 

@@ -21,13 +21,16 @@ import { MIB } from '../../../src/core/limits.ts';
 import { readDescriptor } from '../../../src/io/byte-source.ts';
 import { namesIn } from '../../../src/io/file.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
+import { collect } from '../../../src/site/applying/collect.ts';
 import { type Imported, importMedia } from '../../../src/site/importing/import.ts';
+import { partialImports } from '../../../src/site/importing/partial-import.ts';
 import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { seededBytes } from '../../lab/random.ts';
 import { context, type ListeningContext } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
 import { fakeTarget } from '../../support/fake-engine.ts';
+import { flipBit } from '../../support/flip-bit.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import {
   contradictions,
@@ -107,6 +110,13 @@ function flipUnnoticed(bytes: Buffer, offset: number): void {
     const at = offset + Math.floor(index / 8);
     if (bit === '1') bytes[at] = (bytes[at] ?? 0) ^ (1 << (index % 8));
   });
+}
+
+/** Where the stream breaks within these entries. */
+function cutsIn(match: (entry: { readonly path: string }, index: number) => boolean): number[] {
+  return entriesOf(tar)
+    .filter(match)
+    .map(({ header }) => tar.indexOf(header) + 700);
 }
 
 const ofWeights = (path: string): boolean =>
@@ -230,8 +240,7 @@ describe('when a bundle arrives through a pipe', () => {
 
   it('resumes after the stream broke, at every part, and counts the parts that were there', async () => {
     const site = newSite();
-    const cuts = entriesOf(tar).map(({ path }) => tar.indexOf(path) + 700);
-    for (const cut of cuts.slice(3).filter((_, index) => index % 4 === 0)) {
+    for (const cut of cutsIn((_, index) => index % 4 === 3)) {
       await expectCode(() => take(site, pipe(tar.subarray(0, cut))), 'stream-ended');
       expect(await namesIn(site.path('releases'))).toEqual([]);
     }
@@ -240,6 +249,57 @@ describe('when a bundle arrives through a pipe', () => {
     await expectComplete(site);
     const last = heard.events.findLast((event) => event.type === 'progress');
     expect(last).toMatchObject({ task: 'stage' });
+  });
+
+  it('leaves no incomplete import if the stream of a complete release broke, at every part, or the import was killed', async () => {
+    const site = newSite();
+    await take(site, pipe(tar));
+    for (const cut of cutsIn((_, index) => index % 5 === 0)) {
+      await expectCode(() => take(site, pipe(tar.subarray(0, cut))), 'stream-ended');
+      await expectComplete(site);
+      expect(await partialImports(site)).toEqual([]);
+    }
+    let killed = '';
+    const bytes = (async function* () {
+      yield* pipe(tar.subarray(0, -1000));
+      killed = scratch.copy(site.root);
+      yield* pipe(tar.subarray(-1000));
+    })();
+    await take(site, bytes);
+    const left = new SiteFolder(killed);
+    expect(readdirSync(left.path('staging'))).toContain(made.id);
+    expect(await partialImports(left)).toEqual([]);
+    const options = { ...context(), site: left, target: fakeTarget() };
+    const collecting = { ...options, keep: 1, incomplete: false, dryRun: true };
+    expect(await collect(collecting)).toMatchObject({ unfinished: [] });
+    await expectComplete(left);
+  });
+
+  it('leaves an incomplete import if a stored blob was damaged when the stream broke', async () => {
+    const site = newSite();
+    await take(site, pipe(tar));
+    const weights = made.bundle.models[0]?.files[0]?.digest;
+    if (weights === undefined) throw new Error('no weights');
+    flipBit(site.store.path(weights), 5 * MIB);
+    const [cut] = cutsIn(({ path }) => ofWeights(path));
+    await expectCode(() => take(site, pipe(tar.subarray(0, cut))), 'stream-ended');
+    const [partial] = await partialImports(site);
+    expect(partial?.missing.map(({ offset }) => offset)).toContain(4 * MIB);
+    await take(site, pipe(tar));
+    await expectComplete(site);
+  });
+
+  it('keeps what was staged of a release whose acceptance is not recorded', async () => {
+    const site = newSite();
+    const now = (): Date => {
+      if (existsSync(site.path('releases', made.id.slice(0, 32)))) throw new Error('killed');
+      return context().now();
+    };
+    await expect(take(site, pipe(tar), context({ now }))).rejects.toThrow('killed');
+    expect(readdirSync(site.path('releases'))).toHaveLength(1);
+    expect(await partialImports(site)).toHaveLength(1);
+    await take(site, pipe(tar));
+    await expectComplete(site);
   });
 
   it('is read to its end when the site already has every part', async () => {
@@ -366,8 +426,7 @@ describe('when a recorded stream is redirected from a file', () => {
 
   it('resumes when the file has more, and counts the parts that were there', async () => {
     const site = newSite();
-    const cuts = entriesOf(tar).map(({ path }) => tar.indexOf(path) + 700);
-    for (const cut of cuts.slice(3).filter((_, index) => index % 4 === 1)) {
+    for (const cut of cutsIn((_, index) => index % 4 === 0)) {
       await expectCode(() => take(site, recorded(tar.subarray(0, cut))), 'stream-ended');
       expect(await namesIn(site.path('releases'))).toEqual([]);
     }
