@@ -93,7 +93,7 @@ export interface ResourceUse {
   readonly memoryBytes?: number;
   /** Processors in use, on average over some seconds, where there is no counter. */
   readonly cpus?: number;
-  /** Why nothing is known. */
+  /** Why the memory or the processors are unknown. */
   readonly unknown?: string;
 }
 

@@ -93,8 +93,14 @@ function factsOf(each: LiveService): string[] {
       shown(cpus, (value) => `${value.toFixed(2)} cores`),
     ),
     ...fact('read', shown(readBytes, formatBytes)),
-    ...fact('memory and CPU unknown:', useUnknown),
+    ...fact(`${unmeasured(each)} unknown:`, useUnknown),
   ];
+}
+
+/** What is missing of the figures of the engine. */
+function unmeasured({ memoryBytes, cpus }: LiveService): string {
+  if (memoryBytes === undefined && cpus !== undefined) return 'memory';
+  return memoryBytes !== undefined && cpus === undefined ? 'CPU' : 'memory and CPU';
 }
 
 /** Facts side by side, as many as fit in a line. */

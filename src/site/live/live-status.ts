@@ -43,7 +43,7 @@ export interface LiveService extends Partial<ServerFigures> {
   readonly memoryBytes?: number;
   /** Read from block devices since it was started. */
   readonly readBytes?: number;
-  /** Why memory and processors are unknown. */
+  /** Why the memory or the processors are unknown. */
   readonly useUnknown?: string;
 }
 

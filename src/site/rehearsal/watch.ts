@@ -56,7 +56,7 @@ export async function watchContainers({
       if (known.processes.size < MAX_PROCESSES) known.processes.add(command);
       if (!controlGroups || measured.has(name)) continue;
       measured.add(name);
-      const use = await controlGroupUse(Number(pid));
+      const use = await controlGroupUse({ pid: Number(pid), id: undefined });
       known.peakMemoryBytes = Math.max(known.peakMemoryBytes ?? 0, use?.memoryBytes ?? 0);
     }
   };

@@ -59,6 +59,7 @@ export interface EngineSettings {
 
 /** A container as podman and docker describe it; members that this program does not compare are left out. */
 export interface InspectedContainer {
+  readonly Id?: string;
   readonly Image?: string;
   readonly Path?: string;
   readonly Args?: readonly string[] | null;

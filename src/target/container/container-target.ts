@@ -1,7 +1,7 @@
 import { isIpv6, socketAddress } from '../../core/host-address.ts';
 import type { RenderedImage, RenderedNetwork, RenderedService } from '../../format/containers.ts';
 import type { DeployedRelease, Generation } from '../../format/plan.ts';
-import { controlGroupUse } from '../host/control-group.ts';
+import { controlGroupUse, SHARED_GROUP } from '../host/control-group.ts';
 import type { DeployedService, ServiceOf, ServiceState, Target } from '../target.ts';
 import { containerConstraints, overridableRules } from './constraints/check.ts';
 import { containerDiskUse } from './disk-use.ts';
@@ -83,8 +83,13 @@ export function createContainerTarget(engine: ContainerEngine): Target {
       return stateOf(service, await engine.inspectService(service, signal));
     },
     async resourceUse(of, signal) {
-      const { pid } = await engine.inspectService(container(of), signal);
-      return pid === undefined ? undefined : controlGroupUse(pid);
+      const { pid, id } = await engine.inspectService(container(of), signal);
+      // Without an id, it is not known whose groups they are.
+      if (pid === undefined || id === undefined) return undefined;
+      const use = await controlGroupUse({ pid, id });
+      return use?.unknown === SHARED_GROUP
+        ? { ...use, unknown: whyShared(await probe(signal)) }
+        : use;
     },
     runInside: (of, command, signal) => engine.runInside(container(of), command, signal),
     logs: (of, lines, signal) => engine.logs(container(of), lines, signal),
@@ -118,8 +123,23 @@ function addressOf(service: RenderedService, name: string): { address: string; p
   return { address: port.address, port: service.network === 'host' ? port.container : port.host };
 }
 
+/** Why the figures of a container are unknown. */
+function whyShared({ engine, rootless, cgroups }: EngineFacts): string {
+  return rootless && cgroups === 1
+    ? `rootless ${engine} gives containers no control groups of their own on cgroups v1`
+    : SHARED_GROUP;
+}
+
 function stateOf(service: RenderedService, found: ContainerState): ServiceState {
-  const { image: _, specification: __, site: ___, release: ____, pid: _____, ...state } = found;
+  const {
+    image: _,
+    specification: __,
+    site: ___,
+    release: ____,
+    pid: _____,
+    id: ______,
+    ...state
+  } = found;
   if (found.state === 'absent' || isOurs(service, found)) return state;
   const owner = { field: 'owner', expected: labelOf(service), found: ownerInWords(found) };
   return {

@@ -152,7 +152,7 @@ interface State {
 /** A container from what `inspect` of podman or docker printed. */
 export function containerFrom(printed: string): FoundContainer {
   const [container] = parseJson(Buffer.from(printed)) as unknown as [Inspected];
-  const { State: state = {}, Image: image, RestartCount: restarts = 0 } = container;
+  const { Id: id, State: state = {}, Image: image, RestartCount: restarts = 0 } = container;
   const {
     [labels.specification]: specification,
     [labels.site]: site,
@@ -171,6 +171,7 @@ export function containerFrom(printed: string): FoundContainer {
       ...(ended === undefined ? {} : { finishedAt: new Date(ended).toISOString() }),
       ...(image === undefined ? {} : { image: image.replace(/^sha256:/, '') }),
       restarts,
+      ...(id === undefined || id === '' ? {} : { id }),
       ...(running && state.Pid !== undefined && state.Pid > 0 ? { pid: state.Pid } : {}),
       ...(specification === undefined ? {} : { specification }),
       ...(site === undefined ? {} : { site }),

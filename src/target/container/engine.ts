@@ -42,6 +42,8 @@ export interface ContainerState {
   readonly finishedAt?: string;
   /** How often it was restarted since it was installed. */
   readonly restarts?: number;
+  /** The id that the engine gave it. */
+  readonly id?: string;
   /** The id of its first process on this host, while it runs. */
   readonly pid?: number;
   /** The id of the image that it was made from, 64 hex digits. */

@@ -14,17 +14,30 @@ const ofThisHost: ControlGroupFiles = {
   read: (path) => readFile(path, 'utf8').catch(() => undefined),
 };
 
+/** Why nothing is known of a container that shares its control groups with other processes of the host. */
+export const SHARED_GROUP = 'the container has no control group of its own';
+
+export interface MeasuredContainer {
+  /** The id of its first process, on this host. */
+  readonly pid: number;
+  /** The id that the engine gave it, which is in the path of each control group of its own; undefined if all groups are its own. */
+  readonly id: string | undefined;
+}
+
 /**
- * What all processes of a container used, by the control groups of its first process: version 2, version 1, or both.
- * @param pid of the first process, on this host
- * @returns undefined if nothing of it can be read; a counter that cannot be read is missing
+ * What all processes of a container used, by the control groups of its first process: version 2, version 1, or both. Groups that it
+ * shares with other processes are not read.
+ * @returns undefined if nothing of it can be read; a counter that cannot be read is missing, and `unknown` is
+ * {@link SHARED_GROUP} if the memory or the processor time is missing because the group is shared
  */
 export async function controlGroupUse(
-  pid: number,
+  { pid, id }: MeasuredContainer,
   files: ControlGroupFiles = ofThisHost,
 ): Promise<ResourceUse | undefined> {
-  const groups = await files.read(`/proc/${pid}/cgroup`);
-  if (groups === undefined) return undefined;
+  const listed = await files.read(`/proc/${pid}/cgroup`);
+  if (listed === undefined) return undefined;
+  const all = groupsIn(listed);
+  const groups = all.filter(({ path }) => id === undefined || path.includes(id));
   const [readBytes, cpuSeconds, memoryBytes] = await Promise.all([
     first(files, groups, [
       ['', 'io.stat', (text) => sumOf(text, /\brbytes=([0-9]+)/g)],
@@ -40,10 +53,13 @@ export async function controlGroupUse(
       ['memory', 'memory.usage_in_bytes', (text) => scaled(text.trim(), 1)],
     ]),
   ]);
+  const isShared =
+    groups.length < all.length && (cpuSeconds === undefined || memoryBytes === undefined);
   const use = {
     ...(readBytes === undefined ? {} : { readBytes }),
     ...(cpuSeconds === undefined ? {} : { cpuSeconds }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(isShared ? { unknown: SHARED_GROUP } : {}),
   };
   return Object.keys(use).length === 0 ? undefined : use;
 }
@@ -53,7 +69,7 @@ type Counter = readonly [string, string, (text: string) => number | undefined];
 
 async function first(
   files: ControlGroupFiles,
-  groups: string,
+  groups: readonly ControlGroup[],
   counters: readonly Counter[],
 ): Promise<number | undefined> {
   for (const [controller, name, parse] of counters) {
@@ -66,14 +82,27 @@ async function first(
   return undefined;
 }
 
-/** The folders of a controller, by `/proc/PID/cgroup` (cgroups(7)): lines of `number:controllers:path`. */
-function foldersOf(groups: string, controller: string): string[] {
-  return groups.split('\n').flatMap((line) => {
+interface ControlGroup {
+  /** Separated by commas; empty for version 2. */
+  readonly controllers: string;
+  readonly path: string;
+}
+
+/** The control groups in `/proc/PID/cgroup` (cgroups(7)): lines of `number:controllers:path`. */
+function groupsIn(listed: string): ControlGroup[] {
+  return listed.split('\n').flatMap((line) => {
     const match = /^[0-9]+:([^:]*):(\/.*)$/.exec(line);
     if (match === null) return [];
     const [, controllers = '', path = ''] = match;
     // From inside a namespace, a group outside it has a path that leads up and cannot be followed.
-    if (!controllers.split(',').includes(controller) || path.startsWith('/..')) return [];
+    return path.startsWith('/..') ? [] : [{ controllers, path }];
+  });
+}
+
+/** The folders of a controller. */
+function foldersOf(groups: readonly ControlGroup[], controller: string): string[] {
+  return groups.flatMap(({ controllers, path }) => {
+    if (!controllers.split(',').includes(controller)) return [];
     return controller === ''
       ? [join(ROOT, path), join(ROOT, 'unified', path)]
       : [join(ROOT, controllers, path), join(ROOT, controller, path)];

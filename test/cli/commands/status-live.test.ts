@@ -50,11 +50,15 @@ describe('when the live state of a site is shown', () => {
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(60);
   });
 
-  it('says why memory and processors are unknown', () => {
+  it.each([
+    ['memory and CPU', {}],
+    ['memory', { cpus: 0.5 }],
+    ['CPU', { memoryBytes: 4096 }],
+  ])('says why figures of the engine are unknown: %s', (missing, known) => {
     const useUnknown = 'this account may not list pods of metrics.k8s.io';
-    const services = [{ ...vllm, models: [], useUnknown }];
+    const services = [{ ...unknown, ...known, useUnknown }];
     expect(liveText({ ...live, services }, 200, now)).toContain(
-      'memory and CPU unknown: this account may not list pods of metrics.k8s.io',
+      ` ${missing} unknown: this account may not list pods of metrics.k8s.io`,
     );
   });
 

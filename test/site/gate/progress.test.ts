@@ -27,6 +27,11 @@ describe('when a service loads', () => {
       [{ log: 'shards: 10% | 1/9' }, { log: 'shards: 20% | 2/9' }],
       [false, true],
     ],
+    [
+      'a container whose use is unknown',
+      [{}, { use: { unknown: 'shared' } }, { use: { unknown: 'shared' } }],
+      [false, false, false],
+    ],
     ['our own questions', [{ log: 'a' }, { log: 'a\n"GET /health HTTP/1.1" 503' }], [false, false]],
     [
       'a heartbeat',

@@ -229,9 +229,9 @@ export function everyEngine(bench: () => EngineBench): void {
       const { target } = bench();
       const each = script(`(while :; do :; done) & ${STAY}`);
       await target.startService(each, signal);
-      const { pid } = await target.inspectService(each, signal);
+      const { pid = 0, id } = await target.inspectService(each, signal);
       const cpuSeconds = async (): Promise<number | undefined> =>
-        (await controlGroupUse(pid ?? 0))?.cpuSeconds;
+        (await controlGroupUse({ pid, id }))?.cpuSeconds;
       const first = (await cpuSeconds()) ?? Number.NaN;
       await expect.poll(cpuSeconds, { timeout: 20_000 }).toBeGreaterThan(first + 0.2);
       await target.stopService(each, signal);

@@ -152,6 +152,12 @@ describe('when a service is inspected', () => {
     });
   });
 
+  it('knows the id and the first process of its container', async () => {
+    const Id = 'c'.repeat(64);
+    const { target } = onHost(inspected({ Id, State: { ...running, Pid: 7 } }));
+    expect(await target.inspectService(llm, signal)).toMatchObject({ id: Id, pid: 7 });
+  });
+
   it('says why it ended', async () => {
     const state = {
       Status: 'exited',
