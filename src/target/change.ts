@@ -97,6 +97,11 @@ export function releaseText({ name, version }: Pick<DeployedRelease, 'name' | 'v
   return `release ${name} ${version}`;
 }
 
+/** Services, as text. */
+export function servicesText(names: readonly string[]): string {
+  return `${names.length === 1 ? 'service' : 'services'} ${names.join(', ')}`;
+}
+
 /** Of releases, which never change: a plan compares the same ones again and again. */
 const contents = new WeakMap<DeployedRelease, Digest>();
 

@@ -5,6 +5,16 @@ import type { UnitSource } from '../host/systemd.ts';
 import type { Drift, RanInside } from '../target.ts';
 import { labels } from './container-arguments.ts';
 
+/** A limit on the resources of a container, by the name of its field in a manifest. */
+export type ResourceLimit = 'memory' | 'pids' | 'cpus';
+
+/** Limits that an engine accepts and does not enforce on its host. */
+export interface IgnoredLimits {
+  readonly limits: readonly ResourceLimit[];
+  /** Why, in words. */
+  readonly reason: string;
+}
+
 /** What a container engine reports about itself. */
 export interface EngineFacts {
   /** Such as `podman`. */
@@ -28,6 +38,8 @@ export interface EngineFacts {
   readonly connects?: boolean;
   /** The version of the host's control groups; undefined if unknown. */
   readonly cgroups?: 1 | 2;
+  /** Absent if it enforces all limits, or does not say. */
+  readonly ignoredLimits?: IgnoredLimits;
 }
 
 /** What the container of a service is doing now. */

@@ -1,4 +1,5 @@
 import { StowageError } from '../../core/error.ts';
+import type { IgnoredLimits, ResourceLimit } from '../container/engine.ts';
 import { type EngineClient, engineInfo, isAtLeast } from '../container/engine-client.ts';
 
 /** What the docker daemon reports about itself and its host. */
@@ -6,6 +7,7 @@ export interface DockerFacts {
   readonly version: string;
   readonly rootless: boolean;
   readonly cgroups?: 1 | 2;
+  readonly ignoredLimits?: IgnoredLimits;
   /** Its storage driver, such as `overlay2`. */
   readonly driver?: string;
   /** Its folder of images. */
@@ -22,6 +24,8 @@ const CDI = [28, 3] as const;
 interface Info {
   readonly ServerVersion?: string;
   readonly CgroupVersion?: string;
+  readonly MemoryLimit?: boolean;
+  readonly PidsLimit?: boolean;
   readonly DockerRootDir?: string;
   readonly Driver?: string;
   readonly SecurityOptions?: readonly string[] | null;
@@ -38,10 +42,22 @@ export async function dockerFacts(docker: EngineClient, signal: AbortSignal): Pr
     version,
     rootless: (info.SecurityOptions ?? []).some((each) => each.includes('name=rootless')),
     ...(cgroups === undefined ? {} : { cgroups }),
+    ...ignoring(info),
     ...(info.Driver === undefined ? {} : { driver: info.Driver }),
     ...(info.DockerRootDir?.startsWith('/') ? { images: info.DockerRootDir } : {}),
     cdi: isAtLeast(version, CDI),
   };
+}
+
+/** The limits that docker discards with a warning. With `--cpus`, it refuses to create a container where it cannot enforce it. */
+function ignoring({ MemoryLimit, PidsLimit }: Info): Pick<DockerFacts, 'ignoredLimits'> {
+  const limits: ResourceLimit[] = [
+    ...(MemoryLimit === false ? (['memory'] as const) : []),
+    ...(PidsLimit === false ? (['pids'] as const) : []),
+  ];
+  if (limits.length === 0) return {};
+  const reason = 'docker info reports that this host does not support such limits';
+  return { ignoredLimits: { limits, reason } };
 }
 
 function unfit(found: string, cause?: unknown): StowageError {

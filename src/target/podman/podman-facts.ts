@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { StowageError } from '../../core/error.ts';
 import { parseJson } from '../../core/json.ts';
+import type { IgnoredLimits, ResourceLimit } from '../container/engine.ts';
 import { type EngineClient, engineInfo, isAtLeast } from '../container/engine-client.ts';
 import type { CommandResult, CommandRunner, Environment } from '../host/command.ts';
 
@@ -9,6 +10,7 @@ import type { CommandResult, CommandRunner, Environment } from '../host/command.
 export interface PodmanFacts {
   readonly version: string;
   readonly cgroups?: 1 | 2;
+  readonly ignoredLimits?: IgnoredLimits;
   /** Whether containers resolve each other's names, even on internal networks. */
   readonly names: boolean;
   /** Whether it has the program that connects rootless networks with the host; undefined as root. */
@@ -40,6 +42,8 @@ interface Info {
   readonly version?: { readonly Version?: string };
   readonly host?: {
     readonly cgroupVersion?: string;
+    /** Those that its user can set; without any, an empty list or null. */
+    readonly cgroupControllers?: readonly string[] | null;
     readonly networkBackend?: string;
     readonly security?: { readonly rootless?: boolean };
     readonly slirp4netns?: Helper;
@@ -62,6 +66,7 @@ export async function podmanFacts(podman: EngineClient, signal: AbortSignal): Pr
   return {
     version: found,
     ...(cgroups === undefined ? {} : { cgroups }),
+    ...ignoring(cgroups, host),
     names: host?.networkBackend === 'netavark' && hasNames(host),
     ...connecting(host),
     ...(store?.graphDriverName === undefined ? {} : { driver: store.graphDriverName }),
@@ -78,6 +83,38 @@ export function readsQuadlet({ version, cgroups }: PodmanFacts, rootless: boolea
   return (
     isAtLeast(version, QUADLET) && cgroups === 2 && existsSync(join('/usr/lib/systemd', generator))
   );
+}
+
+/** The controller that enforces each limit, in both versions of control groups. */
+const CONTROLLERS: Readonly<Record<ResourceLimit, string>> = {
+  memory: 'memory',
+  pids: 'pids',
+  cpus: 'cpu',
+};
+const LIMITS = Object.keys(CONTROLLERS) as readonly ResourceLimit[];
+
+/**
+ * The limits that podman does not enforce: without root, all on cgroups v1; on v2 those whose controllers are not delegated to
+ * the user. There, it depends on the OCI runtime whether the container starts.
+ */
+function ignoring(
+  cgroups: 1 | 2 | undefined,
+  { security, cgroupControllers }: NonNullable<Info['host']> = {},
+): Pick<PodmanFacts, 'ignoredLimits'> {
+  const rootless = security?.rootless === true;
+  if (rootless && cgroups === 1) {
+    const reason = 'rootless podman ignores resource limits on cgroups v1';
+    return { ignoredLimits: { limits: LIMITS, reason } };
+  }
+  if (cgroups === undefined || cgroupControllers === undefined) return {};
+  const limits = LIMITS.filter((each) => cgroupControllers?.includes(CONTROLLERS[each]) !== true);
+  if (limits.length === 0) return {};
+  const missing = limits.map((each) => CONTROLLERS[each]).join(', ');
+  const controllers = `cgroup ${limits.length === 1 ? 'controller' : 'controllers'} ${missing}`;
+  const reason = rootless
+    ? `${controllers} not delegated to this user`
+    : `${controllers} not available on this host`;
+  return { ignoredLimits: { limits, reason } };
 }
 
 function hasNames(host: NonNullable<Info['host']>): boolean {

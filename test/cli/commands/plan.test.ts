@@ -84,6 +84,14 @@ describe('when the checks of a plan are shown', () => {
       '  note        replicas of service chat: ignored on this host: one container\n',
     );
     expect(planVerdict(plan([ignored]))).toBe('');
+    const limits = {
+      ...{ rule: 'ignored', satisfied: true },
+      needs: 'limits of service chat of release chat 1.0.0 (memory, pids)',
+      found: 'not enforced: rootless podman ignores resource limits on cgroups v1',
+    };
+    expect(constraintTable(plan([limits]), false)).toBe(
+      '  note        limits of service chat of release chat 1.0.0 (memory, pids): not enforced: rootless podman ignores resource limits on cgroups v1\n',
+    );
     const powers = {
       ...{ rule: 'powers', satisfied: true, needs: 'what gear of release chat 1.0.0 may do' },
       found: 'cluster: ClusterRole reader; rights: ClusterRole reader: get on pods',

@@ -55,6 +55,21 @@ describe('when the host of docker is probed', () => {
     });
   });
 
+  it.each([
+    [{}, undefined],
+    [{ MemoryLimit: true, PidsLimit: true }, undefined],
+    [{ MemoryLimit: false, PidsLimit: true }, ['memory']],
+    [{ MemoryLimit: true, PidsLimit: false }, ['pids']],
+    [{ MemoryLimit: false, PidsLimit: false, CgroupDriver: 'none' }, ['memory', 'pids']],
+    // Docker refuses to create a container with --cpus there.
+    [{ MemoryLimit: true, PidsLimit: true, CpuCfsQuota: false }, undefined],
+  ])('knows which limits it does not enforce: %j', async (values, limits) => {
+    const { target } = onHost(info({ ServerVersion: '28.3.0', ...values }));
+    const reason = 'docker info reports that this host does not support such limits';
+    const ignored = limits === undefined ? undefined : { limits, reason };
+    expect((await target.probe(signal)).ignoredLimits).toEqual(ignored);
+  });
+
   it.each(['19.3.15', '20.9.0', ''])('refuses docker %j', async (ServerVersion) => {
     const { target } = onHost(info({ ServerVersion }));
     await expectCode(() => target.probe(signal), 'host-unfit');

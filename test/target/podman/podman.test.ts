@@ -107,6 +107,41 @@ describe('when the host is probed', () => {
     expect((await target.probe(signal)).connects).toBe(connects);
   });
 
+  const ALL = ['cpuset', 'cpu', 'cpuacct', 'blkio', 'memory', 'devices', 'freezer', 'pids'];
+  const onV1 = 'rootless podman ignores resource limits on cgroups v1';
+
+  it.each([
+    ['v1', true, [], { limits: ['memory', 'pids', 'cpus'], reason: onV1 }],
+    ['v1', true, undefined, { limits: ['memory', 'pids', 'cpus'], reason: onV1 }],
+    ['v1', true, ALL, { limits: ['memory', 'pids', 'cpus'], reason: onV1 }],
+    ['v1', false, ALL, undefined],
+    ['v1', false, undefined, undefined],
+    [
+      ...(['v1', false, ALL.filter((each) => each !== 'memory')] as const),
+      { limits: ['memory'], reason: 'cgroup controller memory not available on this host' },
+    ],
+    ['v2', true, ['cpuset', 'cpu', 'io', 'memory', 'pids'], undefined],
+    ['v2', true, undefined, undefined],
+    [
+      ...(['v2', true, ['memory', 'pids']] as const),
+      { limits: ['cpus'], reason: 'cgroup controller cpu not delegated to this user' },
+    ],
+    ...[[], null].map((none) => {
+      const reason = 'cgroup controllers memory, pids, cpu not delegated to this user';
+      return ['v2', true, none, { limits: ['memory', 'pids', 'cpus'], reason }] as const;
+    }),
+    ['v2', false, ['cpuset', 'cpu', 'io', 'memory', 'hugetlb', 'pids', 'rdma'], undefined],
+    [undefined, true, [], undefined],
+  ])(
+    'knows which limits podman does not enforce: cgroups %s, rootless %s, controllers %j',
+    async (...row) => {
+      const [cgroupVersion, rootless, cgroupControllers, ignored] = row;
+      const host = { cgroupVersion, security: { rootless }, cgroupControllers };
+      const { target } = onHost({ 'podman info': info('4.3.1', host) });
+      expect((await target.probe(signal)).ignoredLimits).toEqual(ignored);
+    },
+  );
+
   it.each(['3.4.4', '4.2.9', ''])('refuses podman %j', async (version) => {
     const { target } = onHost({ 'podman info': info(version) });
     const error = await expectCode(() => target.probe(signal), 'host-unfit');

@@ -1,7 +1,7 @@
 import type { Constraint } from '../../../format/plan.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
 import { egress } from './egress.ts';
-import { containerNames, layers, policy } from './engine.ts';
+import { containerNames, layers, limits, policy } from './engine.ts';
 import { gpus } from './gpus.ts';
 import { ports } from './ports.ts';
 import {
@@ -28,6 +28,7 @@ const rules = [
   processor,
   layers,
   memory,
+  limits,
   gpus,
   policy,
   containerNames,

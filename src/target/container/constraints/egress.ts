@@ -1,7 +1,7 @@
 import type { RenderedService } from '../../../format/containers.ts';
 import { egressInWords } from '../../../format/egress.ts';
 import { type Constraint, IGNORED } from '../../../format/plan.ts';
-import { arrivals, releaseText } from '../../change.ts';
+import { arrivals, releaseText, servicesText } from '../../change.ts';
 import { containersOf } from '../workload.ts';
 import type { ContainerConstraintInput } from './constraint.ts';
 
@@ -42,8 +42,4 @@ function byPlaces(services: readonly RenderedService[]): Map<string, string[]> {
     all.set(places, [...(all.get(places) ?? []), name]);
   }
   return all;
-}
-
-function servicesText(names: readonly string[]): string {
-  return `${names.length === 1 ? 'service' : 'services'} ${names.join(', ')}`;
 }

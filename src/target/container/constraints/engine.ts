@@ -2,8 +2,8 @@ import { coerce, satisfies } from 'semver';
 import { fieldsOf, textOf } from '../../../core/json.ts';
 import { MAX_OCI_MANIFEST_BYTES } from '../../../core/limits.ts';
 import { counted } from '../../../core/text.ts';
-import type { Constraint } from '../../../format/plan.ts';
-import { arrivals, releaseText } from '../../change.ts';
+import { type Constraint, IGNORED } from '../../../format/plan.ts';
+import { arrivals, releaseText, servicesText } from '../../change.ts';
 import { type EngineFacts, isOurs, ownerInWords } from '../engine.ts';
 import { policyDefect, policyPaths } from '../image-policy.ts';
 import { containersOf } from '../workload.ts';
@@ -45,6 +45,27 @@ export async function policy(input: ContainerConstraintInput): Promise<Constrain
     }));
   }
   return [];
+}
+
+/** The limits of services that the engine does not enforce on this host. It only tells: a plan always shows it. */
+export function limits({
+  change,
+  facts: { ignoredLimits },
+}: Pick<ContainerConstraintInput, 'change' | 'facts'>): Constraint[] {
+  if (ignoredLimits === undefined) return [];
+  return arrivals(change).flatMap(({ release }) => {
+    const { services } = containersOf(release);
+    const byLimits = Map.groupBy(services, (service) =>
+      ignoredLimits.limits.filter((each) => service[each] !== undefined).join(', '),
+    );
+    return [...byLimits]
+      .filter(([names]) => names !== '')
+      .map(([names, limited]) => ({
+        ...{ rule: IGNORED, satisfied: true },
+        needs: `limits of ${servicesText(limited.map(({ name }) => name))} of ${releaseText(release)} (${names})`,
+        found: `not enforced: ${ignoredLimits.reason}`,
+      }));
+  });
 }
 
 /** The most layers that an engine stacks with its overlay driver: `max depth exceeded` above. Measured with 20.10 and 4.3. */

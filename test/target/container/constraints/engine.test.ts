@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Constraint } from '../../../../src/format/plan.ts';
+import { GIB } from '../../../../src/core/limits.ts';
+import { type Constraint, IGNORED } from '../../../../src/format/plan.ts';
 import { BlobStore } from '../../../../src/io/blob-store.ts';
-import { layers } from '../../../../src/target/container/constraints/engine.ts';
+import { layers, limits } from '../../../../src/target/container/constraints/engine.ts';
+import type { IgnoredLimits } from '../../../../src/target/container/engine.ts';
 import { asking, packed } from '../../../support/constraint-input.ts';
 import { image, service } from '../../../support/deployed.ts';
 import { scratchFolder } from '../../../support/scratch.ts';
@@ -64,5 +66,54 @@ describe('when an image has a layer compressed with zstd', () => {
 
   it('says nothing where the manifest is not in the store', async () => {
     expect(await layers(asking({ to: [packed()], store }))).toEqual([]);
+  });
+});
+
+const rootlessPodman = {
+  engine: 'podman',
+  version: '4.3.1',
+  systemd: false,
+  rootless: true,
+  names: true,
+};
+const reason = 'rootless podman ignores resource limits on cgroups v1';
+const to = [
+  packed({
+    services: [
+      service({ name: 'chat', memory: GIB, cpus: 7.5 }),
+      service({ name: 'page' }),
+      service({ name: 'search' }),
+    ],
+  }),
+];
+const noted = (...limitsOf: readonly string[]) =>
+  limitsOf.map((each) => {
+    const needs = `limits of ${each}`;
+    return { rule: IGNORED, satisfied: true, needs, found: `not enforced: ${reason}` };
+  });
+
+describe('when services have limits', () => {
+  it.each<[IgnoredLimits['limits'], ReturnType<typeof noted>]>([
+    [
+      ['memory', 'pids', 'cpus'],
+      noted(
+        'service chat of release chat 1.0.0 (memory, pids, cpus)',
+        'services page, search of release chat 1.0.0 (pids)',
+      ),
+    ],
+    [['memory', 'cpus'], noted('service chat of release chat 1.0.0 (memory, cpus)')],
+    [['cpus'], noted('service chat of release chat 1.0.0 (cpus)')],
+    [['pids'], noted('services chat, page, search of release chat 1.0.0 (pids)')],
+  ])('notes those of each that the engine does not enforce: %j', (ignored, expected) => {
+    const ignoredLimits = { limits: ignored, reason };
+    expect(limits(asking({ to, facts: { ...rootlessPodman, ignoredLimits } }))).toEqual(expected);
+  });
+
+  it('notes nothing where the engine enforces all, and of releases that stay', () => {
+    expect(limits(asking({ to, facts: rootlessPodman }))).toEqual([]);
+    const ignoredLimits = { limits: ['memory', 'pids'], reason } as const;
+    expect(limits(asking({ from: to, to, facts: { ...rootlessPodman, ignoredLimits } }))).toEqual(
+      [],
+    );
   });
 });
