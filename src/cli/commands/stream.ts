@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNoticeFolder } from '../../bundle/notice/read-notice.ts';
 import { writeNoticeStream } from '../../bundle/stream/notice-stream.ts';
@@ -7,7 +6,7 @@ import type { StowageEvent } from '../../core/context.ts';
 import { StowageError } from '../../core/error.ts';
 import { formatBytes } from '../../core/text.ts';
 import { noticeName } from '../../format/notice.ts';
-import { exists, namesIn, outputError, setMode } from '../../io/file.ts';
+import { namesIn } from '../../io/file.ts';
 import { type CommandContext, type CommandResult, type Screen, usage } from '../command.ts';
 import {
   type IncrementOptions,
@@ -17,6 +16,7 @@ import {
   readReceivers,
 } from './increment.ts';
 import { openBundle } from './open-bundle.ts';
+import { streamToPath } from './stream-output.ts';
 
 export interface StreamOptions extends IncrementOptions {
   readonly output?: string;
@@ -47,7 +47,9 @@ export async function stream(
   const bytes =
     options.output === undefined
       ? await toStdout(stdout, (sink) => writeStream(source, sink, context))
-      : await toFile(context.path(options.output), (sink) => writeStream(source, sink, context));
+      : await streamToPath(context.path(options.output), (sink) =>
+          writeStream(source, sink, context),
+        );
   await sites?.recordUsed();
   const { bundle, id } = source;
   return {
@@ -79,7 +81,7 @@ async function streamNotice(
   const { notice, id, bytes } =
     output === undefined
       ? await toStdout(context.terminal.stdout, write)
-      : await toFile(context.path(output), write);
+      : await streamToPath(context.path(output), write);
   const { issuer, serial } = notice;
   return {
     json: { issuer, serial, id, bytes },
@@ -111,23 +113,6 @@ async function toStdout<T>(stdout: Screen, run: (sink: Sink) => Promise<T>): Pro
     });
   } finally {
     stdout.off('error', fail);
-  }
-}
-
-async function toFile<T>(path: string, run: (sink: Sink) => Promise<T>): Promise<T> {
-  let handle: Awaited<ReturnType<typeof open>> | undefined;
-  try {
-    const isNew = !(await exists(path));
-    handle = await open(path, 'w', 0o644);
-    if (isNew) await setMode(handle, 0o644);
-    const target = handle;
-    const result = await run(async (bytes) => void (await target.writeFile(bytes)));
-    if ((await target.stat()).isFile()) await target.sync();
-    return result;
-  } catch (error) {
-    throw outputError(error, path);
-  } finally {
-    await handle?.close();
   }
 }
 
