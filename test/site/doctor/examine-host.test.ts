@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -29,6 +29,17 @@ const signal = new AbortController().signal;
 describe('when algorithms are examined', () => {
   it('finds each right here', () => {
     expect(examineAlgorithms().filter(({ verdict }) => verdict !== 'right')).toEqual([]);
+  });
+
+  it('prints the lines that the pages for officers name', () => {
+    const names = examineAlgorithms().map(({ check }) => check);
+    const [first, last] = [names.at(0), names.at(-1)];
+    expect(names).toHaveLength(10);
+    expect(readFileSync('signing/ACCREDITATION.md', 'utf8')).toContain(
+      `All ten lines below \`algorithms:\`, from \`${first}\` to \`${last}\`, must begin with \`ok\``,
+    );
+    const keys = readFileSync('signing/KEYS.md', 'utf8');
+    expect(names.filter((each) => !keys.includes(`\`${each}\``))).toEqual([]);
   });
 
   it('finds one wrong if a single answer fails, and names it', () => {
