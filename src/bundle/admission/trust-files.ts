@@ -174,7 +174,8 @@ export function readTrust(bytes: Buffer, now: Date): GivenTrust {
 /**
  * The trust document that a site checks a bundle against: the pinned one or, at a site without one, the given one after
  * its fingerprint was confirmed.
- * @param confirm asks the user, or compares with what they entered; true when it matches the printed fingerprint
+ * @param confirm asks the user, or compares with what they entered; true when it matches the printed fingerprint, false when they
+ * gave none
  * @throws StowageError `trust-missing`, `trust-conflict`, `trust-unconfirmed`
  */
 export async function anchorTrust(
@@ -197,7 +198,7 @@ export async function anchorTrust(
     `the fingerprint of ${given.subject} was not confirmed`,
     {
       expected: 'the printed fingerprint',
-      found: 'no fingerprint, or another one',
+      found: 'no fingerprint',
       hint: 'compare it with the printed fingerprint from the security officer, then pass it with --fingerprint',
     },
   );

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { commandContext } from '../../../src/cli/command.ts';
 import { confirmFingerprint } from '../../../src/cli/commands/confirm.ts';
 import { context } from '../../support/context.ts';
+import { expectCode } from '../../support/error.ts';
 import { fakeTerminal, personScreen, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { makeAuthority } from '../../support/small-bundle.ts';
@@ -18,7 +19,7 @@ const wrong = right.startsWith('0') ? `1${right.slice(1)}` : `0${right.slice(1)}
 async function confirm(
   answers: readonly string[],
   person = true,
-): Promise<{ confirmed: boolean; shown: string }> {
+): Promise<{ confirmed: boolean; shown: string; error?: unknown }> {
   const stdin = Object.assign(new PassThrough(), { isTTY: person });
   const stderr = personScreen();
   const left = [...answers];
@@ -28,8 +29,12 @@ async function confirm(
     if (shown.endsWith(': ') && left.length > 0) stdin.write(`${left.shift()}\n`);
   });
   const { terminal } = fakeTerminal('/', { stdin, stderr });
-  const confirmed = await confirmFingerprint(given, undefined, commandContext(terminal, context()));
-  return { confirmed, shown };
+  try {
+    const asked = commandContext(terminal, context());
+    return { confirmed: await confirmFingerprint(given, undefined, asked), shown };
+  } catch (error) {
+    return { confirmed: false, shown, error };
+  }
 }
 
 describe('when a person types the digits of a fingerprint', () => {
@@ -44,11 +49,22 @@ describe('when a person types the digits of a fingerprint', () => {
 
   it.each([
     ['nothing, three times', ['', '', '']],
-    ['others, three times', [wrong, wrong, wrong, right]],
-    ['the first 16', [fingerprint.slice(0, 16), '', '']],
+    ['too few, three times', [right.slice(1), right.slice(1), right.slice(1), right]],
     ['one digit more than there are', [`0${fingerprint}`, '', '']],
   ])('refuses %s', async (_, answers) => {
-    expect((await confirm(answers)).confirmed).toBe(false);
+    expect(await confirm(answers)).toEqual({ confirmed: false, shown: expect.any(String) });
+  });
+
+  it.each([
+    ['others, three times', [wrong, wrong, wrong, right]],
+    ['the first 16', [fingerprint.slice(0, 16), '', '']],
+  ])('tells %s from no digits, and does not show the right ones', async (_, answers) => {
+    const { error } = await confirm(answers);
+    expect(error).toMatchObject({
+      code: 'trust-unconfirmed',
+      hint: expect.stringContaining('stop and ask the security officer'),
+    });
+    expect(JSON.stringify(error)).not.toContain(right);
   });
 
   it('says what was wrong with each answer, and not what is right', async () => {
@@ -64,6 +80,21 @@ describe('when a person types the digits of a fingerprint', () => {
 });
 
 describe('when a fingerprint is given as an option', () => {
+  it('shows another one beside that of the certificate, and says to stop', async () => {
+    const { terminal } = fakeTerminal('/');
+    const other = `${wrong}${fingerprint.slice(16)}`;
+    const error = await expectCode(
+      () => confirmFingerprint(given, other, commandContext(terminal, context())),
+      'trust-unconfirmed',
+    );
+    expect(error).toMatchObject({
+      message: `the fingerprint of ${root.subject} does not match`,
+      expected: other,
+      found: fingerprint,
+    });
+    expect(error.hint).toContain('stop and ask the security officer');
+  });
+
   const sixteen = fingerprint.slice(-16);
 
   it.each([

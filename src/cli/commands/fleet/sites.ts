@@ -122,7 +122,7 @@ async function confirmedSite(
     `the fingerprint of the certificate of site ${name} was not confirmed`,
     {
       expected: 'the fingerprint that the site has on paper',
-      found: 'no fingerprint, or another one',
+      found: 'no fingerprint',
       hint: 'compare with what "stowage receipt show" prints at the site, and pass it with --fingerprint',
     },
   );
