@@ -73,9 +73,10 @@ If the bundle is on several discs, import them in any order, one by one or toget
       stowage import /media/disc-2-of-4
       stowage status
 
-To import from a pipe or a tape:
+To import from a pipe, a tape, or a file in which "stowage stream" recorded the bundle:
 
       stowage import - < /dev/nst0
+      stowage import - < /media/stick/${name}-${version}.tar
 
 6. WRITE SITE.YAML
 

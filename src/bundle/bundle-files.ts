@@ -52,13 +52,19 @@ function noFolder(folder: string, cause: StowageError): StowageError {
   return new StowageError('bundle-absent', `there is no folder ${folder}`, {
     expected: 'the folder of a bundle',
     ...(systemCode(cause.cause) === 'ENOTDIR'
-      ? { found: 'a file', hint: 'give the folder of the bundle, not a file in it' }
+      ? { found: 'a file', hint: hintForFile(folder) }
       : {
           found: 'nothing',
           hint: 'check the spelling of the path, the folder in which you run the command, and that the medium is mounted',
         }),
     cause,
   });
+}
+
+function hintForFile(path: string): string {
+  return path.endsWith('.tar')
+    ? `import a stream with "stowage import - < ${path}"; other commands need the folder to which "tar -xf" extracts it`
+    : `give the folder of the bundle, not a file in it; a recorded stream is imported with "stowage import - < ${path}"`;
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -58,6 +58,20 @@ describe('when a listed file is read', () => {
     expect(error.message).toContain(place);
     expect(error.message).not.toContain('SHA512SUMS');
   });
+
+  it.each([
+    ['chat.tar', 'import a stream with'],
+    ['tape', 'give the folder of the bundle, not a file in it'],
+  ])('says how to import %s if it is a recorded stream', async (name, start) => {
+    put(name);
+    const path = join(folder, name);
+    const error = await expectCode(
+      () => readListed(path, 'SHA512SUMS', 4, 'bundle-absent'),
+      'bundle-absent',
+    );
+    expect(error.hint).toContain(start);
+    expect(error.hint).toContain(`"stowage import - < ${path}"`);
+  });
 });
 
 describe('when signatures are read', () => {
