@@ -104,10 +104,14 @@ function wrongKind(message: string, found: string): StowageError {
   });
 }
 
-/** The error for listed files that none of the sets has; undefined if there are none. */
+/**
+ * The error for listed files that none of the sets has; undefined if there are none.
+ * @param incomplete what to do if the files were left out on purpose
+ */
 export function missingFiles(
   checksums: readonly Checksum[],
   found: readonly ReadonlySet<string>[],
+  incomplete?: string,
 ): StowageError | undefined {
   const missing = checksums.filter(({ path }) => !found.some((each) => each.has(path)));
   const [first] = missing;
@@ -119,7 +123,7 @@ export function missingFiles(
     {
       expected: first.path,
       found: 'nothing',
-      hint: 'the copy is incomplete: copy the missing files again from a complete copy, or give all discs',
+      hint: `the copy is incomplete: copy the missing files again from a complete copy, or give all discs${incomplete === undefined ? '' : `; ${incomplete}`}`,
       defects: missing.slice(0, 50).map(({ path }) => `missing: ${path}`),
     },
   );

@@ -119,6 +119,7 @@ async function survey(medium: Medium, options: AdmitOptions): Promise<Survey> {
     const missing = missingFiles(
       first.checksums,
       examined.flatMap((each) => [each.disc.files, each.explained]),
+      'for an increment, run stowage verify with --partial',
     );
     if (missing !== undefined) faults.push(missing);
   }

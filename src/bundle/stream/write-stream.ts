@@ -211,7 +211,7 @@ function requireAll({ bundle, files }: StreamSource, entries: readonly TarEntry[
   throw new StowageError('part-missing', `${first.path} is missing${more}`, {
     expected: nameOf(first.path, bundle),
     found: 'nothing',
-    hint: 'give the folder of the complete bundle, or one that holds all of its discs',
+    hint: 'give the folder of the complete bundle, or one that holds all of its discs; for an increment, give the receipts that it was made for with --for',
     defects: missing.slice(0, 50).map(({ path }) => `missing: ${path}`),
   });
 }

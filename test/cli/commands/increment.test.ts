@@ -238,9 +238,11 @@ describe('when an increment arrives at its site', () => {
     run('import', from, '--site', site, '--json');
 
   it('is verified as far as it goes, and says of how much not', async () => {
-    expect((await run('verify', 'split', '--trust', 'pki/root.pem')).error?.code).toBe(
-      'part-missing',
-    );
+    const incomplete = { code: 'part-missing', hint: expect.stringContaining('--partial') };
+    const whole = await run('verify', 'split', '--trust', 'pki/root.pem');
+    expect(whole.error).toMatchObject(incomplete);
+    const sent = await run('stream', 'split', '--output', 'split.tar');
+    expect(sent.error).toMatchObject({ ...incomplete, hint: expect.stringContaining('--for') });
     const found = await ran('verify', 'split', '--partial', '--trust', 'pki/root.pem');
     expect(found).toMatchObject({
       verified: true,
