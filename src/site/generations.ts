@@ -54,7 +54,7 @@ export async function loadGeneration(site: SiteFolder, number: number): Promise<
     throw new StowageError('generation-unknown', `this site has no generation ${number}`, {
       expected: (await generationNumbers(site)).join(', ') || 'none yet',
       found: String(number),
-      hint: 'run stowage status to list the kept generations',
+      hint: 'run stowage history to list the kept generations',
       cause: error,
     });
   }
@@ -178,13 +178,27 @@ function file(site: SiteFolder, number: number): string {
   return site.path('generations', `${number}.json`);
 }
 
-/** A release of a generation. @throws StowageError `release-unknown` */
-export function installedRelease({ releases }: Generation, name: string): DeployedRelease {
+/**
+ * A release of a generation.
+ * @param text `NAME`, or `NAME@VERSION` with the version that is installed
+ * @throws StowageError `release-unknown`
+ */
+export function installedRelease({ releases }: Generation, text: string): DeployedRelease {
+  const [name = '', ...versions] = text.split('@');
   const release = releases.find((each) => each.name === name);
-  if (release !== undefined) return release;
-  throw new StowageError('release-unknown', `release ${name} is not installed at this site`, {
-    expected: releases.map((each) => each.name).join(', ') || 'no release: nothing is installed',
-    found: name,
+  const version = versions.length === 0 ? release?.version : versions.join('@');
+  if (release !== undefined && release.version === version) return release;
+  if (release !== undefined)
+    throw new StowageError('release-unknown', `release ${text} is not installed at this site`, {
+      expected: `${name}@${release.version}, which is installed`,
+      found: text,
+      hint: `give ${name} or ${name}@${release.version}; to change the version, run stowage install`,
+    });
+  throw new StowageError('release-unknown', `release ${text} is not installed at this site`, {
+    expected:
+      releases.map((each) => `${each.name}@${each.version}`).join(', ') ||
+      'no release: nothing is installed',
+    found: text,
     hint: 'run stowage status to list the installed releases',
   });
 }

@@ -18,6 +18,7 @@ import {
   emptyGeneration,
   forgetGeneration,
   generationNumbers,
+  installedRelease,
   keptGenerations,
   loadGeneration,
   switchTo,
@@ -242,5 +243,46 @@ describe('when a rollback names no generation', () => {
     ['the ledger is of another site', ['install 4', 'install 3'], 3, [1, 3, 4], [1]],
   ])('returns to what ran before: %s', (_, commands, current, kept, earlier) => {
     expect(earlierGenerations(current, kept, ledger(commands))).toEqual(earlier);
+  });
+});
+
+describe('when an installed release is named', () => {
+  const current = generation(3, release({ name: 'base' }), release());
+  const [, chat] = current.releases;
+  const version = chat?.version ?? '';
+
+  it('is found by its name, and by its name with the installed version', () => {
+    expect(installedRelease(current, 'chat')).toBe(chat);
+    expect(installedRelease(current, `chat@${version}`)).toBe(chat);
+  });
+
+  it.each(['9.9.9', '', `${version}@`])(
+    'says which version is installed instead of %j',
+    async (other) => {
+      const error = await expectCode(
+        () => installedRelease(current, `chat@${other}`),
+        'release-unknown',
+      );
+      expect(error).toMatchObject({
+        expected: `chat@${version}, which is installed`,
+        found: `chat@${other}`,
+      });
+    },
+  );
+
+  it('lists what is installed for another name', async () => {
+    const error = await expectCode(() => installedRelease(current, 'other'), 'release-unknown');
+    expect(error.expected).toBe(`base@${current.releases[0]?.version}, chat@${version}`);
+  });
+});
+
+describe('when a generation is not kept', () => {
+  it('names the command that lists the kept ones', async () => {
+    const site = await prepared();
+    const error = await expectCode(() => loadGeneration(site, 7), 'generation-unknown');
+    expect(error).toMatchObject({
+      found: '7',
+      hint: 'run stowage history to list the kept generations',
+    });
   });
 });

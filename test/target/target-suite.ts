@@ -351,7 +351,7 @@ export function everyTarget(
       const options = open();
       await put(one, options);
       const before = await standing(options);
-      const all = { release: 'chat', services: [] };
+      const all = { release: 'chat@1.0.0', services: [] };
       const names = await operateServices('restart', all, options);
       expect(names.map(({ service }) => service)).toEqual(['server', 'helper']);
       expect(await states(options)).toEqual(['chat server running', 'chat helper running']);
@@ -367,6 +367,7 @@ export function everyTarget(
         const operate = (release: string, services: string[]) => () =>
           operateServices(command, { release, services }, options);
         await expectCode(operate('other', []), 'release-unknown');
+        await expectCode(operate('chat@9.9.9', []), 'release-unknown');
         await expectCode(operate('chat', ['server', 'other']), 'service-unknown');
       }
       expect(await states(options)).toEqual(['chat server running', 'chat helper running']);

@@ -24,6 +24,7 @@ import { runOperation } from './run-operation.ts';
 
 /** The services that a command is for. */
 export interface ServiceSelection {
+  /** `NAME`, or `NAME@VERSION` with the version that is installed. */
   readonly release: string;
   /** All services of the release if empty. */
   readonly services: readonly string[];
@@ -149,11 +150,12 @@ async function requireSound(
  * @throws StowageError `release-unknown`, `service-unknown`
  */
 export function selectServices(
-  { release: name, services }: ServiceSelection,
+  { release: named, services }: ServiceSelection,
   current: Generation,
   target: Pick<Target, 'services'>,
 ): ServiceOf[] {
-  const release = installedRelease(current, name);
+  const release = installedRelease(current, named);
+  const { name } = release;
   const existing = target.services(release).map((each) => each.name);
   if (existing.length === 0)
     throw new StowageError('service-unknown', `release ${name} runs no services`, {

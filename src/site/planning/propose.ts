@@ -38,7 +38,7 @@ const MAX_REASON = 400;
 /** A requested change of a site. */
 export interface ChangeRequest {
   readonly intent: Intent;
-  /** The id of an imported bundle, the number of a generation, or the name of an installed release. */
+  /** The id of an imported bundle, the number of a generation, or an installed release, as `NAME` or `NAME@VERSION`. */
   readonly subject: string;
 }
 
@@ -57,16 +57,17 @@ export async function propose(
   await target.probe(signal);
   const settings = await site.site();
   const from = await currentGeneration(site);
-  const wanted = await generationFor(request, { from, settings, at }, options);
+  const { intent } = request;
+  const subject =
+    intent === 'uninstall' ? installedRelease(from, request.subject).name : request.subject;
+  const wanted = await generationFor({ intent, subject }, { from, settings, at }, options);
   const stopped = await stoppedServices(site, from);
   const repairs =
-    request.intent === 'install'
-      ? await repairsOf(request.subject, { from, to: wanted, stopped }, options)
-      : [];
+    intent === 'install' ? await repairsOf(subject, { from, to: wanted, stopped }, options) : [];
   // A repair makes no new generation.
   const to = repairs.length > 0 ? from : wanted;
   const bundles = await bundlesOf(options, from, to);
-  const wantedChange: Change = { intent: request.intent, from, to, bundles, repairs, stopped };
+  const wantedChange: Change = { intent, from, to, bundles, repairs, stopped };
   const exclusive = (await target.exclusive?.(wantedChange, signal)) ?? [];
   const change: Change = { ...wantedChange, exclusive };
   const host = options.host ?? createHostProbe({ env });
@@ -76,7 +77,6 @@ export async function propose(
     ...{ context, site, settings, state, target, env },
     now: at,
   });
-  const { subject } = request;
   return makePlan({
     ...{ change, subject, constraints, target },
     site: settings.name,
@@ -100,10 +100,7 @@ async function generationFor(
     appliedAt: momentOf(at),
     releases,
   });
-  if (intent === 'uninstall') {
-    installedRelease(from, subject);
-    return next(others(subject));
-  }
+  if (intent === 'uninstall') return next(others(subject));
   const release = await loadRelease(site, subject);
   const { bundle } = release;
   if (isNotice(bundle)) return from;

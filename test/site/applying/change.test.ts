@@ -109,7 +109,9 @@ describe('when releases come and go', () => {
     await put(two, options);
     expect((await rollback(undefined, options)).plan.to.number).toBe(1);
     expect((await rollback(2, options)).plan.to.number).toBe(2);
-    expect((await uninstall('chat', options)).plan.to).toMatchObject({ number: 3, releases: [] });
+    await expectCode(() => uninstall('chat@9.9.9', options), 'release-unknown');
+    const removed = await uninstall('chat@2.0.0', options);
+    expect(removed.plan).toMatchObject({ subject: 'chat', to: { number: 3, releases: [] } });
     expect(options.target.engine.state().services).toEqual({});
     expect(await nextNumber(options.site)).toBe(4);
     const back = await rollback(undefined, options);
