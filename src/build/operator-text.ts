@@ -36,6 +36,10 @@ Type the commands as root, or as the user whose rootless podman runs the service
 
       stowage doctor
 
+* If a user's rootless podman will run the services, enable lingering for this user. Otherwise systemd stops the services when the user logs out, and does not start them at boot. Stowage does not enable it:
+
+      loginctl enable-linger USER
+
 ${siteRequirements(manifest)}
 2. MOUNT THE MEDIA
 
@@ -167,6 +171,10 @@ The clock is wrong. "stowage doctor" detects this if the time is impossible. Set
       stowage gc
 
 "rollback" returns to the previous generation, and "rollback --to NUMBER" to one that "history" lists. "gc" deletes files that no rollback needs, and lists what stays and why. "stowage forget NAME@VERSION" deletes the stored files of a release that is not installed. With --dry-run, rollback, uninstall, gc and forget only show what they would do.
+
+To remove the site itself, with every release and all stored files, keys, receipts and the ledger, give the path where its last receipt is to be kept. The command asks for the name of the site first. It cannot be undone:
+
+      stowage uninstall --everything --receipt ~/last.json
 
 11. SEND BACK A RECEIPT
 
