@@ -151,10 +151,14 @@ export async function evaluateCompare(
   options: { readonly page?: string },
   context: CommandContext,
 ): Promise<CommandResult> {
+  const page = options.page === undefined ? undefined : context.path(options.page);
+  if (page !== undefined) {
+    const { requireRoom } = await import('../../bundle/report/report-files.ts');
+    await requireRoom({ paths: [page] }, []);
+  }
   const { result: before } = await readResult(context.path(files.before));
   const { result: after } = await readResult(context.path(files.after));
   const questions = compareResults(before, after);
-  const page = options.page === undefined ? undefined : context.path(options.page);
   if (page !== undefined) await writeAtomic(page, comparisonPage(before, after));
   const changed = questions.filter(({ change }) => change === 'lost' || change === 'gained');
   return {

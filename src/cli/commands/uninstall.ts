@@ -1,7 +1,7 @@
 import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { requireParent } from '../../io/folder.ts';
 import { uninstall as uninstallRelease } from '../../site/applying/change-release.ts';
-import { clearSite } from '../../site/applying/clear-site.ts';
+import { clearSite, requireReceiptRoom } from '../../site/applying/clear-site.ts';
 import { forgetRelease } from '../../site/applying/forget-release.ts';
 import { currentGeneration } from '../../site/generations.ts';
 import type { SiteContext } from '../../site/site-folder.ts';
@@ -40,9 +40,10 @@ export async function uninstall(
   const opened = await openSite(options.root, context);
   if (release !== undefined)
     return changeResult(await uninstallRelease(release, opened), opened.target);
+  const file = context.path(receipt ?? '');
+  await requireReceiptRoom(opened.site, file);
   if (options.yes !== true) await confirm(opened, context);
   await (await import('./depot-service.ts')).removeDepotService(opened.site, context);
-  const file = context.path(receipt ?? '');
   const releases = await clearSite({ ...opened, receipt: file });
   return {
     json: { releases, root: opened.site.root, receipt: file },

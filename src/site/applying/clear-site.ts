@@ -1,7 +1,8 @@
 import { rename } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { StowageError } from '../../core/error.ts';
 import type { Override } from '../../format/override.ts';
-import { ioError, remove, writeAtomic } from '../../io/file.ts';
+import { exists, ioError, remove, writeAtomic } from '../../io/file.ts';
 import {
   currentGeneration,
   emptyGeneration,
@@ -13,7 +14,7 @@ import { stateOf } from '../ledger/site-state.ts';
 import { propose } from '../planning/propose.ts';
 import { type SignedReceipt, signReceipt } from '../receipts/receipt.ts';
 import { factsOnceDeleted } from '../receipts/site-facts.ts';
-import type { SiteContext } from '../site-folder.ts';
+import type { SiteContext, SiteFolder } from '../site-folder.ts';
 import { executePlan, withSite } from './change.ts';
 import { forgetGenerations } from './remove-stored.ts';
 
@@ -85,4 +86,20 @@ async function writeLast({ bytes, signature }: SignedReceipt, to: string): Promi
 function filesOf(receipt: string): readonly [string, string] {
   const stem = receipt.replace(/\.json$/, '');
   return [`${stem}.json`, `${stem}.p7s`];
+}
+
+/**
+ * Checks that the last receipt of a site overwrites no file. Not where nothing is left to uninstall: then the
+ * files are those that an interrupted {@link clearSite} wrote.
+ * @throws StowageError `output-exists`
+ */
+export async function requireReceiptRoom(site: SiteFolder, receipt: string): Promise<void> {
+  if ((await generationNumbers(site)).length === 0) return;
+  for (const path of filesOf(receipt))
+    if (await exists(path))
+      throw new StowageError('output-exists', `${path} exists already`, {
+        expected: 'a path where nothing exists',
+        found: 'a file or folder',
+        hint: 'choose another path for --receipt, or move the existing file away',
+      });
 }

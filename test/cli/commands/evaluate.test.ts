@@ -95,6 +95,8 @@ describe('stowage evaluate', () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/^ {2}LOST question 0: no number/m);
     expect(readFileSync(join(place, 'page.html'), 'utf8')).toContain('Passed before, failed now');
+    const again = await run('evaluate', 'compare', before, after, '--page', 'page.html');
+    expect(again.error?.code).toBe('output-exists');
     const data = await run('evaluate', 'compare', before, after, '--json');
     expect(JSON.parse(data.stdout)).toMatchObject({ questions: [{ change: 'lost' }, {}, {}, {}] });
   });

@@ -1,12 +1,17 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { receiverOf } from '../../../src/bundle/increment/receiver.ts';
 import { readReceipt } from '../../../src/bundle/receipt.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/change-release.ts';
-import { type ClearOptions, clearSite } from '../../../src/site/applying/clear-site.ts';
+import {
+  type ClearOptions,
+  clearSite,
+  requireReceiptRoom,
+} from '../../../src/site/applying/clear-site.ts';
 import { writeStatement } from '../../../src/site/applying/statement.ts';
+import { forgetGeneration, generationNumbers } from '../../../src/site/generations.ts';
 import { importBundle } from '../../../src/site/importing/import.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
@@ -122,6 +127,20 @@ describe('when a site is cleared', () => {
       expect(existsSync(opened.site.root)).toBe(false);
       expect(existsSync(opened.receipt)).toBe(true);
     }
+  });
+
+  it('overwrites no file with the receipt, unless an interrupted call wrote it', async () => {
+    const { site, receipt, place } = await open();
+    await requireReceiptRoom(site, receipt);
+    for (const name of ['last.json', 'last.p7s']) {
+      writeFileSync(join(place, name), 'of another site');
+      for (const path of [receipt, join(place, 'last')])
+        await expectCode(() => requireReceiptRoom(site, path), 'output-exists');
+      rmSync(join(place, name));
+    }
+    writeFileSync(receipt, 'copied');
+    for (const number of await generationNumbers(site)) await forgetGeneration(site, number);
+    await requireReceiptRoom(site, receipt);
   });
 
   it('clears away what a killed call had put aside', async () => {
