@@ -1,5 +1,6 @@
 import { StowageError } from '../../core/error.ts';
-import { fieldsOf, textOf, textsOf } from '../../core/json.ts';
+import { fieldsOf, listOf, textOf, textsOf } from '../../core/json.ts';
+import { oneLine } from '../../core/text.ts';
 import type { KubernetesObject, KubernetesWorkload } from '../../format/kubernetes.ts';
 import { awaitGone, notRemoved } from './api/await-gone.ts';
 import { type Cluster, type Found, objectText } from './api/cluster.ts';
@@ -48,6 +49,7 @@ function finalizersOf(found: Found): string[] {
 }
 
 const GONE_MS = 120_000;
+const MAX_TEXT = 300;
 /** What a release can consist of in its namespace. KEP-3659: an ApplySet names every kind it may have. */
 const MEMBERS: readonly Kind[] = [
   'ConfigMap',
@@ -98,8 +100,7 @@ export async function closeNamespace(
   await cluster.remove(parent, signal);
   await cluster.remove(place, signal);
   const read = (): Promise<Found | undefined> => cluster.get(place, signal);
-  const leaving = { read, limitMs: GONE_MS, stuck: () => stuck(workload.namespace) };
-  await awaitGone(leaving, signal);
+  await awaitGone({ read, limitMs: GONE_MS, stuck }, signal);
 }
 
 export function namespaceObject(workload: KubernetesWorkload): KubernetesObject {
@@ -192,10 +193,16 @@ function foreign({ namespace, site }: KubernetesWorkload, found: Found): Stowage
   });
 }
 
-function stuck(namespace: string): StowageError {
+/** What holds a namespace is in its conditions, such as an API of the cluster whose server is down: it may have objects there. */
+function stuck(left: Found): StowageError {
+  const namespace = textOf(fieldsOf(left['metadata'])['name']) ?? '';
+  const reasons = listOf(fieldsOf(left['status'])['conditions'])
+    .filter(({ status }) => status === 'True')
+    .flatMap(({ message }) => textOf(message) ?? []);
+  const found = ['a namespace that is still terminating', ...reasons].join(': ');
   return new StowageError('engine-failed', `namespace ${namespace} is not removed`, {
     expected: `no namespace ${namespace} after ${GONE_MS / 1000} s`,
-    found: 'a namespace that is still terminating',
-    hint: `kubectl get namespace ${namespace} -o yaml names what holds it, such as a finalizer`,
+    found: oneLine(found, MAX_TEXT),
+    hint: `kubectl get namespace ${namespace} -o yaml names what holds it, such as a finalizer, or an API whose server is down`,
   });
 }

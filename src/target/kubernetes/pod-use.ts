@@ -8,6 +8,8 @@ import { quantity } from './quantity.ts';
  * (https://github.com/kubernetes/metrics, v1beta1).
  */
 const METRICS = '/apis/metrics.k8s.io/v1beta1';
+/** How long an answer is waited for. The API server itself gives up on a metrics-server that hangs only after a minute. */
+const ANSWER_MS = 2_000;
 
 /** The pods of a service. */
 export interface MeasuredPods {
@@ -26,7 +28,13 @@ export async function podUse(
     .join(',');
   const path = `${METRICS}/namespaces/${encodeURIComponent(namespace)}/pods?${new URLSearchParams({ labelSelector })}`;
   // Asked once: metrics are not worth a wait.
-  const { status, text } = await cluster.text(path, signal);
+  const limit = AbortSignal.timeout(ANSWER_MS);
+  const { status, text } = await cluster
+    .text(path, AbortSignal.any([signal, limit]))
+    .catch((error: unknown) => {
+      if (signal.aborted || !limit.aborted) throw error;
+      return { status: 0, text: '' };
+    });
   if (status !== 200) return { unknown: reasonOf(status) };
   const containers = podsIn(text).flatMap((pod) => listOf(pod['containers']));
   if (containers.length === 0) return { unknown: 'the cluster has no metrics of its pods yet' };

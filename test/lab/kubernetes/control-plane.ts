@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { capture } from '../process.ts';
+import { aggregationArguments } from './aggregation.ts';
 import { CertificateAuthority, type CertificateFiles } from './certificates.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import type { Place } from './place.ts';
@@ -54,12 +55,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     return path;
   };
   const names = [`IP:${host}`, 'IP:10.96.0.1', 'DNS:kubernetes', 'DNS:kubernetes.default.svc'];
-  const [admin, manager, scheduler, serving, accounts] = await Promise.all([
+  const [admin, manager, scheduler, serving, accounts, aggregation] = await Promise.all([
     account('admin', '/O=system:masters/CN=admin'),
     account('controller-manager', '/CN=system:kube-controller-manager'),
     account('scheduler', '/CN=system:kube-scheduler'),
     authority.issue('apiserver', '/CN=kube-apiserver', names),
     authority.issue('service-accounts', '/CN=service-accounts'),
+    aggregationArguments(folder),
   ]);
   const daemon = (name: string, ...args: readonly string[]): Promise<Daemon> =>
     startDaemon({ name, folder, programs, command: [name, ...args] });
@@ -69,6 +71,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     const started = await daemon(
       'kube-apiserver',
       ...apiServerArguments({ place, authority, serving, accounts }),
+      ...aggregation,
       ...(options.apiServer ?? []),
       ...more,
     );

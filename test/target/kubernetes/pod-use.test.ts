@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { interrupted } from '../../../src/core/error.ts';
 import { podUse } from '../../../src/target/kubernetes/pod-use.ts';
 
 const { signal } = new AbortController();
@@ -70,5 +71,25 @@ describe('what the pods of a service use', () => {
     ['answers a list of something else', 200, '{"items":[1,{"containers":2}]}', /no metrics/],
   ])('is unknown, with the reason, if the cluster %s', async (_, status, body, reason) => {
     expect(await asked(status, body).used()).toEqual({ unknown: expect.stringMatching(reason) });
+  });
+
+  /** As the API server does while metrics-server accepts connections and hangs. */
+  const hanging = {
+    text: (_: string, aborted: AbortSignal) =>
+      new Promise<never>((_, fail) => {
+        aborted.addEventListener('abort', () => fail(interrupted(aborted)), { once: true });
+      }),
+  };
+
+  it('is unknown, with the reason, if the cluster accepts the question and does not answer', async () => {
+    const found = await podUse(hanging, { namespace: 'models', labels }, signal);
+    expect(found).toEqual({ unknown: expect.stringMatching(/do not answer/) });
+  });
+
+  it('is not waited for once the command is interrupted', async () => {
+    const command = new AbortController();
+    const use = podUse(hanging, { namespace: 'models', labels }, command.signal);
+    command.abort();
+    await expect(use).rejects.toMatchObject({ code: 'interrupted' });
   });
 });
