@@ -36,9 +36,7 @@ Type the commands as root, or as the user whose rootless podman runs the service
 
       stowage doctor
 
-* If a user's rootless podman will run the services, enable lingering for this user. Otherwise systemd stops the services when the user logs out, and does not start them at boot. Stowage does not enable it:
-
-      loginctl enable-linger USER
+* If a user's rootless podman will run the services, enable lingering for this user ("loginctl enable-linger USER"). Otherwise systemd stops the services when the user logs out, and does not start them at boot. Stowage does not enable it.
 
 ${siteRequirements(manifest)}
 2. MOUNT THE MEDIA
@@ -77,10 +75,9 @@ If the bundle is on several discs, import them in any order, one by one or toget
       stowage import /media/disc-2-of-4
       stowage status
 
-To import from a pipe, a tape, or a file in which "stowage stream" recorded the bundle:
+To import from a pipe, a tape, or a file in which "stowage stream" recorded the bundle (give the path of that file):
 
       stowage import - < /dev/nst0
-      stowage import - < /media/stick/${name}-${version}.tar
 
 6. WRITE SITE.YAML
 
