@@ -202,7 +202,6 @@ class Lane {
   readonly #onEnd: () => void;
   /** A thread answers in order. */
   readonly #asked: ((answer: FollowAnswer) => void)[] = [];
-  #failed: FollowAnswer | undefined;
 
   constructor(about: Omit<FollowTask, keyof FollowStep>, worker: Worker, onEnd: () => void) {
     this.#about = about;
@@ -215,7 +214,7 @@ class Lane {
     requireSuccess(await this.#ask({ upTo, bytes, after: 'wait' }));
   }
 
-  /** Rejects with the system's code, also if an earlier step failed. */
+  /** To `finish` rejects with the system's code, also if an earlier step failed. */
   async end(
     after: 'finish' | 'drop',
     upTo: number,
@@ -223,11 +222,10 @@ class Lane {
   ): Promise<FollowAnswer> {
     const answer = await this.#ask({ upTo, bytes, after });
     this.#onEnd();
-    return requireSuccess(after === 'finish' ? (this.#failed ?? answer) : answer);
+    return requireSuccess(answer);
   }
 
   hear(answer: FollowAnswer): void {
-    if (answer.failure !== undefined) this.#failed ??= answer;
     this.#asked.shift()?.(answer);
   }
 

@@ -40,7 +40,7 @@ export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask)
     const followed = files.get(follow) ?? begin(task);
     files.set(follow, followed);
     advance(followed, task, buffer);
-    if (task.after === 'wait') return { follow, done: followed.done };
+    if (task.after === 'wait') return { follow };
     drop(follow);
     return { follow, ...result(followed) };
   };
@@ -54,21 +54,18 @@ export function createFollower(buffer: Buffer): (task: FollowTask | PassingTask)
     return { follow, sha512: sriFromHex(hash.digest('hex')) };
   };
   return (task) => {
-    const { follow } = task;
+    const { follow, after } = task;
     const failure = failed.get(follow);
-    if (failure !== undefined) {
-      if (task.after !== 'wait') drop(follow);
-      return failure;
-    }
+    if (after === 'drop' || (after === 'finish' && failure !== undefined)) drop(follow);
+    if (after === 'drop') return { follow };
+    if (failure !== undefined) return failure;
     try {
-      if (task.after !== 'drop') return 'path' in task ? followFile(task) : followBytes(task);
-      drop(follow);
-      return { follow };
+      return 'path' in task ? followFile(task) : followBytes(task);
     } catch (error) {
       drop(follow);
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'EUNKNOWN';
       const answer = { follow, failure: { code, message: String(error) } };
-      if (task.after === 'wait') failed.set(follow, answer);
+      if (after === 'wait') failed.set(follow, answer);
       return answer;
     }
   };

@@ -142,8 +142,6 @@ export interface PassingTask {
 /** The answer of a worker to a {@link FollowTask} or a {@link PassingTask}. */
 export interface FollowAnswer {
   readonly follow: number;
-  /** End of the hashed bytes, for a task with `wait`. */
-  readonly done?: number;
   readonly sha512?: Sri;
   readonly identity?: Identity;
   readonly sums?: PieceSums;

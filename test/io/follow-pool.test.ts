@@ -112,6 +112,14 @@ describe('when a file that grows cannot be hashed', () => {
   });
 });
 
+describe('when a file that cannot be hashed is dropped', () => {
+  it('ends without the error again, which who waited for a step has', async () => {
+    const following = newPool().follow(join(root, 'gone'));
+    await expect(following.reached(STEP)).rejects.toMatchObject({ code: 'ENOENT' });
+    await following.drop();
+  });
+});
+
 describe('when bytes that pass are hashed', () => {
   it.each([0, 1, STEP, 3 * STEP + 7])(
     'has the hash of %i bytes, in blocks used in rotation',
