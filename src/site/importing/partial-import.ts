@@ -12,7 +12,6 @@ import { type Part, parseDiscName } from '../../format/part.ts';
 import type { NeededPart, RepairList } from '../../format/repair-list.ts';
 import { appendLine, namesIn, readIfThere, writeAtomic } from '../../io/file.ts';
 import { occupiedBytes } from '../../io/folder.ts';
-import { surveyLedger } from '../ledger/site-ledger.ts';
 import { listReleases } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { type DiscSummary, inferMissingDiscs, type SeenDisc } from './missing-discs.ts';
@@ -49,10 +48,8 @@ export async function recordDiscs(
 /** Every partly imported bundle, by id, but for {@link redundantStagings}. Changes nothing. */
 export async function partialImports(site: SiteFolder): Promise<PartialImport[]> {
   const found: PartialImport[] = [];
-  const ids = await stagedIds(site);
-  if (ids.length === 0) return found;
-  const redundant = await redundantStagings(site, (await surveyLedger(site)).entries);
-  for (const id of ids) {
+  const redundant = await redundantStagings(site);
+  for (const id of await stagedIds(site)) {
     if (redundant.has(id)) continue;
     const bundle = await readStoredBundle(join(stagingFolder(site, id), 'control'), id);
     if (bundle === undefined) continue;

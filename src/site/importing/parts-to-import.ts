@@ -7,7 +7,6 @@ import {
 } from '../../content/optional.ts';
 import type { Bundle } from '../../format/bundle.ts';
 import { exists } from '../../io/file.ts';
-import { surveyLedger } from '../ledger/site-ledger.ts';
 import { chosenBySite, hasChosen, readChosen } from '../release/chosen-parts.ts';
 import { listReleases, releaseFolder, signedBundle } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
@@ -61,7 +60,7 @@ async function heldParts(site: SiteFolder, id: string, bundle: Bundle): Promise<
  */
 export async function lackingParts(site: SiteFolder): Promise<PartialImport[]> {
   const found: PartialImport[] = [];
-  const redundant = await redundantStagings(site, (await surveyLedger(site)).entries);
+  const redundant = await redundantStagings(site);
   for (const release of (await listReleases(site)).releases) {
     const { id } = release;
     const bundle = signedBundle(release);

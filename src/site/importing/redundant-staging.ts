@@ -5,6 +5,7 @@ import { StowageError } from '../../core/error.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import { namesIn, remove, statusOf } from '../../io/file.ts';
 import { hostPlatform } from '../../target/host/platform.ts';
+import { surveyLedger } from '../ledger/site-ledger.ts';
 import { hasChosen, readChosen } from '../release/chosen-parts.ts';
 import { loadRelease, type Release, releaseFolder, signedBundle } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
@@ -15,19 +16,21 @@ import { stagingFolder } from './staging.ts';
  * The ids of staged bundles that the site has already: each was accepted, all that it and the import were to have is stored,
  * and none of it is known to be damaged. What is left in such a staging folder is of an import that failed, or of a repair
  * that other media completed. Nothing is hashed.
- * @param entries of the site's ledger
+ * @param entries of the site's ledger; read if absent, and if anything is staged
  * @throws StowageError `io-failed`
  */
 export async function redundantStagings(
   site: SiteFolder,
-  entries: readonly LedgerEntry[],
+  entries?: readonly LedgerEntry[],
 ): Promise<ReadonlySet<string>> {
+  const staged = await namesIn(site.path('staging'));
+  if (staged.length === 0) return new Set();
+  const known = entries ?? (await surveyLedger(site)).entries;
   const accepted = new Set(
-    entries.flatMap(({ event }) => (event.kind === 'accepted' ? [event.bundle] : [])),
+    known.flatMap(({ event }) => (event.kind === 'accepted' ? [event.bundle] : [])),
   );
   const found = new Set<string>();
-  for (const id of await namesIn(site.path('staging')))
-    if (accepted.has(id) && (await isComplete(site, id))) found.add(id);
+  for (const id of staged) if (accepted.has(id) && (await isComplete(site, id))) found.add(id);
   return found;
 }
 
