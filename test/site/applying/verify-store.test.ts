@@ -52,6 +52,14 @@ const take = (made: SmallBundle, options: Opened): ReturnType<typeof importMedia
   return withSite(options, (ledger) => importMedia([made.folder], ledger, importing));
 };
 
+/** Another version, with the weights of the first. */
+function sameWeights(): Promise<SmallBundle> {
+  return smallBundle({
+    ...{ place: scratch.fresh(), authority: one.authority, version: '3.0.0', seq: 3 },
+    ...{ partSize: 8 * MIB, weights: 9 * MIB, weightsOf: 'chat 1.0.0' },
+  });
+}
+
 function weightsOf({ site }: Opened, { bundle }: SmallBundle = one): string {
   const digest = bundle.models[0]?.files[0]?.digest;
   if (digest === undefined) throw new Error('no weights');
@@ -264,12 +272,7 @@ describe('when files of a running release are damaged', () => {
   it('links services to the new file of a release that is not the one on the media', async () => {
     const options = open();
     await put(one, options);
-    const large = { partSize: 8 * MIB, weights: 9 * MIB, weightsOf: 'chat 1.0.0' };
-    const three = await smallBundle({
-      place: scratch.fresh(),
-      ...{ authority: one.authority, version: '3.0.0', seq: 3 },
-      ...large,
-    });
+    const three = await sameWeights();
     flipBit(placedWeights(options), 5 * MIB);
     const { after, contains } = await repairStore([three.folder], options);
     expect([isIntact(after), contains]).toEqual([true, 1]);
@@ -298,12 +301,7 @@ describe('when files of a running release are damaged', () => {
     const options = open();
     const { site } = options;
     await put(one, options);
-    const large = { partSize: 8 * MIB, weights: 9 * MIB, weightsOf: 'chat 1.0.0' };
-    const three = await smallBundle({
-      place: scratch.fresh(),
-      ...{ authority: one.authority, version: '3.0.0', seq: 3 },
-      ...large,
-    });
+    const three = await sameWeights();
     await put(three, options);
     const increment = scratch.copy(three.folder);
     const digest = weightsOf(options).slice(-64);
