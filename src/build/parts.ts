@@ -105,6 +105,11 @@ interface Copy extends Source {
   readonly folder: string;
 }
 
+/** Parts whose checksums are known are only compared, as fast as the disk is. */
+function passFor(isKnown: boolean): Pick<HashTask, 'hashes' | 'uncached'> {
+  return isKnown ? { hashes: ['crc32'], uncached: true } : { hashes: ['crc32', 'sha512'] };
+}
+
 /** Copies parts in parallel and compares their CRCs with the recorded ones. */
 async function copyNoted(
   { sums, untouched }: NotedSums,
@@ -116,7 +121,7 @@ async function copyNoted(
       run(copy, {
         offset: slice.offset,
         pieces: [toPiece(slice, copy)],
-        ...(untouched ? { hashes: ['crc32'], uncached: true } : { hashes: ['crc32', 'sha512'] }),
+        ...passFor(untouched),
       }),
     ),
   );
@@ -152,9 +157,7 @@ async function copySome(
       const piece = omitted ? { length: slice.size } : toPiece(slice, copy);
       const { pieces } = await run(copy, {
         ...{ offset: slice.offset, pieces: [piece] },
-        ...(recorded === undefined
-          ? { hashes: ['crc32', 'sha512'] }
-          : { hashes: ['crc32'], uncached: true }),
+        ...passFor(recorded !== undefined),
       });
       const [found] = pieces;
       if (found?.crc32 !== crc32 || (recorded === undefined && found.sha512 !== sha512))

@@ -7,7 +7,7 @@ import type { Bundle, BundleBlob } from '../format/bundle.ts';
 import { isToolkit } from '../format/installer.ts';
 import type { Part } from '../format/part.ts';
 import { ioError } from '../io/file.ts';
-import type { HashTask, PartDestination } from '../io/hash-task.ts';
+import { destinationOf, type HashTask, type PartDestination } from '../io/hash-task.ts';
 import type { HashPool } from '../io/hashing.ts';
 import { PassError } from '../io/positioned.ts';
 import { type ByteRange, damagedSpots, spotsInWords } from './damaged-spots.ts';
@@ -45,8 +45,6 @@ export async function examinePart(
   destination?: PartDestination,
 ): Promise<PartFault | undefined> {
   const path = join(check.folder, part.path);
-  const loose = destination?.loose === true;
-  const how = loose ? ({ create: 'anew', unsynced: true } as const) : ({ create: false } as const);
   const task: HashTask = {
     path,
     size: part.size,
@@ -54,7 +52,7 @@ export async function examinePart(
     pieces: [
       {
         length: part.size,
-        ...(destination === undefined ? {} : { destination: { ...destination, ...how } }),
+        ...(destination && { destination: destinationOf(destination) }),
       },
     ],
     hashes: ['sha512'],

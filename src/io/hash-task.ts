@@ -30,6 +30,13 @@ export interface PartDestination {
   readonly loose?: boolean;
 }
 
+/** How a part is written there. */
+export function destinationOf({ path, offset, loose }: PartDestination): Destination {
+  return loose === true
+    ? { path, offset, create: 'anew', unsynced: true }
+    : { path, offset, create: false };
+}
+
 /** One sequential pass over a file, in a worker: reads it once, hashes it, and writes pieces that have a destination. */
 export interface HashTask {
   readonly path: string;

@@ -11,7 +11,7 @@ import type { BufferRing } from '../../io/buffer-ring.ts';
 import type { ByteSource } from '../../io/byte-source.ts';
 import { ioError } from '../../io/file.ts';
 import { type FollowPool, hashHere } from '../../io/follow-pool.ts';
-import type { Destination, HashTask, PartDestination } from '../../io/hash-task.ts';
+import { destinationOf, type HashTask, type PartDestination } from '../../io/hash-task.ts';
 import type { HashPool } from '../../io/hashing.ts';
 import { PassError } from '../../io/positioned.ts';
 import { TrailingHash } from '../../io/trailing-hash.ts';
@@ -193,10 +193,4 @@ function hintFor(from: string, code: string | undefined): string {
   return code === undefined
     ? 'stream the bundle again; if it is damaged again, run stowage verify on the sending side'
     : 'try another drive, or stream the bundle again to another medium; finished parts are kept';
-}
-
-function destinationOf({ path, offset, loose }: PartDestination): Destination {
-  return loose === true
-    ? { path, offset, create: 'anew', unsynced: true }
-    : { path, offset, create: false };
 }
