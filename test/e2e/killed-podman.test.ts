@@ -148,8 +148,7 @@ describe('when podman is killed while a service starts', () => {
         { state: { state: 'running' }, drift: [] },
         { state: { state: 'running' }, drift: [] },
       ]);
-      rmSync(at('last.json'), { force: true });
-      const receipt = ['--receipt', at('last.json')];
+      const receipt = ['--receipt', at(`last-${stage}.json`)];
       expect((await run('uninstall', '--everything', '--yes', ...receipt)).complaints).toEqual([]);
       expect(await held()).toBe(before);
     },
