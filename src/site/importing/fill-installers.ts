@@ -19,19 +19,26 @@ interface FillContext {
 }
 
 /**
- * Takes the installers that the media lack from what the site has: those of an earlier release, if they are byte for byte
- * the same. Nothing is missing without those for other platforms, which a site only passes on.
+ * Takes missing installers from what the site has: those of this or an earlier release, if they are byte for byte the same.
+ * Nothing is missing without those that the media lack and that are for other platforms, which a site only passes on.
+ * @param isWanted which parts to look for
+ * @returns the parts that were copied
  * @throws StowageError `io-failed`, `space-insufficient`, `interrupted`
  */
 export async function fillInstallers(
   { admitted, medium, site, staging }: FillContext,
   pool: HashPool,
-): Promise<void> {
+  isWanted: (part: Part) => boolean,
+): Promise<ReadonlySet<Part>> {
+  const filled = new Set<Part>();
   for (const part of installerParts(admitted.bundle)) {
-    if (staging.has(part) || !medium.lacks(part, admitted)) continue;
+    if (staging.has(part) || !isWanted(part)) continue;
     const copied = await copyStored(part, { site, staging, pool });
-    if (copied || staging.isOptional(part)) await staging.keep(part);
+    if (copied) filled.add(part);
+    const dispensable = staging.isOptional(part) && medium.lacks(part, admitted);
+    if (copied || dispensable) await staging.keep(part);
   }
+  return filled;
 }
 
 /** @returns whether an installer at the site has the bytes of this part, and was copied */

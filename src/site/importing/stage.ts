@@ -105,7 +105,7 @@ export async function stageMedium(
     const lacks = (part: Part): boolean => medium.lacks(part, admitted);
     await staging.verify({ pool, emit, lacks, rehash: context.rehash ?? false });
     await staging.begin();
-    await fillInstallers(all, pool);
+    await fillInstallers(all, pool, lacks);
     if (staging.missing().length === 0 && !medium.countsAtEnd) {
       await finish(all, pool);
       return { missing: [], faults: [], lost: [], rebuilt: [], damaged: 0 };
@@ -116,8 +116,11 @@ export async function stageMedium(
     await staging.nameBlobs();
     // Of a stream, what it lacks is known only now.
     await staging.verifyAlone({ pool, emit, lacks });
-    await fillInstallers(all, pool);
-    const filled = await fillParts(all, pool, () => true);
+    const found = [
+      ...(await fillInstallers(all, pool, () => true)),
+      ...(await fillParts(all, pool, () => true)),
+    ];
+    const filled = new Set(found.map(({ path }) => path));
     const recovered = await recover(all, pool);
     warnOfRecovered(faults, { rebuilt: recovered.rebuilt, filled }, all);
     const missing = staging.missing();
@@ -200,14 +203,15 @@ async function recoveryToKeep({ admitted, medium, staging, emit }: StageContext)
 
 function warnOfRecovered(
   faults: readonly PartFault[],
-  { rebuilt, filled }: { readonly rebuilt: readonly Part[]; readonly filled: ReadonlySet<Part> },
-  { staging, emit }: StageContext,
+  { rebuilt, filled }: { readonly rebuilt: readonly Part[]; readonly filled: ReadonlySet<string> },
+  { medium, staging, emit }: StageContext,
 ): void {
   for (const { part, error } of faults.filter((fault) => staging.has(fault.part))) {
-    // What a stream lacks is not damaged.
-    if (filled.has(part) && error.code === 'part-missing') continue;
-    const others = filled.has(part) ? 'copied from the store' : 'copied from another disc';
-    const how = rebuilt.includes(part) ? 'rebuilt from recovery parts' : others;
+    const wasRebuilt = rebuilt.includes(part);
+    // What was left out of a stream is not damaged.
+    if (medium.countsAtEnd && error.code === 'part-missing' && !wasRebuilt) continue;
+    const others = filled.has(part.path) ? 'copied from this site' : 'copied from another disc';
+    const how = wasRebuilt ? 'rebuilt from recovery parts' : others;
     const place = error.found === undefined ? '' : ` (${error.found})`;
     emit({ type: 'warning', message: `${error.message}${place}; ${how}` });
   }

@@ -205,6 +205,6 @@ describe('when the files of a model changed in part', () => {
     flipBit(join(damaged, partsOf(next).parts[3]?.path ?? ''), 77);
     const warnings: string[] = [];
     expectWhole(site, await take(site, [damaged], warnings));
-    expect(warnings.join('\n')).toContain('copied from the store');
+    expect(warnings.join('\n')).toContain('copied from this site');
   });
 });
