@@ -64,7 +64,7 @@ export type LedgerEvent =
   | { readonly kind: 'override'; readonly bundle: string; readonly reason: string }
   /** A person temporarily overrode failed checks. */
   | ({ readonly kind: 'overridden' } & Override)
-  /** Content that no rollback needs was removed: counts of generations, blobs and bytes. */
+  /** Content that no rollback needs, or one release, was removed: counts of generations, blobs and bytes. */
   | {
       readonly kind: 'collected';
       readonly generations: number;
@@ -72,6 +72,8 @@ export type LedgerEvent =
       readonly bytes: number;
       /** Bundles that were never complete. */
       readonly incomplete?: number;
+      /** The release that a person removed: `name version`, or the name of its folder if its index cannot be read. */
+      readonly forgotten?: string;
     }
   /** A command changed the site, or tried to. */
   | {
@@ -183,6 +185,7 @@ const event: z.ZodType<LedgerEvent> = field.exact(
       blobs: z.int().min(0),
       bytes: field.bytes,
       incomplete: z.int().min(1).exactOptional(),
+      forgotten: field.line(300).exactOptional(),
     }),
     z.strictObject({
       kind: z.literal('command'),

@@ -45,7 +45,8 @@ export function historyLine({ at, event, by }: LedgerEntry, cluster?: ClusterRec
       );
     case 'collected':
       return line(
-        'gc',
+        event.forgotten === undefined ? 'gc' : 'forget',
+        ...(event.forgotten === undefined ? [] : [event.forgotten]),
         `${counted(event.generations, 'generation')} and ${counted(event.blobs, 'blob')} removed`,
       );
     case 'command': {

@@ -92,13 +92,18 @@ export async function forget(
   const { dryRun = false } = options;
   const opened = await openSite(options.root, context);
   const found = await forgetRelease(release, { ...opened, dryRun });
-  const { generations, blobs, bytes, keptBy } = found;
+  const { generations, blobs, bytes, keptBy, promisedUntil } = found;
   const lines = [
     `${dryRun ? 'would remove' : 'removed'} release ${found.release}: ${counted(blobs, 'blob')}, ${formatBytes(bytes)}`,
     ...(generations.length === 0
       ? []
       : [
           `  with ${generations.length === 1 ? 'generation' : 'generations'} ${generations.join(', ')}: no rollback to ${generations.length === 1 ? 'it' : 'them'} is possible anymore`,
+        ]),
+    ...(promisedUntil === undefined
+      ? []
+      : [
+          `  a receipt promised to keep it until ${promisedUntil}: increments that leave out what it has cannot be completed here; next: write a new receipt`,
         ]),
     ...(keptBy.length === 0
       ? []

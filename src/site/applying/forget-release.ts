@@ -6,6 +6,7 @@ import { consistentReleases } from '../release/consistent.ts';
 import type { RefusedRelease, Release, ReleaseList } from '../release/release.ts';
 import type { SiteContext } from '../site-folder.ts';
 import { withSite } from './change.ts';
+import { promisedBundles } from './collect.ts';
 import { removeStored, unneededBlobs } from './remove-stored.ts';
 
 export interface ForgetOptions extends SiteContext {
@@ -23,6 +24,8 @@ export interface Forgotten {
   readonly bytes: number;
   /** What keeps its blobs in the store: incomplete imports, or releases that cannot be read. */
   readonly keptBy: readonly string[];
+  /** Until when a receipt promised to keep it, for increments that leave out what it has; absent if none did. */
+  readonly promisedUntil?: string;
 }
 
 /**
@@ -51,19 +54,23 @@ export async function forgetRelease(name: string, options: ForgetOptions): Promi
       ...(await unfinishedImports(site)).map((each) => each.name),
     ];
     const blobs = keptBy.length > 0 ? [] : await unneededBlobs(site, staying, false);
+    const promisedUntil = [...(await promisedBundles(site, now()))].find(([id]) =>
+      id.startsWith(found.prefix),
+    )?.[1];
     const forgotten = {
       release: found.name,
       generations: generations.map(({ number }) => number),
       blobs: blobs.length,
       bytes: blobs.reduce((sum, { size }) => sum + size, 0),
       keptBy,
+      ...(promisedUntil === undefined ? {} : { promisedUntil }),
     };
     if (dryRun) return forgotten;
     const releases = found.release === undefined ? [] : [found.release];
     const refused = found.refused === undefined ? [] : [found.refused];
     await removeStored({ generations, releases, refused, blobs }, kept, options);
     const counts = { generations: generations.length, blobs: blobs.length, bytes: forgotten.bytes };
-    await ledger.append({ kind: 'collected', ...counts }, now());
+    await ledger.append({ kind: 'collected', ...counts, forgotten: found.name }, now());
     return forgotten;
   });
 }

@@ -93,6 +93,15 @@ describe('when the history of a site is shown', () => {
       expect(stdout).toContain(part);
   });
 
+  it('names the command that removed a stored release, and the release', async () => {
+    const site = scratch.copy(join(place, 'site'));
+    await runProgram(['forget', 'chat@1.2.0', '--site', site], place);
+    await runProgram(['gc', '--keep', '0', '--site', site], place);
+    const { stdout } = await runProgram(['history', '--site', site], place);
+    expect(stdout).toMatch(/ {2}forget {5}chat 1\.2\.0; 0 generations and \d+ blobs? removed/);
+    expect(stdout).toMatch(/ {2}gc {9}1 generation and \d+ blobs? removed/);
+  });
+
   it('has the contents of each generation as data', async () => {
     const { generations, kept } = JSON.parse((await run(['history', '--json'])).stdout);
     expect(kept).toEqual([1, 2]);

@@ -14,6 +14,7 @@ import { collect } from '../../../src/site/applying/collect.ts';
 import { forgetRelease } from '../../../src/site/applying/forget-release.ts';
 import { currentGeneration, generationNumbers } from '../../../src/site/generations.ts';
 import { importBundle } from '../../../src/site/importing/import.ts';
+import { readLedger } from '../../../src/site/ledger/site-ledger.ts';
 import { listReleases } from '../../../src/site/release/release.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
@@ -179,6 +180,8 @@ describe('when a release is forgotten', () => {
     expect(told.blobs).toBeGreaterThan(0);
     expect(await forgetRelease('chat@1.0.0', life)).toEqual(told);
     expect(await generationNumbers(life.site)).toEqual([2]);
+    const { event } = (await readLedger(life.site)).entries.at(-1) ?? {};
+    expect(event).toMatchObject({ kind: 'collected', forgotten: 'chat 1.0.0' });
     await expectCode(() => forgetRelease('chat@1.0.0', life), 'release-unknown');
   });
 

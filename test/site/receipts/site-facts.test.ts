@@ -8,6 +8,7 @@ import { type Receipt, receiptKind } from '../../../src/format/receipt.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
 import { install } from '../../../src/site/applying/change-release.ts';
 import { collect } from '../../../src/site/applying/collect.ts';
+import { forgetRelease } from '../../../src/site/applying/forget-release.ts';
 import { writeStatement } from '../../../src/site/applying/statement.ts';
 import { verifyStore } from '../../../src/site/applying/verify-store.ts';
 import { importBundle } from '../../../src/site/importing/import.ts';
@@ -141,6 +142,17 @@ describe('when a receipt promises to keep what it lists', () => {
     expect(await collected(options, 89)).toEqual([]);
     expect(await collected(options, 91)).toEqual(['chat 1.0.0']);
     expect(uses(await writeStatement(options))).toEqual(['2.0.0 running', '3.0.0 imported']);
+  });
+
+  it('says until when it promised to keep what a person removes', async () => {
+    const options = await opened();
+    const { holds } = await writeStatement(options, 90);
+    const forgotten = { release: 'chat 1.0.0', promisedUntil: holds?.heldUntil };
+    const removal = { ...options, dryRun: false };
+    expect(await forgetRelease('chat@1.0.0', removal)).toMatchObject(forgotten);
+    expect(await forgetRelease('chat@3.0.0', { ...removal, now: days(91) })).not.toHaveProperty(
+      'promisedUntil',
+    );
   });
 
   it('is not bound by a receipt that was changed', async () => {
