@@ -1,4 +1,5 @@
 import { type Fields, fieldsOf, listOf, textOf } from '../core/json.ts';
+import { ofFolder } from './manifest-from-folder.ts';
 import { manifestHead, nameFrom, yamlComment, yamlValue } from './manifest-text.ts';
 
 /** Servers by what the name of their image contains, with the port that they listen on. */
@@ -56,10 +57,7 @@ export function manifestFromCompose(
   return [
     ...manifestHead(nameFrom(textOf(document['name']) ?? 'app', 'app'), file),
     ...(left.length === 0 ? [] : [yamlComment(`Not taken from ${file}: ${left.join(', ')}.`)]),
-    ...section('models', draft.models, [
-      '    # Add the licenses that you accept, or "license" if the folder states none.',
-      '    licenses: [apache-2.0]',
-    ]),
+    ...section('models', draft.models, ofFolder),
     ...section('images', draft.images),
     ...section('files', draft.files),
     '',
@@ -73,7 +71,11 @@ export function manifestFromCompose(
   ].join('\n');
 }
 
-function section(name: string, items: ReadonlyMap<string, string>, more: string[] = []): string[] {
+function section(
+  name: string,
+  items: ReadonlyMap<string, string>,
+  more: readonly string[] = [],
+): string[] {
   if (items.size === 0) return [];
   const lines = [...items].flatMap(([source, item]) => [
     `  - name: ${item}`,
@@ -207,8 +209,9 @@ function mountsOf(service: Fields, draft: Draft): string[] {
     ? (service['volumes'] as readonly unknown[])
     : [];
   const mounts = volumes.flatMap((each) => {
-    const { source, target } = fieldsOf(each);
-    const [from = '', to = ''] = target === undefined ? plain(String(each)).split(':') : [];
+    const { source, target, read_only: readOnly } = fieldsOf(each);
+    const [from = '', to = '', modes = ''] =
+      target === undefined ? plain(String(each)).split(':') : [];
     const path = String(target ?? (to === '' ? from : to));
     const given = String(source ?? (to === '' ? '' : from));
     if (!/^(?:\.{1,2}\/|\/)/.test(given)) return memory(path);
@@ -218,7 +221,11 @@ function mountsOf(service: Fields, draft: Draft): string[] {
     const name =
       items.get(origin) ?? unused(nameFrom(origin.split('/').at(-1) ?? '', 'content'), draft);
     items.set(origin, name);
-    return [`      - { ${isModel ? 'model' : 'files'}: ${name}, path: ${yamlValue(path)} }`];
+    const isWritable = readOnly !== true && !modes.split(',').includes('ro');
+    return [
+      ...(isWritable ? ['      # Writable in compose; read-only here.'] : []),
+      `      - { ${isModel ? 'model' : 'files'}: ${name}, path: ${yamlValue(path)} }`,
+    ];
   });
   const tmpfs = wordsOf(service['tmpfs']).flatMap((each) => memory(each.split(':')[0] ?? ''));
   return [...mounts, ...tmpfs];

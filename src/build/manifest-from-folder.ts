@@ -51,7 +51,8 @@ export function manifestFromFolder({ source, names, config, license }: FolderMod
   ].join('\n');
 }
 
-const ofFolder: readonly string[] = [
+/** What to say about the license of a model in a folder. */
+export const ofFolder: readonly string[] = [
   '    # The folder states no license that counts unless its README.md does: "license: { id, file }" sets it.',
   '    # licenses: [apache-2.0]',
 ];

@@ -84,6 +84,26 @@ describe('when a manifest is made from a compose file', () => {
     expect(read(made).models[0]).toMatchObject({ source: '../other/weights', outside: true });
   });
 
+  it('accepts no license on its own', () => {
+    expect(read(text.replace('image: web-2', 'image: vllm-openai')).models[0]).not.toHaveProperty(
+      'licenses',
+    );
+    expect(text).toContain('    # licenses: [');
+  });
+
+  it.each<[string, unknown, boolean]>([
+    ['a mount', './web:/srv', true],
+    ['a mount with other options', './web:/srv:Z,rw', true],
+    ['a read-only mount', './web:/srv:Z,ro', false],
+    ['a mount in long form', { type: 'bind', source: './web', target: '/srv' }, true],
+    ['a read-only mount in long form', { source: './web', target: '/srv', read_only: true }, false],
+  ])('says of %s if compose lets it be written', (_, volume, isWritable) => {
+    const services = { a: { image: 'r.example/a:1', volumes: [volume] } };
+    const made = manifestFromCompose({ services }, 'c.yaml');
+    expect(made.includes('# Writable in compose; read-only here.')).toBe(isWritable);
+    expect(read(made).services[0]?.mounts).toMatchObject([{ files: 'web', path: '/srv' }]);
+  });
+
   it('never contains the value of a secret, and says what it left out', () => {
     expect(text).not.toContain('hf_abc');
     expect(text).toContain('HF_TOKEN is a secret');
