@@ -18,7 +18,7 @@ export async function pathDefects(manifest: unknown, folder: string): Promise<De
   const { files, models, images } = fieldsOf(manifest);
   for (const [index, file] of listOf(files).entries()) {
     const { source } = file;
-    if (typeof source !== 'string' || source === '' || /^[a-z+]+:\/\//.test(source)) continue;
+    if (typeof source !== 'string' || source === '' || isAddress(source)) continue;
     const message = await sourceDefect(source, file, folder);
     if (message !== undefined) defects.push({ path: ['files', index, 'source'], message });
   }
@@ -55,6 +55,11 @@ export async function pathDefects(manifest: unknown, folder: string): Promise<De
     }
   }
   return defects;
+}
+
+/** Whether the source of files is an address, not a path. */
+export function isAddress(source: string): boolean {
+  return /^[a-z+]+:\/\//.test(source);
 }
 
 /** The source of an item and its mirrors, with their places in it. */
@@ -121,11 +126,15 @@ function defectOf(source: string): string | undefined {
   const scheme = /^([a-z][a-z+-]*):\/\//.exec(source);
   if (scheme !== null)
     return `expected a reference without ${scheme[0]}, such as ${source.slice(scheme[0].length, 200)}`;
+  const [, archive, path = ''] = /^((?:oci|docker)-archive:|oci:)(.+)$/.exec(source) ?? [];
+  const asPath = `expected a path that begins with ./, ../ or /: ${archive}./${path}`;
+  if (archive !== undefined && /\.(?:tar|tgz)(?:[.:]|$)/.test(path)) return asPath;
   try {
     parseReference(source);
     return undefined;
   } catch (error) {
     if (!(error instanceof StowageError)) throw error;
+    if (archive !== undefined) return asPath;
     return `expected ${error.expected}; found ${error.found}`;
   }
 }

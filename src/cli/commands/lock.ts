@@ -1,4 +1,5 @@
 import { deriveOffline } from '../../build/derive.ts';
+import { contentDefects } from '../../build/local-defects.ts';
 import { resolve } from '../../build/resolve.ts';
 import { bundleBlobs, describeAll, fromLock } from '../../content/items.ts';
 import { counted, formatBytes } from '../../core/text.ts';
@@ -119,12 +120,16 @@ function text(
   return `${lines.join('\n')}\n`;
 }
 
-/** Checks a manifest without a network and writes nothing. `stowage lock` begins with the same checks. */
+/**
+ * Checks a manifest and what its local sources contain, without a network, and writes nothing. `stowage lock` finds the
+ * same, and more.
+ */
 export async function check(
   file: string | undefined,
   context: CommandContext,
 ): Promise<CommandResult> {
-  const { manifest } = await checkManifest(file, context);
+  const { manifest, folder, refuseFor } = await checkManifest(file, context);
+  refuseFor(await contentDefects(manifest, folder, context.signal));
   const { name, version, models, images, files, services } = manifest;
   const contents = [
     counted(models.length, 'model'),

@@ -4,6 +4,7 @@ import { requireSameManifest } from '../../build/unchanged.ts';
 import { StowageError } from '../../core/error.ts';
 import { fieldsOf, listOf } from '../../core/json.ts';
 import { MAX_LOCK_BYTES, MAX_MANIFEST_BYTES } from '../../core/limits.ts';
+import type { Defect } from '../../format/defect.ts';
 import { readJson, readValue } from '../../format/document.ts';
 import { digestOfLock, editedLockKind, type Lock, lockKind, sealLock } from '../../format/lock.ts';
 import { type Manifest, manifestKind } from '../../format/manifest.ts';
@@ -22,6 +23,8 @@ export interface ManifestFile {
 
 /** A manifest that was checked, and what it leaves open. */
 export interface CheckedManifest extends ManifestFile {
+  /** Refuses it for defects that were found later, each with its line. @throws StowageError `manifest-invalid` */
+  readonly refuseFor: (further: readonly Defect[]) => void;
   /** The services with `health`, but without `startupSeconds`. */
   readonly unstatedStartup: ReadonlySet<string>;
 }
@@ -39,8 +42,8 @@ async function readManifest(
 }
 
 /**
- * Reads a manifest and checks everything about it that can be checked offline: `stowage check`, and the start of
- * `stowage lock`. Other commands compare the manifest with its lock instead.
+ * Reads a manifest and checks everything about it that can be checked offline without reading its sources:
+ * the start of `stowage check` and `stowage lock`. Other commands compare the manifest with its lock instead.
  * @throws StowageError `manifest-invalid`, each defect with its line and column
  */
 export async function checkManifest(
@@ -57,7 +60,9 @@ export async function checkManifest(
     return health !== undefined && fieldsOf(health)['startupSeconds'] === undefined;
   });
   const unstatedStartup = new Set(written.map(({ name }) => String(name)));
-  return { manifest, folder, lockPath: join(folder, lockName(path)), unstatedStartup };
+  const refuseFor = (later: readonly Defect[]): void =>
+    void readValue(manifestKind, value, { ...reading, further: later });
+  return { manifest, folder, lockPath: join(folder, lockName(path)), unstatedStartup, refuseFor };
 }
 
 /** Reads a lock; undefined if there is none. @throws StowageError `lock-invalid`, also if it was edited */

@@ -1,0 +1,60 @@
+import { resolve as resolvePath } from 'node:path';
+import { StowageError } from '../core/error.ts';
+import type { Defect } from '../format/defect.ts';
+import type { Manifest } from '../format/manifest.ts';
+import { isPathSource, isStored, localImageOf } from '../format/source.ts';
+import { openImage } from '../source/local-images.ts';
+import { folderModels } from '../source/model-folder.ts';
+import { inspectLocal } from './local-files.ts';
+import { isAddress } from './local-paths.ts';
+import { requireSafeNames, selectFiles } from './select.ts';
+
+/**
+ * Checks what the local sources of a manifest contain, as far as names, kinds and sizes tell: the files that globs select,
+ * the image that a name selects. No file is read whole. A source with mirrors is left out: another may be used.
+ * @throws StowageError `io-failed`, `interrupted`
+ */
+export async function contentDefects(
+  { models, images, files }: Manifest,
+  folder: string,
+  signal: AbortSignal,
+): Promise<Defect[]> {
+  const defects: Defect[] = [];
+  const check = async (path: Defect['path'], look: () => Promise<unknown>): Promise<void> => {
+    const message = await failureOf(look);
+    if (message !== undefined) defects.push({ path, message });
+  };
+  for (const [index, model] of models.entries()) {
+    if (model.mirrors !== undefined || !isPathSource(model.source)) continue;
+    await check(['models', index, 'source'], async () => {
+      const found = await folderModels({ folder }).resolve(model, signal);
+      requireSafeNames(model, selectFiles(model, found.files));
+    });
+  }
+  for (const [index, { name, source, mirrors }] of images.entries()) {
+    const image = localImageOf(source);
+    if (mirrors !== undefined || image === undefined || isStored(image)) continue;
+    await check(['images', index, 'source'], () => openImage(image, folder, name));
+  }
+  for (const [index, { source }] of files.entries()) {
+    if (isAddress(source)) continue;
+    await check(['files', index, 'source'], () => inspectLocal(resolvePath(folder, source)));
+  }
+  return defects;
+}
+
+async function failureOf(look: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await look();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    if (error.code === 'io-failed' || error.code === 'interrupted') throw error;
+    const { message, expected, found } = error;
+    const details = [
+      ...(expected === undefined ? [] : [`expected ${expected}`]),
+      ...(found === undefined ? [] : [`found ${found}`]),
+    ];
+    return [message, ...details].join('; ');
+  }
+}
