@@ -84,6 +84,8 @@ async function importFrom(
   const { site } = options;
   const state = stateOf(ledger.entries);
   const admitted = await admitAtSite(medium, state, options);
+  // The trust document is settled, so the next try or disc needs no fingerprint; acceptance is not.
+  await keepTrust(site, ledger, admitted.trust, options.now());
   const parts = await partsToImport(site, admitted, options.only);
   const staged = await stageMedium(medium, admitted, site, { ...options, parts });
   const { id } = admitted;
@@ -91,13 +93,10 @@ async function importFrom(
   const { damaged } = staged;
   const rebuilt = staged.rebuilt.length;
   if (staged.missing.length > 0) {
-    // The trust document is settled, so the next disc needs no fingerprint; acceptance is not.
-    await keepTrust(site, ledger, admitted.trust, options.now());
     const partial = await partialImportOf(site, id, admitted.bundle);
     requireNoFaults(staged, partial);
     return { ...release, partial, rebuilt, damaged };
   }
-  await keepTrust(site, ledger, admitted.trust, options.now());
   if (medium instanceof DiscMedium) await keepHops(site, id, medium.folders, options.emit);
   await recordAcceptance(admitted, state, ledger, options);
   await discardStaging(site, id);

@@ -251,6 +251,16 @@ describe('when a bundle arrives through a pipe', () => {
     expect(last).toMatchObject({ task: 'stage' });
   });
 
+  it('knows the trust document after a stream that broke, and needs no fingerprint again', async () => {
+    const site = newSite();
+    const [first] = cutsIn(({ path }) => ofWeights(path));
+    // Before its signatures, and within the weights.
+    await expectCode(() => take(site, pipe(tar.subarray(0, 600))), 'stream-ended');
+    expect(await site.trust()).toBeUndefined();
+    await expectCode(() => take(site, pipe(tar.subarray(0, first))), 'stream-ended');
+    expect(await site.trust()).toEqual(made.trust);
+  });
+
   it('leaves no incomplete import if the stream of a complete release broke, at every part, or the import was killed', async () => {
     const site = newSite();
     await take(site, pipe(tar));
