@@ -3,6 +3,7 @@ import { homeFolder } from '../io/user.ts';
 import { type CommandResult, commandContext, type Terminal, usage } from './command.ts';
 import { type Action, commandFirst, type Verbosity } from './options.ts';
 import { type CommandGroup, commanderStatus, createProgram } from './program.ts';
+import type { Progress } from './progress-words.ts';
 
 /** The oldest supported Node: Stowage needs ML-DSA, and ssri has its own minimum. */
 const OLDEST = [24, 15] as const;
@@ -69,7 +70,7 @@ async function printUsageError(error: unknown): Promise<void> {
 
 function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
   const interrupt = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt.abort());
+  onSignal(() => interrupt.abort());
   return {
     stdout: process.stdout,
     stderr: process.stderr,
@@ -97,6 +98,30 @@ function terminalOf({ program, ownFlags = [] }: Entry): Terminal {
   };
 }
 
+function onSignal(listener: () => void): void {
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, listener);
+}
+
+/**
+ * Ends the process at the third signal, as docker does: a device that sends nothing cannot be interrupted otherwise. It is
+ * killed, because Node would wait for the thread that reads.
+ */
+function endAtThirdSignal({ emit, stop }: Progress): void {
+  let signals = 0;
+  onSignal(() => {
+    signals += 1;
+    if (signals === 2)
+      emit({
+        type: 'warning',
+        message: 'the command is still finishing or undoing what it began',
+        hint: 'a third interrupt kills it; the next command then finishes or undoes its changes',
+      });
+    if (signals < 3) return;
+    stop('failed');
+    process.kill(process.pid, 'SIGKILL');
+  });
+}
+
 function loadedLibraries(): readonly string[] {
   // The report would otherwise resolve addresses through DNS.
   Object.assign(process.report, { excludeNetwork: true });
@@ -114,6 +139,7 @@ async function runAction(
     './render.ts'
   );
   const progress = await createProgress(terminal, json, verbosity);
+  endAtThirdSignal(progress);
   const context = commandContext(terminal, {
     signal: terminal.signal,
     emit: progress.emit,
