@@ -4,7 +4,6 @@ import { requireTrust } from '../../bundle/admission/trust-files.ts';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { damagedSpots } from '../../bundle/damaged-spots.ts';
 import { findDiscs } from '../../bundle/discs.ts';
-import { programsFor } from '../../bundle/installers.ts';
 import { Tally } from '../../core/context.ts';
 import type { Digest } from '../../core/digest.ts';
 import { StowageError } from '../../core/error.ts';
@@ -14,7 +13,6 @@ import { HashPool } from '../../io/hashing.ts';
 import { withLock } from '../../io/lock-file.ts';
 import { PassError } from '../../io/positioned.ts';
 import { verifyFile } from '../../io/verify-blob.ts';
-import { hostPlatform } from '../../target/host/platform.ts';
 import { currentGeneration } from '../generations.ts';
 import { partsToRepair } from '../importing/parts-to-import.ts';
 import { repairBlobs } from '../importing/repair-blobs.ts';
@@ -181,13 +179,13 @@ async function changedControlFiles(
   pool: HashPool,
 ): Promise<string[]> {
   const folder = releaseFolder(site, id);
-  const programs = programsFor(bundle, hostPlatform());
+  const programs = bundle.installers ?? [];
   const files = [...bundle.control, ...programs];
   const changed: string[] = [];
   for (const file of files) {
     const path = join(folder, file.path);
     const verdict = await verifyFile(path, file, pool);
-    // An earlier version of Stowage did not keep installers.
+    // Media may lack those for other platforms, and an earlier version of Stowage kept none.
     const isOptional = verdict === 'missing' && programs.some(({ path: own }) => own === file.path);
     if (verdict !== 'intact' && !isOptional) changed.push(path);
   }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { AdmittedBundle } from '../../bundle/admitted-bundle.ts';
 import { installerParts } from '../../bundle/installers.ts';
 import type { Part } from '../../format/part.ts';
-import { statusOf } from '../../io/file.ts';
+import { exists, remove, statusOf } from '../../io/file.ts';
 import type { HashTask } from '../../io/hash-task.ts';
 import type { HashPool } from '../../io/hashing.ts';
 import { PassError } from '../../io/positioned.ts';
@@ -35,10 +35,34 @@ export async function fillInstallers(
     if (staging.has(part) || !isWanted(part)) continue;
     const copied = await copyStored(part, { site, staging, pool });
     if (copied) filled.add(part);
+    // What a failed copy left would end in the release.
+    else await remove(staging.place(part).path);
     const dispensable = staging.isOptional(part) && medium.lacks(part, admitted);
     if (copied || dispensable) await staging.keep(part);
   }
   return filled;
+}
+
+/** Counts installers as missing that earlier media lacked, and that these media may have. */
+export async function expectInstallers({
+  admitted,
+  medium,
+  staging,
+}: Omit<FillContext, 'site'>): Promise<void> {
+  const passedOver: Part[] = [];
+  for (const part of installerParts(admitted.bundle)) {
+    if (!staging.has(part) || !staging.isOptional(part) || medium.lacks(part, admitted)) continue;
+    if (!(await exists(staging.place(part).path))) passedOver.push(part);
+  }
+  await staging.drop(passedOver);
+}
+
+/** The installers that are in the staging folder: this host's, and those for other platforms that it can pass on. */
+export async function stagedInstallers({ bundle, folder }: Staging): Promise<string[]> {
+  const paths = installerParts(bundle).map(({ path }) => join(folder, path));
+  const there: string[] = [];
+  for (const path of paths) if (await exists(path)) there.push(path);
+  return there;
 }
 
 /** @returns whether an installer at the site has the bytes of this part, and was copied */

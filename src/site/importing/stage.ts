@@ -23,7 +23,7 @@ import {
 } from '../release/release.ts';
 import type { SiteFolder } from '../site-folder.ts';
 import { DiscMedium } from './disc-medium.ts';
-import { fillInstallers } from './fill-installers.ts';
+import { expectInstallers, fillInstallers, stagedInstallers } from './fill-installers.ts';
 import { fillParts } from './fill-parts.ts';
 import type { CopyFailures, ImportMedium } from './import-medium.ts';
 import { recordDamage, recordDiscs } from './partial-import.ts';
@@ -103,6 +103,7 @@ export async function stageMedium(
   const pool = new HashPool(signal);
   try {
     const lacks = (part: Part): boolean => medium.lacks(part, admitted);
+    await expectInstallers(all);
     await staging.verify({ pool, emit, lacks, rehash: context.rehash ?? false });
     await staging.begin();
     await fillInstallers(all, pool, lacks);
@@ -238,7 +239,7 @@ async function finish(
   }
   await writeControlFiles(admitted, {
     ...{ place: releaseFolder(site, id), pool, copies: controlFolder(staging), parts },
-    installers: await staging.installers(),
+    installers: await stagedInstallers(staging),
   });
   await replacePlaced(site, release, { named: staging.named, emit, before });
 }

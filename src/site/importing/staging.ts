@@ -117,14 +117,6 @@ export class Staging {
     return own === undefined ? undefined : join(this.folder, own.path);
   }
 
-  /** The installers that are in the staging folder: this host's, and those for other platforms that it can pass on. */
-  async installers(): Promise<string[]> {
-    const paths = installerParts(this.bundle).map(({ path }) => join(this.folder, path));
-    const there: string[] = [];
-    for (const path of paths) if (await exists(path)) there.push(path);
-    return there;
-  }
-
   /** Whether the site can do without a part: an installer for another platform. */
   isOptional(part: Part): boolean {
     const installs = this.bundle.installers?.some((each) => each.path === part.path);
@@ -165,6 +157,11 @@ export class Staging {
   async keep(...parts: readonly Part[]): Promise<void> {
     await this.#journal.add(parts);
     await this.#name(new Set(parts.flatMap((part) => this.#blobOf.get(part) ?? [])));
+  }
+
+  /** Counts finished parts as missing. */
+  async drop(parts: readonly Part[]): Promise<void> {
+    await this.#journal.drop(parts);
   }
 
   /** Syncs small parts together, then keeps them. */

@@ -1,15 +1,18 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeStream } from '../../../src/bundle/stream/write-stream.ts';
 import { openBundle } from '../../../src/cli/commands/open-bundle.ts';
 import { MIB } from '../../../src/core/limits.ts';
+import { allParts } from '../../../src/format/bundle.ts';
 import { withSite } from '../../../src/site/applying/change.ts';
+import { verifyStore } from '../../../src/site/applying/verify-store.ts';
 import {
   type Imported,
   importMedia,
   type MediaPlaces,
 } from '../../../src/site/importing/import.ts';
+import { releaseFolder } from '../../../src/site/release/release.ts';
 import { SiteFolder } from '../../../src/site/site-folder.ts';
 import { context } from '../../support/context.ts';
 import { expectCode } from '../../support/error.ts';
@@ -93,19 +96,61 @@ describe('when a site has the installer of a release', () => {
   });
 });
 
-describe('when no release of a site has the installer', () => {
-  it('imports a stream without it if it is for another platform, and warns of nothing', async () => {
+describe('when a release has an installer for another platform', () => {
+  let other: SmallBundle;
+  let site: SiteFolder;
+  const kept = (): string => join(releaseFolder(site, other.id), installer(other));
+
+  beforeAll(async () => {
     const platform = process.arch === 'x64' ? 'linux/arm64' : 'linux/amd64';
-    const other = await smallBundle({
+    other = await smallBundle({
       ...{ place: scratch.fresh(), partSize: 4 * MIB, installer: true, platform },
       ...{ images: false, authority: first.authority },
     });
-    const site = new SiteFolder(scratch.fresh('site'));
+  });
+
+  beforeEach(() => {
+    site = new SiteFolder(scratch.fresh('site'));
+  });
+
+  it('is imported from a stream without it, with no warning', async () => {
     const warnings: string[] = [];
     const { partial } = await take(site, pipe(await streamWithout(other)), warnings);
     expect([partial, warnings]).toEqual([undefined, []]);
   });
 
+  it('keeps nothing of one that was damaged on the media, if the next lack it', async () => {
+    await expectCode(() => take(site, [damaged(other)]), 'part-damaged');
+    expect((await take(site, pipe(await streamWithout(other)))).partial).toBeUndefined();
+    expect(existsSync(kept())).toBe(false);
+  });
+
+  it('keeps no copy of one that rotted at the site', async () => {
+    await take(site, [other.folder]);
+    flipBit(kept(), 3);
+    expect((await verifyStore({ ...context(), site, target: fakeTarget() })).changedFiles).toEqual([
+      kept(),
+    ]);
+    expect((await take(site, pipe(await streamWithout(other)))).partial).toBeUndefined();
+    expect(existsSync(kept())).toBe(false);
+    await take(site, [other.folder]);
+    expect((await verifyStore({ ...context(), site, target: fakeTarget() })).changedFiles).toEqual(
+      [],
+    );
+  });
+
+  it('takes it from a later medium than the first', async () => {
+    const lacking = scratch.copy(other.folder);
+    rmSync(join(lacking, installer(other)));
+    const [part] = allParts(other.bundle);
+    rmSync(join(lacking, part?.path ?? ''));
+    expect((await take(site, [lacking])).partial?.missing).toHaveLength(1);
+    expect((await take(site, [other.folder])).partial).toBeUndefined();
+    expect(existsSync(kept())).toBe(true);
+  });
+});
+
+describe('when no release of a site has the installer', () => {
   it('does not import a release whose installer is damaged on the media', async () => {
     const site = new SiteFolder(scratch.fresh('site'));
     await expectCode(() => take(site, [damaged(first)]), 'part-damaged');
