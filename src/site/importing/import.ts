@@ -84,9 +84,10 @@ async function importFrom(
   const { site } = options;
   const state = stateOf(ledger.entries);
   const admitted = await admitAtSite(medium, state, options);
-  // The trust document is settled, so the next try or disc needs no fingerprint; acceptance is not.
-  await keepTrust(site, ledger, admitted.trust, options.now());
   const parts = await partsToImport(site, admitted, options.only);
+  // The trust document is settled, so the next try or disc needs no fingerprint; acceptance is not.
+  await recordAcceptedAge(admitted, ledger, options);
+  await keepTrust(site, ledger, admitted.trust, options.now());
   const staged = await stageMedium(medium, admitted, site, { ...options, parts });
   const { id } = admitted;
   const release = asHeld(id, admitted.bundle, parts);
@@ -205,15 +206,26 @@ function requireNoFaults({ faults, lost }: StagingResult, partial: PartialImport
   });
 }
 
+/** Once for each reason, however many discs are imported. */
+async function recordAcceptedAge(
+  { id }: AdmittedBundle,
+  ledger: Ledger,
+  { now, acceptAge }: ImportOptions,
+): Promise<void> {
+  if (acceptAge === undefined) return;
+  const isRecorded = ledger.entries.some(
+    ({ event }) => event.kind === 'override' && event.bundle === id && event.reason === acceptAge,
+  );
+  if (isRecorded) return;
+  await ledger.append({ kind: 'override', bundle: id, reason: acceptAge }, now());
+}
+
 async function recordAcceptance(
   { id, bundle, signers }: AdmittedBundle,
   state: SiteState,
   ledger: Ledger,
-  { now, acceptAge }: ImportOptions,
+  { now }: ImportOptions,
 ): Promise<void> {
-  if (acceptAge !== undefined) {
-    await ledger.append({ kind: 'override', bundle: id, reason: acceptAge }, now());
-  }
   const { name: product, channel, version, seq } = bundle;
   // A lower floor may have been set since: then the same sequence is accepted again.
   if (state.accepted.some((each) => each.bundle === id && each.seq === seq)) return;

@@ -1,6 +1,7 @@
 import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StowageEvent } from '../../../src/core/context.ts';
+import type { LedgerEntry } from '../../../src/format/ledger.ts';
 import type { Changed } from '../../../src/site/applying/change.ts';
 import { install, rollback } from '../../../src/site/applying/change-release.ts';
 import type { ImportOptions } from '../../../src/site/importing/import.ts';
@@ -152,6 +153,8 @@ describe('when a site is killed, or its sequence floor is lowered', () => {
   });
 });
 
+const isOverride = ({ event }: LedgerEntry): boolean => event.kind === 'override';
+
 describe('when the clock is wrong or a bundle is old', () => {
   it('uses the newest signing time as the current time, with a warning (attack 57)', async () => {
     const { put } = place();
@@ -174,11 +177,14 @@ describe('when the clock is wrong or a bundle is old', () => {
     await expectCode(() => put(one, later), 'release-expired');
     await put(one, { ...later, acceptAge: 'ordered by the duty officer' });
     const kinds = (await readLedger(site)).entries.map((entry) => entry.event.kind);
-    expect(kinds).toEqual(['trusted', 'override', 'accepted', 'command']);
+    expect(kinds).toEqual(['override', 'trusted', 'accepted', 'command']);
     await put(one, { ...later, acceptAge: 'ordered once more' });
     const overrides = (await readLedger(site)).entries.flatMap(({ event }) =>
       event.kind === 'override' ? [event.reason] : [],
     );
     expect(overrides).toEqual(['ordered by the duty officer', 'ordered once more']);
+    // Another disc, or another try.
+    await put(one, { ...later, acceptAge: 'ordered once more' });
+    expect((await readLedger(site)).entries.filter(isOverride)).toHaveLength(2);
   });
 });

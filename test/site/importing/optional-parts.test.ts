@@ -172,6 +172,7 @@ describe('when a site imports a release with optional parts', () => {
     await expectCode(() => take(opened, one.folder, ['tiny']), 'part-unknown');
     await expectCode(() => take(opened, one.folder, ['../large']), 'part-unknown');
     expect(await stored(opened)).toEqual([]);
+    expect(await opened.site.trust()).toBeUndefined();
   });
 
   it('takes it from a pipe, and only what it chooses', async () => {
