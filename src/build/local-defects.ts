@@ -9,10 +9,13 @@ import { inspectLocal } from './local-files.ts';
 import { isAddress } from './local-paths.ts';
 import { requireSafeNames, selectFiles } from './select.ts';
 
+/** How many files of one source a defect names. */
+const NAMED = 5;
+
 /**
  * Checks what the local sources of a manifest contain, as far as names, kinds and sizes tell: the files that globs select,
  * the image that a name selects. No file is read whole. A source with mirrors is left out: another may be used.
- * @throws StowageError `io-failed`, `interrupted`
+ * @throws StowageError `interrupted`
  */
 export async function contentDefects(
   { models, images, files }: Manifest,
@@ -49,12 +52,15 @@ async function failureOf(look: () => Promise<unknown>): Promise<string | undefin
     return undefined;
   } catch (error) {
     if (!(error instanceof StowageError)) throw error;
-    if (error.code === 'io-failed' || error.code === 'interrupted') throw error;
-    const { message, expected, found } = error;
-    const details = [
+    if (error.code === 'interrupted') throw error;
+    const { message, expected, found, defects, hint } = error;
+    const listed = defects.length > 1 || found === undefined;
+    const what = listed ? defects.slice(0, NAMED).join(', ') : found;
+    return [
+      message,
       ...(expected === undefined ? [] : [`expected ${expected}`]),
-      ...(found === undefined ? [] : [`found ${found}`]),
-    ];
-    return [message, ...details].join('; ');
+      ...(what === '' ? [] : [`found ${what}`]),
+      hint,
+    ].join('; ');
   }
 }

@@ -128,7 +128,8 @@ function defectOf(source: string): string | undefined {
     return `expected a reference without ${scheme[0]}, such as ${source.slice(scheme[0].length, 200)}`;
   const [, archive, path = ''] = /^((?:oci|docker)-archive:|oci:)(.+)$/.exec(source) ?? [];
   const asPath = `expected a path that begins with ./, ../ or /: ${archive}./${path}`;
-  if (archive !== undefined && /\.(?:tar|tgz)(?:[.:]|$)/.test(path)) return asPath;
+  // No registry has a repository of such a name.
+  if (archive?.includes('-archive') === true) return asPath;
   try {
     parseReference(source);
     return undefined;

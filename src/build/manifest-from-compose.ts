@@ -1,5 +1,5 @@
 import { type Fields, fieldsOf, listOf, textOf } from '../core/json.ts';
-import { ofFolder } from './manifest-from-folder.ts';
+import { licenseOfFolder } from './manifest-from-folder.ts';
 import { manifestHead, nameFrom, yamlComment, yamlValue } from './manifest-text.ts';
 
 /** Servers by what the name of their image contains, with the port that they listen on. */
@@ -57,7 +57,7 @@ export function manifestFromCompose(
   return [
     ...manifestHead(nameFrom(textOf(document['name']) ?? 'app', 'app'), file),
     ...(left.length === 0 ? [] : [yamlComment(`Not taken from ${file}: ${left.join(', ')}.`)]),
-    ...section('models', draft.models, ofFolder),
+    ...section('models', draft.models, licenseOfFolder),
     ...section('images', draft.images),
     ...section('files', draft.files),
     '',

@@ -40,7 +40,7 @@ export function manifestFromFolder({ source, names, config, license }: FolderMod
     `  - name: ${name}`,
     `    source: ${yamlValue(source)}`,
     ...(source.startsWith('../') || source.startsWith('/') ? ['    outside: true'] : []),
-    ...(isHub ? ofHub(first, weights.length, license) : ofFolder),
+    ...(isHub ? ofHub(first, weights.length, license) : licenseOfFolder),
     '',
     ...about,
     '',
@@ -52,7 +52,7 @@ export function manifestFromFolder({ source, names, config, license }: FolderMod
 }
 
 /** What to say about the license of a model in a folder. */
-export const ofFolder: readonly string[] = [
+export const licenseOfFolder: readonly string[] = [
   '    # The folder states no license that counts unless its README.md does: "license: { id, file }" sets it.',
   '    # licenses: [apache-2.0]',
 ];

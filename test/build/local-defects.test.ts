@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { skopeo } from '../lab/skopeo.ts';
@@ -25,6 +25,10 @@ beforeEach(() => {
     writeFileSync(join(cwd, path), '{}');
   }
   mkdirSync(join(cwd, 'empty'));
+  mkdirSync(join(cwd, 'linked'));
+  symlinkSync('/etc/hostname', join(cwd, 'linked/model.safetensors'));
+  mkdirSync(join(cwd, 'names'));
+  for (const name of ['a:b', 'con']) writeFileSync(join(cwd, 'names', name), '{}');
   execFileSync('cp', [archive, join(cwd, 'saved.tar')]);
 });
 
@@ -66,6 +70,21 @@ describe('when a manifest has local sources', () => {
       /^stowage\.yaml:8:\d+: images\[0\]\.source: .*docker\.io\/acme\/app:1\.0/,
     ],
     [
+      'a link to somewhere else',
+      model({ source: './linked' }),
+      /^stowage\.yaml:\d+:\d+: models\[0\]\.source: .*model\.safetensors/,
+    ],
+    [
+      'the file of a model in place of its folder',
+      model({ source: './tuned/model.safetensors' }),
+      /models\[0\]\.source: .*write its folder as the source/,
+    ],
+    [
+      'names that some systems do not support',
+      model({ source: './names' }),
+      /models\[0\]\.source: .*found .*"a:b".*"con".*rename the files listed/,
+    ],
+    [
       'something else than an archive',
       image('docker-archive:./tuned/config.json'),
       /^stowage\.yaml:8:\d+: images\[0\]\.source: /,
@@ -79,6 +98,7 @@ describe('when a manifest has local sources', () => {
 
   it.each([
     ['docker-archive:saved.tar', 'docker-archive:./saved.tar'],
+    ['docker-archive:latest', 'docker-archive:./latest'],
     ['docker-archive:saved.tar:app:1.0', 'docker-archive:./saved.tar:app:1.0'],
     ['oci-archive:out/app.tar', 'oci-archive:./out/app.tar'],
     ['oci:layout:1.0', 'oci:./layout:1.0'],

@@ -209,7 +209,7 @@ describe('when an image in local files cannot be locked', () => {
 });
 
 describe('when a reference looks like one of local files', () => {
-  it.each(['oci:1.0', 'docker-archive:latest'])('%s is an image in a registry', async (source) => {
+  it.each(['oci:1.0', 'oci:8080/app:1.tar.2'])('%s is an image in a registry', async (source) => {
     const { status } = await lock(source, {}, { platforms: ['not a platform'] });
     expect(status).not.toBe(0);
     const error = (await run('check')).error;
