@@ -117,8 +117,11 @@ function endAtThirdSignal({ emit, stop }: Progress): void {
         hint: 'a third interrupt kills it; the next command then finishes or undoes its changes',
       });
     if (signals < 3) return;
-    stop('failed');
-    process.kill(process.pid, 'SIGKILL');
+    try {
+      stop('failed');
+    } finally {
+      process.kill(process.pid, 'SIGKILL');
+    }
   });
 }
 

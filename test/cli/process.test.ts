@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { nodeDefect } from '../../src/cli/process.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
@@ -57,6 +57,7 @@ describe('when a command is interrupted while a thread reads what never comes', 
     'says so at the second signal, and ends at the third, %s',
     async (signal) => {
       const child = await blocked();
+      onTestFinished(() => void child.kill('SIGKILL'));
       // Two equal signals may arrive as one.
       child.kill('SIGTERM');
       child.kill('SIGINT');

@@ -103,7 +103,7 @@ export async function forget(
     ...(promisedUntil === undefined
       ? []
       : [
-          `  a receipt promised to keep it until ${promisedUntil}: increments that leave out what it has cannot be completed here; next: write a new receipt`,
+          `  a receipt promised to keep it until ${promisedUntil}: increments made from that receipt can${dryRun ? ' then' : ''} no longer be completed here; next: stowage receipt write`,
         ]),
     ...(keptBy.length === 0
       ? []
