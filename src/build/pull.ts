@@ -11,6 +11,7 @@ import {
 } from '../format/locked-content.ts';
 import { isStored, localImageOf } from '../format/source.ts';
 import type { BlobStore } from '../io/blob-store.ts';
+import { exceedsPageCache } from '../io/direct-io.ts';
 import { makeFolder } from '../io/folder.ts';
 import { forEachBounded } from '../io/queue.ts';
 import { withSharedStoreLock } from '../io/store-use.ts';
@@ -58,7 +59,9 @@ export async function pull(lock: Lock, options: PullOptions): Promise<void> {
   const tally = new Tally(emit, 'pull', total, bytesOf(requests) - bytesOf(missing));
   const downloads = missing.length + layers.length;
   if (downloads > 0) emit({ type: 'step', step: 'pull', subject: counted(downloads, 'blob') });
-  await withTransfer(options, async (transfer) => {
+  // What is packed at once is best left in memory, if it fits there.
+  const uncached = options.uncached === true || exceedsPageCache(bytesOf(missing));
+  await withTransfer({ ...options, uncached }, async (transfer) => {
     const puller = new BlobPuller(otherSources(lock, { ...options, transfer }), transfer);
     await forEachBounded(missing, BLOBS_AT_ONCE, (each) => puller.pull(each, tally.add));
     for (const image of lock.images) await pullStored(image, { ...options, transfer, puller });

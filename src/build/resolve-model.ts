@@ -15,6 +15,7 @@ import {
   sourceRead,
 } from '../format/locked-content.ts';
 import type { ModelSource } from '../format/manifest.ts';
+import { exceedsPageCache } from '../io/direct-io.ts';
 import { oneLine } from '../net/address.ts';
 import { modelSourceOf } from '../source/model-sources.ts';
 import {
@@ -98,7 +99,10 @@ async function resolveAt(
     const chosen = selectFiles(source, whole.files);
     requireSafeNames(source, chosen);
     const listed = whole.files.map(({ path }) => path);
-    const files = await lockFiles({ kind, owner, chosen, open }, options.transfer);
+    const unread = chosen.filter(({ digest }) => digest === undefined);
+    const bytes = unread.reduce((sum, { size }) => sum + size, 0);
+    const transfer = { ...options.transfer, uncached: exceedsPageCache(bytes) };
+    const files = await lockFiles({ kind, owner, chosen, open }, transfer);
     if (layers.length > 0) await noteListing(found, files, listed, options);
     return lockModel({ source, kind, owner, found: whole, listed }, files, options);
   });

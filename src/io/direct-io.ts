@@ -1,4 +1,5 @@
 import { constants, openSync, readSync, write } from 'node:fs';
+import { totalmem } from 'node:os';
 import { KIB } from '../core/limits.ts';
 
 /** Alignment of offset, length and memory: no disk in use has larger blocks. */
@@ -58,4 +59,12 @@ export async function writeDirect(
 
 function wholeBlocks(bytes: number): number {
   return bytes - (bytes % BLOCK_BYTES);
+}
+
+/**
+ * Whether content of this many bytes would not stay in the page cache until it is read again, after it was written there.
+ * @param memory bytes of this machine
+ */
+export function exceedsPageCache(bytes: number, memory: number = totalmem()): boolean {
+  return bytes > memory / 4;
 }
