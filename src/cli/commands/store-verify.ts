@@ -87,9 +87,8 @@ function resultOf(root: string, { state, repaired, lists }: Outcome): CommandRes
 /** How many of the damaged files the media contain, if the repair is incomplete. */
 function mediumLines({ before, after, medium, contains }: StoreRepair): string[] {
   if (isIntact(after) || before.bad.length === 0) return [];
-  const has = contains === 0 ? 'none' : contains === before.bad.length ? 'all' : contains;
   const of = counted(before.bad.length, 'damaged stored file');
-  return [`  the media of ${bundleText(medium)} contain ${has} of the ${of}`];
+  return [`  these media of ${bundleText(medium)} have ${contains} of ${of} in full`];
 }
 
 /** Which media have what is still damaged. */

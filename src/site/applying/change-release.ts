@@ -107,7 +107,12 @@ export async function generationBefore(
   if (earlier !== undefined) return earlier;
   throw new StowageError('generation-unknown', 'there is no earlier generation to return to', {
     expected: 'a generation before the current one',
-    found: current === 0 ? 'nothing has been installed' : `generation ${current} is the first`,
+    found:
+      current === 0
+        ? 'nothing has been installed'
+        : current === 1
+          ? 'generation 1 is the first'
+          : `generation ${current}; stowage gc or stowage forget removed the earlier ones`,
     hint: 'to remove a release, run stowage uninstall',
   });
 }

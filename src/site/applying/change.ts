@@ -25,6 +25,7 @@ import { loadRelease, type Release } from '../release/release.ts';
 import type { SiteContext } from '../site-folder.ts';
 import { requireKnownFormat, upgradeFormat } from '../site-format.ts';
 import { forgetStopped, stoppedServices } from '../stopped.ts';
+import { knownDamage } from '../store-damage.ts';
 import { apply, closeApply, recover } from './apply.ts';
 import { clearLeftBehind } from './remove-stored.ts';
 import type { ApplyContext } from './run-operation.ts';
@@ -110,7 +111,10 @@ export async function executePlan(
   approval?: Approval,
 ): Promise<Changed> {
   const { site } = options;
-  if (plan.steps.length === 0) return { plan, stopped: await stoppedServices(site, plan.to) };
+  if (plan.steps.length === 0) {
+    await requireIntactCurrent(plan, options);
+    return { plan, stopped: await stoppedServices(site, plan.to) };
+  }
   requireSatisfied(plan.constraints);
   if (approval === undefined && (await site.site()).requirePlanApproval) throw unapproved(plan);
   await requireIntactContent(plan, options);
@@ -136,6 +140,14 @@ async function requireIntactContent(plan: Plan, options: SiteContext): Promise<v
   const releases: Release[] = [];
   for (const { name, bundle } of plan.to.releases)
     if (touched.has(name)) releases.push(await loadRelease(site, bundle));
+  await requireIntact(site, releases, options);
+}
+
+/** A plan without steps loads nothing: files are hashed only if that was asked for, or damage is known. */
+async function requireIntactCurrent({ to }: Plan, options: SiteContext): Promise<void> {
+  const { site, rehash = false } = options;
+  if (!rehash && (await knownDamage(site)) === undefined) return;
+  const releases = await Promise.all(to.releases.map(({ bundle }) => loadRelease(site, bundle)));
   await requireIntact(site, releases, options);
 }
 

@@ -92,7 +92,7 @@ export interface StoreRepair {
   readonly before: StoreState;
   readonly after: StoreState;
   readonly medium: Release;
-  /** How many of the damaged blobs that bundle contains. */
+  /** How many of the damaged blobs the media have in full. */
   readonly contains: number;
 }
 
@@ -132,7 +132,11 @@ export async function repairStore(
     }
     const after = await examine(options, before);
     await recordDamage(site, damagedFiles(after), options.now());
-    return { before, after, medium, contains: blobs.length };
+    const onMedia = new Set(admitted.discs.flatMap(({ files }) => [...files.keys()]));
+    const contained = blobs.filter(({ parts }) =>
+      parts.every(({ path: each }) => onMedia.has(each)),
+    );
+    return { before, after, medium, contains: contained.length };
   });
 }
 

@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/core/limits.ts';
-import { withSite } from '../../../src/site/applying/change.ts';
+import { type Changed, withSite } from '../../../src/site/applying/change.ts';
 import { install, installImported, rollback } from '../../../src/site/applying/change-release.ts';
 import { operateServices } from '../../../src/site/applying/operate-services.ts';
 import { isIntact, repairStore, verifyStore } from '../../../src/site/applying/verify-store.ts';
@@ -143,6 +143,23 @@ describe('when one bit of a staged file flips before it is used', () => {
     await expectStopped(() => installImported('chat', { ...options, rehash: true }), options);
   });
 
+  it.each(['install', 'rollback'] as const)(
+    'is seen with rehash by %s, or once it is known, although the release runs already',
+    async (command) => {
+      const options = open();
+      await put(one, options);
+      await rot(options);
+      const again = (rehash: boolean): Promise<Changed> =>
+        command === 'install'
+          ? installImported('chat@1.0.0', { ...options, rehash })
+          : rollback(1, { ...options, rehash });
+      expect((await again(false)).receipt).toBeUndefined();
+      await expectStopped(() => again(true), options);
+      await verifyStore(options);
+      await expectStopped(() => again(false), options);
+    },
+  );
+
   it('is seen without rehash after a verification found what the disk changed', async () => {
     const options = open();
     await put(one, options);
@@ -254,6 +271,17 @@ describe('when files of a running release are damaged', () => {
     expect([isIntact(before), isIntact(after)]).toEqual([false, true]);
     expect(isIntact(await verifyStore(options))).toBe(true);
     expect(statSync(weightsOf(options)).mode & 0o777).toBe(0o444);
+  });
+
+  it('says how many damaged files the media have in full', async () => {
+    const options = open();
+    await put(one, options);
+    flipBit(weightsOf(options), 5 * MIB);
+    const media = scratch.copy(one.folder);
+    for (const { path, offset } of one.bundle.blobs.flatMap(({ parts }) => parts))
+      if (offset === 4 * MIB) rmSync(join(media, path));
+    const { after, contains } = await repairStore([media], options);
+    expect([isIntact(after), contains]).toEqual([false, 0]);
   });
 
   it('copies only the damaged parts of a large file', async () => {
