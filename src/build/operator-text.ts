@@ -167,7 +167,7 @@ The clock is wrong. "stowage doctor" detects this if the time is impossible. Set
       stowage history
       stowage gc
 
-"rollback" returns to the previous generation, and "rollback --to NUMBER" to one that "history" lists. "gc" deletes files that no rollback needs, and lists what stays and why. "stowage forget NAME@VERSION" deletes the stored files of a release that is not installed. With --dry-run, rollback, uninstall, gc and forget only show what they would do.
+"rollback" returns to the previous generation, and "rollback --to NUMBER" to one that "history" lists. "gc" deletes files that no rollback needs, and lists what stays and why. "stowage forget NAME@VERSION" deletes the stored files of a release that is not installed; one that is older than the newest import cannot be imported again. With --dry-run, rollback, uninstall, gc and forget only show what they would do.
 
 To remove the site itself, with every release and all stored files, keys, receipts and the ledger, give the path where its last receipt is to be kept. The command asks for the name of the site first. It cannot be undone:
 

@@ -152,6 +152,7 @@ export function addSiteCommands(program: Command, run: Run): void {
     );
   command('forget <release>', 'remove a stored release that is not installed')
     .option('--dry-run', 'show what would be removed, without removing it')
+    .option('--yes', 'do not ask for confirmation')
     .addOption(root())
     .action((release: string, options: ForgetCommandOptions) =>
       run(async (context) =>

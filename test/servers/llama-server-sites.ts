@@ -211,7 +211,7 @@ export function everyLlamaServerSite(given: () => LlamaServerBench): void {
       const removed = await site('uninstall', 'gpt-oss');
       expect(removed.status, removed.stderr).toBe(0);
       for (const version of ['1.0.0', '1.1.0', '1.2.0'])
-        expect((await site('forget', `gpt-oss@${version}`)).status).toBe(0);
+        expect((await site('forget', `gpt-oss@${version}`, '--yes')).status).toBe(0);
       const freed = await site('gc', '--keep', '0');
       expect(freed.status, freed.stderr).toBe(0);
       const left = await program('find', [at('site/store'), '-type', 'f', '-size', '+64k']);

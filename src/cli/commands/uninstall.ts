@@ -2,7 +2,7 @@ import { counted, formatBytes, printableLines } from '../../core/text.ts';
 import { requireParent } from '../../io/folder.ts';
 import { uninstall as uninstallRelease } from '../../site/applying/change-release.ts';
 import { clearSite, requireReceiptRoom } from '../../site/applying/clear-site.ts';
-import { forgetRelease } from '../../site/applying/forget-release.ts';
+import { type Forgotten, forgetRelease } from '../../site/applying/forget-release.ts';
 import { currentGeneration } from '../../site/generations.ts';
 import type { SiteContext } from '../../site/site-folder.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
@@ -35,6 +35,7 @@ export async function uninstall(
       '--everything and --receipt must be used together',
       'both or neither',
       'one of them',
+      'for example: stowage uninstall --everything --receipt last.json; the receipt says what the site had',
     );
   if (receipt !== undefined) await requireParent(context.path(receipt));
   const opened = await openSite(options.root, context);
@@ -78,12 +79,13 @@ async function confirm({ site, target }: SiteContext, context: CommandContext): 
 }
 
 export interface ForgetCommandOptions {
+  readonly yes?: boolean;
   /** Shows the plan instead: `planUninstall`. */
   readonly dryRun?: boolean;
   readonly root?: string;
 }
 
-/** Removes a stored release that is not installed. */
+/** Removes a stored release that is not installed. Asks first where it cannot come back, or a receipt promised to keep it. */
 export async function forget(
   release: string,
   options: ForgetCommandOptions,
@@ -91,8 +93,10 @@ export async function forget(
 ): Promise<CommandResult> {
   const { dryRun = false } = options;
   const opened = await openSite(options.root, context);
-  const found = await forgetRelease(release, { ...opened, dryRun });
-  const { generations, blobs, bytes, keptBy, promisedUntil } = found;
+  const planned = await forgetRelease(release, { ...opened, dryRun: true });
+  if (!dryRun && options.yes !== true) await confirmForgetting(planned, context);
+  const found = dryRun ? planned : await forgetRelease(release, { ...opened, dryRun });
+  const { generations, blobs, bytes, keptBy } = found;
   const lines = [
     `${dryRun ? 'would remove' : 'removed'} release ${found.release}: ${counted(blobs, 'blob')}, ${formatBytes(bytes)}`,
     ...(generations.length === 0
@@ -100,11 +104,7 @@ export async function forget(
       : [
           `  with ${generations.length === 1 ? 'generation' : 'generations'} ${generations.join(', ')}: no rollback to ${generations.length === 1 ? 'it' : 'them'} is possible anymore`,
         ]),
-    ...(promisedUntil === undefined
-      ? []
-      : [
-          `  a receipt promised to keep it until ${promisedUntil}: increments made from that receipt can${dryRun ? ' then' : ''} no longer be completed here; next: stowage receipt write`,
-        ]),
+    ...losses(found).map((each) => `  ${each}`),
     ...(keptBy.length === 0
       ? []
       : [
@@ -112,4 +112,32 @@ export async function forget(
         ]),
   ];
   return { json: { ...found, dryRun }, text: printableLines(`${lines.join('\n')}\n`) };
+}
+
+/** What is lost with a release, other than its files. */
+function losses({ final, promisedUntil }: Forgotten): string[] {
+  return [
+    ...(final ? ['it cannot be imported again, because a newer version was imported'] : []),
+    ...(promisedUntil === undefined
+      ? []
+      : [
+          `a receipt promises to keep it until ${promisedUntil}: increments made from that receipt cannot be completed without it`,
+        ]),
+  ];
+}
+
+/** @throws StowageError `usage-invalid` without a terminal, or for another answer; `interrupted` */
+async function confirmForgetting(planned: Forgotten, context: CommandContext): Promise<void> {
+  const lost = losses(planned);
+  if (lost.length === 0) return;
+  const { release } = planned;
+  await requireConfirmation(
+    {
+      question: [`This removes release ${release}.`, ...lost, 'Continue? [y/N] '].join('\n'),
+      needed: `removing release ${release} needs confirmation: ${lost.join('; ')}`,
+      expected: 'y',
+      isExpected: (answer) => /^y(?:es)?$/i.test(answer),
+    },
+    context,
+  );
 }

@@ -1,7 +1,10 @@
+import { requireNewer } from '../../bundle/admission/admission-policy.ts';
 import { StowageError } from '../../core/error.ts';
+import type { LedgerEntry } from '../../format/ledger.ts';
 import type { Generation } from '../../format/plan.ts';
 import { currentGeneration, generationNumbers, loadGeneration } from '../generations.ts';
 import { unfinishedImports } from '../importing/partial-import.ts';
+import { stateOf } from '../ledger/site-state.ts';
 import { consistentReleases } from '../release/consistent.ts';
 import type { RefusedRelease, Release, ReleaseList } from '../release/release.ts';
 import type { SiteContext } from '../site-folder.ts';
@@ -26,6 +29,8 @@ export interface Forgotten {
   readonly keptBy: readonly string[];
   /** Until when a receipt promised to keep it, for increments that leave out what it has; absent if none did. */
   readonly promisedUntil?: string;
+  /** Whether it cannot be imported again, because a newer one was. */
+  readonly final: boolean;
 }
 
 /**
@@ -64,6 +69,7 @@ export async function forgetRelease(name: string, options: ForgetOptions): Promi
       bytes: blobs.reduce((sum, { size }) => sum + size, 0),
       keptBy,
       ...(promisedUntil === undefined ? {} : { promisedUntil }),
+      final: found.release !== undefined && isOutdated(found.release, ledger.entries),
     };
     if (dryRun) return forgotten;
     const releases = found.release === undefined ? [] : [found.release];
@@ -73,6 +79,16 @@ export async function forgetRelease(name: string, options: ForgetOptions): Promi
     await ledger.append({ kind: 'collected', ...counts, forgotten: found.name }, now());
     return forgotten;
   });
+}
+
+function isOutdated({ bundle, id }: Release, entries: readonly LedgerEntry[]): boolean {
+  try {
+    requireNewer(bundle, id, stateOf(entries));
+    return false;
+  } catch (error) {
+    if (!(error instanceof StowageError)) throw error;
+    return true;
+  }
 }
 
 /** A release by its name. */

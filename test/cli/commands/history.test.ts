@@ -1,11 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { PassThrough } from 'node:stream';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { auditLine, historyLine } from '../../../src/cli/commands/history-lines.ts';
 import { sriHex, sriOf } from '../../../src/core/digest.ts';
 import type { LedgerEntry } from '../../../src/format/ledger.ts';
 import { encodeCertificate } from '../../../src/trust/certificate-file.ts';
-import { type Ran, runProgram } from '../../support/fake-terminal.ts';
+import { personScreen, type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { scratchFolder } from '../../support/scratch.ts';
 import { type SmallBundle, smallBundle } from '../../support/small-bundle.ts';
 
@@ -116,6 +117,47 @@ describe('when the history of a site is shown', () => {
     ]);
     expect(generations[0].releases[0]).not.toHaveProperty('withdrawn');
     expect((await run(['status'])).stdout).toContain('    1: chat 1.0.0\n');
+  });
+});
+
+describe('when a release is forgotten that cannot come back', () => {
+  const answering = (answer: string): object => {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    stdin.write(`${answer}\n`);
+    return { stdin, stderr: personScreen() };
+  };
+  let site: string;
+  const at = (args: readonly string[], values: object = {}): Promise<Ran> =>
+    runProgram([...args, '--site', site], place, values);
+
+  beforeEach(async () => {
+    site = scratch.copy(join(place, 'site'));
+    await at(['rollback', '--to', '1']);
+  });
+
+  it.each<[string, object]>([
+    ['without a terminal', {}],
+    ['when a person types nothing', answering('')],
+    ['when a person types n', answering('n')],
+  ])('removes nothing %s', async (_, values) => {
+    const { error } = await at(['forget', 'chat@1.1.0'], values);
+    expect(error?.code).toBe('usage-invalid');
+    expect((await at(['forget', 'chat@1.1.0', '--dry-run'])).stdout).toContain(
+      'it cannot be imported again, because a newer version was imported',
+    );
+  });
+
+  it.each<[string, readonly string[], object]>([
+    ['with --yes', ['--yes'], {}],
+    ['when a person types y', [], answering('y')],
+  ])('removes it %s', async (_, more, values) => {
+    const { error } = await at(['forget', 'chat@1.1.0', ...more], values);
+    expect(error).toBeUndefined();
+    expect((await at(['forget', 'chat@1.1.0'])).error?.code).toBe('release-unknown');
+  });
+
+  it('is not asked about the newest', async () => {
+    expect((await at(['forget', 'chat@1.2.0'])).error).toBeUndefined();
   });
 });
 

@@ -176,7 +176,14 @@ describe('when a release is forgotten', () => {
     await expectCode(() => forgetRelease('chat@1.0.0', life), 'release-in-use');
     await uninstall('chat', life);
     const told = await forgetRelease('chat@1.0.0', { ...life, dryRun: true });
-    expect(told).toMatchObject({ release: 'chat 1.0.0', generations: [1], keptBy: [] });
+    expect(told).toMatchObject({
+      ...{ release: 'chat 1.0.0', generations: [1], keptBy: [] },
+      // A newer one was imported.
+      final: true,
+    });
+    expect(await forgetRelease('chat@1.2.0', { ...life, dryRun: true })).toMatchObject({
+      final: false,
+    });
     expect(told.blobs).toBeGreaterThan(0);
     expect(await forgetRelease('chat@1.0.0', life)).toEqual(told);
     expect(await generationNumbers(life.site)).toEqual([2]);
