@@ -1,3 +1,5 @@
+import { basename } from 'node:path';
+import { StowageError } from '../core/error.ts';
 import { type DocumentKind, readCanonical } from '../format/document.ts';
 import { readBounded } from '../io/file.ts';
 import { allAlgorithms } from '../trust/algorithm.ts';
@@ -21,7 +23,22 @@ export async function readSignedDocument<T>(
   kind: DocumentKind<T>,
 ): Promise<SignedDocument<T>> {
   const bytes = await readBounded(file, kind.maxBytes, kind.code);
-  const signature = await readSignature(file.replace(/(?:\.json)?$/, '.p7s'));
+  const signature = await readSignatureOf(file);
   const { certificate } = verifyDetached(signature, bytes, new Set(allAlgorithms));
   return { document: readCanonical(kind, bytes), bytes, signature, certificate };
+}
+
+async function readSignatureOf(file: string): Promise<Buffer> {
+  const path = file.replace(/(?:\.json)?$/, '.p7s');
+  try {
+    return await readSignature(path);
+  } catch (error) {
+    if (!(error instanceof StowageError) || error.code !== 'file-missing') throw error;
+    throw new StowageError('file-missing', `${file} has no signature beside it`, {
+      expected: path,
+      found: 'nothing',
+      hint: `bring ${basename(path)} from where ${basename(file)} was written: a signed document and its signature travel together`,
+      cause: error,
+    });
+  }
 }

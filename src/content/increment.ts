@@ -15,6 +15,8 @@ export interface Receiver {
   readonly installers?: ReadonlySet<Sri>;
   /** Free bytes; absent if its receipt does not say. */
   readonly free?: number;
+  /** The part sizes of the bundles that it stores of each product, in bytes; absent if that is not known. */
+  readonly partSizes?: ReadonlyMap<string, ReadonlySet<number>>;
   /** `name version` of bundles that it stores and of which the contents are not known here. */
   readonly unknown: readonly string[];
 }

@@ -34,7 +34,7 @@ export async function believeReceipt(
   const checked = await readReceipt(file);
   const before = await usedBefore(checked, options);
   if (before === undefined && !options.fingerprints.includes(checked.fingerprint))
-    throw unknownSite(checked);
+    throw unknownSite(checked, options.fingerprints);
   requireTimely(checked, options);
   if (before !== undefined) requireLater(checked, before);
   return checked;
@@ -107,7 +107,20 @@ function requireLater({ receipt }: CheckedReceipt, { receipt: before }: CheckedR
     });
 }
 
-function unknownSite({ receipt: { site }, fingerprint, subject }: CheckedReceipt): StowageError {
+function unknownSite(
+  { receipt: { site }, fingerprint, subject }: CheckedReceipt,
+  given: readonly string[],
+): StowageError {
+  if (given.length > 0)
+    return new StowageError(
+      'signer-untrusted',
+      `the receipt of site ${site} was signed with another key than --fingerprint names`,
+      {
+        expected: `SHA-256 ${given.join(' or ')}`,
+        found: `${subject}, SHA-256 ${fingerprint}`,
+        hint: 'compare the fingerprint with the one recorded when the site was set up; if they differ, do not use the receipt, and ask the site',
+      },
+    );
   return new StowageError(
     'signer-untrusted',
     `the receipt of site ${site} was signed with a key that is not known here`,

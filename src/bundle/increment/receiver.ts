@@ -22,6 +22,7 @@ export async function receiverOf(
   }
   return {
     ...{ site, platform: host.platform, ...holdingsOf(bundles), unknown },
+    partSizes: partSizesOf(bundles),
     ...(holds === undefined
       ? {}
       : { free: holds.free, installers: new Set(holds.installers.map(({ sha512 }) => sha512)) }),
@@ -34,4 +35,11 @@ export async function receiverOf(
  */
 export function storedOf(bundle: Bundle, parts?: readonly string[]): Bundle {
   return parts === undefined ? bundle : withParts(bundle, new Set(parts));
+}
+
+function partSizesOf(bundles: readonly Bundle[]): Map<string, Set<number>> {
+  const sizes = new Map<string, Set<number>>();
+  for (const { name, partSize } of bundles)
+    sizes.set(name, (sizes.get(name) ?? new Set()).add(partSize));
+  return sizes;
 }

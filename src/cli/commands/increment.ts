@@ -9,9 +9,11 @@ import {
   type Increment,
   incrementOf,
   leavingOut,
+  partsOfWeights,
   type Receiver,
 } from '../../content/increment.ts';
 import { blobsOfParts, partsWithout, withoutInWords } from '../../content/optional.ts';
+import type { Emit } from '../../core/context.ts';
 import { exactBytes, formatBytes, normalizeFingerprint } from '../../core/text.ts';
 import { type Bundle, totalSize } from '../../format/bundle.ts';
 import { type CommandContext, storeFolder, usage } from '../command.ts';
@@ -138,7 +140,27 @@ export function leftOut(
     });
   }
   const common = leavingOut(unneeded, sites?.common);
-  return { ...incrementOf(bundle, common), parts: [...left].toSorted() };
+  const increment = incrementOf(bundle, common);
+  for (const each of sites?.receivers ?? []) warnOfPartSize(bundle, increment, each, emit);
+  return { ...increment, parts: [...left].toSorted() };
+}
+
+/** Equal parts of files that changed are recognized only if both versions have parts of the same size. */
+function warnOfPartSize(
+  bundle: Bundle,
+  { omitted }: Increment,
+  { site, partSizes }: Receiver,
+  emit: Emit,
+): void {
+  const { name, partSize } = bundle;
+  const [known, ...others] = partSizes?.get(name) ?? [];
+  if (known === undefined || known === partSize || others.includes(partSize)) return;
+  if (![...partsOfWeights(bundle)].some(([{ path }]) => !omitted.has(path))) return;
+  emit({
+    type: 'warning',
+    message: `site ${site} stores ${name} in parts of ${formatBytes(known)}, and this bundle has parts of ${formatBytes(partSize)}: files of models that changed travel whole`,
+    hint: `pack it with --part-size ${known}, so that only the parts that changed travel`,
+  });
 }
 
 export function incrementJson(

@@ -45,7 +45,9 @@ export async function receiptWrite(
   const opened = await openSite(options.root, context);
   await writeStatement(opened, options.hold);
   const checked = await readReceipt(await newestReceipt(opened.site));
-  return { json: checked, text: printableLines(describe(checked)) };
+  const signature = checked.file.replace(/\.json$/, '.p7s');
+  const lines = `${describe(checked)}  ${signature}\n  next: take both files to the connected side\n`;
+  return { json: { ...checked, signature }, text: printableLines(lines) };
 }
 
 function describe({ receipt, file, fingerprint, subject }: CheckedReceipt): string {

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   type BelieveOptions,
@@ -69,6 +69,17 @@ describe('when a receipt decides what travels', () => {
     else await expectCode(believed, 'receipt-refused');
   });
 
+  it('asks for the signature that did not travel with it', async () => {
+    const file = receipt();
+    rmSync(file.replace(/json$/, 'p7s'));
+    const error = await expectCode(
+      () => believeReceipt(file, options(scratch.fresh())),
+      'file-missing',
+    );
+    expect(error.message).toBe(`${file} has no signature beside it`);
+    expect(error.hint).toContain('.p7s from where');
+  });
+
   it('records nothing before it is told to', async () => {
     const used = scratch.fresh('used');
     await believeReceipt(receipt(), options(used));
@@ -85,6 +96,15 @@ describe('when a receipt decides what travels', () => {
       'signer-untrusted',
     );
     expect(error.found).toContain(signer.certificate.fingerprint);
+    const other = await expectCode(
+      () => believeReceipt(file, options(used, ['a'.repeat(64)])),
+      'signer-untrusted',
+    );
+    expect(other).toMatchObject({
+      message: expect.stringContaining('another key than --fingerprint names'),
+      expected: `SHA-256 ${'a'.repeat(64)}`,
+      hint: expect.stringContaining('do not use the receipt'),
+    });
     await expect(believeReceipt(file, options(used))).resolves.toBeDefined();
   });
 });

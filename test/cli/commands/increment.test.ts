@@ -9,12 +9,17 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { leftOut } from '../../../src/cli/commands/increment.ts';
+import { commonTo } from '../../../src/content/increment.ts';
+import type { StowageEvent } from '../../../src/core/context.ts';
 import type { ErrorCode } from '../../../src/core/error.ts';
 import { MIB } from '../../../src/core/limits.ts';
 import type { Bundle } from '../../../src/format/bundle.ts';
+import { context } from '../../support/context.ts';
 import { type Ran, runProgram } from '../../support/fake-terminal.ts';
 import { flipBit } from '../../support/flip-bit.ts';
 import { scratchFolder } from '../../support/scratch.ts';
+import { smallBundle } from '../../support/small-bundle.ts';
 
 const scratch = scratchFolder(true);
 let place: string;
@@ -288,5 +293,37 @@ describe('when an increment arrives at its site', () => {
     const first = await run('import', 'split', '--site', site, '--json', ...trust);
     expect(JSON.parse(first.stdout)).toMatchObject({ complete: false, alsoIn: [] });
     expect(JSON.parse((await imported(site, '1.1.0')).stdout)).toMatchObject({ complete: true });
+  });
+});
+
+describe('when a site stores another version of a model', () => {
+  it.each([
+    ['in parts of another size', [8 * MIB], 1],
+    ['in parts of this size', [4 * MIB], 0],
+    ['in parts of both sizes', [8 * MIB, 4 * MIB], 0],
+    ['not at all', undefined, 0],
+  ])('says why all of it travels: %s', async (_, sizes, count) => {
+    const { bundle } = await smallBundle({
+      ...{ place: scratch.fresh(), partSize: 4 * MIB, weights: 5 * MIB },
+    });
+    const receiver = {
+      ...{ site: 'vault', platform: 'linux/amd64', unknown: [] },
+      ...{ blobs: new Set<never>(), parts: new Set<never>() },
+      ...(sizes === undefined ? {} : { partSizes: new Map([['chat', new Set(sizes)]]) }),
+    };
+    const sites = {
+      ...{ receivers: [receiver], common: commonTo([receiver]), recordUsed: async () => {} },
+    };
+    const warnings: StowageEvent[] = [];
+    const heard = context({ emit: (event) => void warnings.push(event) });
+    leftOut(bundle, { without: [] }, sites, heard as never);
+    expect(warnings).toHaveLength(count);
+    for (const warning of warnings)
+      expect(warning).toMatchObject({
+        message: expect.stringContaining(
+          'in parts of 8.0 MiB, and this bundle has parts of 4.0 MiB',
+        ),
+        hint: expect.stringContaining(`--part-size ${8 * MIB}`),
+      });
   });
 });
