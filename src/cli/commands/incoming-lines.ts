@@ -1,6 +1,13 @@
 import { counted } from '../../core/text.ts';
 import { missingInWords, type PartialImport } from '../../site/importing/partial-import.ts';
 
+/** How the rest of an incomplete import arrives, as a command and what to give it. */
+export function nextMedia({ discs }: Pick<PartialImport, 'discs'>): string {
+  return discs.of === undefined
+    ? 'stowage import MEDIUM with the complete bundle, or stowage import - with its whole stream'
+    : 'stowage import DISC for each remaining disc';
+}
+
 /** The missing parts of an incomplete import, as lines. */
 export function incomingLines(incoming: PartialImport): string[] {
   const { discs, missing } = incoming;

@@ -64,7 +64,7 @@ async function findComplete(site: SiteFolder, text: string): Promise<Release> {
     throw new StowageError('bundle-incomplete', message, {
       ...{ expected, defects, cause: error },
       found: 'an import that lacks these parts',
-      hint: 'import the remaining discs with stowage import DISC; stowage status lists what is missing',
+      hint: `${partial.discs.of === undefined ? 'import the complete bundle, or send its whole stream again' : 'import the remaining discs with stowage import DISC'}; stowage status lists what is missing`,
     });
   }
 }
