@@ -47,6 +47,31 @@ export function deriveStartup(
     });
 }
 
+/**
+ * The services whose arguments name another port than the manifest says: nothing would answer there. Only a number after
+ * `--port` counts, which servers of models have in common.
+ * @returns a sentence for each
+ */
+export function portDoubts({ services }: Pick<Manifest, 'services'>): string[] {
+  return services.flatMap(({ name, args, ports }) => {
+    const words = wordsOf(args);
+    const known = new Set(ports.map(({ container }) => String(container)));
+    const port = words.find(
+      (each, index) => words[index - 1] === '--port' && /^[0-9]+$/.test(each) && !known.has(each),
+    );
+    if (port === undefined || ports.length === 0) return [];
+    const named = ports.map((each) => `${each.container} (${each.name})`).join(', ');
+    return [
+      `service ${name}: its arguments say --port ${port}, and its ports in the container are ${named}`,
+    ];
+  });
+}
+
+/** Arguments, with the values after `=` as words of their own. */
+function wordsOf(args: readonly string[]): string[] {
+  return args.flatMap((text) => text.split('='));
+}
+
 function sharedMemory(service: Service): DerivedSetting[] {
   const { name, health, ipc } = service;
   if (health === undefined || !SHARING.includes(health.server)) return [];
@@ -59,9 +84,7 @@ function sharedMemory(service: Service): DerivedSetting[] {
 
 /** How many processes share the tensors, as far as the arguments tell; the number of GPUs otherwise. */
 function parallelOf(service: Service): number {
-  const words = programsOf(service)
-    .flatMap(({ args }) => args)
-    .flatMap((text) => text.split('='));
+  const words = programsOf(service).flatMap(({ args }) => wordsOf(args));
   const at = words.findIndex((each) => PARALLEL.includes(each));
   const given = at < 0 ? undefined : Number(words[at + 1]);
   const gpus = typeof service.gpus === 'number' ? service.gpus : 1;

@@ -1,5 +1,7 @@
 import { resolve as resolvePath } from 'node:path';
+import type { Context } from '../core/context.ts';
 import { StowageError } from '../core/error.ts';
+import { unmatchedGlobs } from '../examine/glob.ts';
 import type { Defect } from '../format/defect.ts';
 import type { Manifest } from '../format/manifest.ts';
 import { isPathSource, isStored, localImageOf } from '../format/source.ts';
@@ -14,13 +16,14 @@ const NAMED = 5;
 
 /**
  * Checks what the local sources of a manifest contain, as far as names, kinds and sizes tell: the files that globs select,
- * the image that a name selects. No file is read whole. A source with mirrors is left out: another may be used.
+ * the image that a name selects. No file is read whole. A source with mirrors is left out: another may be used. Warns of
+ * globs that match nothing.
  * @throws StowageError `interrupted`
  */
 export async function contentDefects(
   { models, images, files }: Manifest,
   folder: string,
-  signal: AbortSignal,
+  { signal, emit }: Pick<Context, 'signal' | 'emit'>,
 ): Promise<Defect[]> {
   const defects: Defect[] = [];
   const check = async (path: Defect['path'], look: () => Promise<unknown>): Promise<void> => {
@@ -32,6 +35,13 @@ export async function contentDefects(
     await check(['models', index, 'source'], async () => {
       const found = await folderModels({ folder }).resolve(model, signal);
       requireSafeNames(model, selectFiles(model, found.files));
+      const listed = found.files.map((each) => each.path);
+      for (const { what, glob } of unmatchedGlobs(model, listed))
+        emit({
+          type: 'warning',
+          message: `model ${model.name}: ${what} ${JSON.stringify(glob)} matches no file of ${model.source}`,
+          hint: 'correct the glob, or remove it: each must match a whole path, as in huggingface_hub',
+        });
     });
   }
   for (const [index, { name, source, mirrors }] of images.entries()) {

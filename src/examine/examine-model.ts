@@ -16,7 +16,7 @@ import {
   type Weights,
 } from './examine-content.ts';
 import { examineExternal } from './external.ts';
-import { globMatcher, hubMatcher } from './glob.ts';
+import { globMatcher, unmatchedGlobs } from './glob.ts';
 import { repositoryOf } from './hub-id.ts';
 import { cardLicenses, examineLicense } from './license.ts';
 import { examineModelAssets } from './model-assets.ts';
@@ -113,9 +113,8 @@ class ModelExamination {
     const { source, report } = this.#task;
     const unmatched = (what: string, glob: string, where: string): void =>
       report('*', 'glob-unmatched', `${what} ${JSON.stringify(glob)} matches no file ${where}`);
-    for (const what of ['include', 'exclude'] as const)
-      for (const glob of source[what])
-        if (!listed.some(hubMatcher(glob))) unmatched(what, glob, 'of the repository');
+    for (const { what, glob } of unmatchedGlobs(source, listed))
+      unmatched(what, glob, 'of the source');
     for (const { rule, file } of source.allow ?? [])
       if (![...this.#taken].some(globMatcher([file])))
         unmatched(`allow ${rule} of`, file, 'that is selected');

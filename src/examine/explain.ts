@@ -188,8 +188,8 @@ export const explanations: Readonly<Record<Rule, Explanation>> = {
   ),
 
   'license-refused': explain(
-    'the manifest lists the allowed licenses, and this license is not one of them',
-    'read the license; if you accept its terms, add it to "licenses" of the model',
+    'the manifest lists the allowed licenses, and the model has none of them',
+    'read the license; if you accept its terms, add it to "licenses" of the model; if the source states none, set "license"',
   ),
   'license-unknown': explain(
     'the terms under which the model may be used are not stated',

@@ -89,3 +89,15 @@ function matches(tokens: readonly Token[], characters: readonly string[]): boole
   }
   return true;
 }
+
+/** The globs of a selection that match none of the listed paths. */
+export function unmatchedGlobs(
+  selection: Readonly<Record<'include' | 'exclude', readonly string[]>>,
+  listed: readonly string[],
+): { readonly what: 'include' | 'exclude'; readonly glob: string }[] {
+  return (['include', 'exclude'] as const).flatMap((what) =>
+    selection[what]
+      .filter((glob) => !listed.some(hubMatcher(glob)))
+      .map((glob) => ({ what, glob })),
+  );
+}

@@ -56,7 +56,7 @@ export function examineLicense(
     if (list !== undefined)
       report(
         'license-refused',
-        `model ${model} states no license, so it is not in licenses: [${list.join(', ')}]`,
+        `model ${model} states no license, and only these are accepted: [${list.join(', ')}]; include the README.md that states it, or set "license: { id, file }"`,
       );
     return;
   }

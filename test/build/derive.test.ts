@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { deriveOffline, deriveStartup } from '../../src/build/derive.ts';
+import { deriveOffline, deriveStartup, portDoubts } from '../../src/build/derive.ts';
 import { GIB } from '../../src/core/limits.ts';
 import { type DerivedSetting, withDerived } from '../../src/format/derived.ts';
 import type { LockedModel } from '../../src/format/locked-content.ts';
+import { manifestKind } from '../../src/format/manifest.ts';
 import { type Service, service } from '../../src/format/service.ts';
+import { readYaml } from '../../src/format/yaml-document.ts';
 
 const serving = (server: string, more: object = {}): Service =>
   service.parse({
@@ -79,4 +81,45 @@ describe('when derived settings are applied', () => {
       services,
     );
   });
+});
+
+function doubts(args: readonly string[], ports: readonly object[]): string[] {
+  const manifest = {
+    ...{ apiVersion: 'stowage/v1', name: 'chat', version: '1.0.0' },
+    images: [{ name: 'server', source: 'r.example/server:1' }],
+    services: [{ name: 'llm', image: 'server', args, ports }],
+  };
+  return portDoubts(readYaml(manifestKind, Buffer.from(JSON.stringify(manifest))));
+}
+
+const http = (container: number): object => ({ name: 'http', container, host: 8000 });
+
+describe('when the arguments of a service name a port', () => {
+  it.each<[readonly string[], readonly object[]]>([
+    [['serve', '--port', '8000'], [http(8000)]],
+    [['serve', '--port=8000'], [http(8000)]],
+    [
+      ['serve', '--port', '8000'],
+      [
+        { ...http(9000), name: 'metrics' },
+        { ...http(8000), host: 8001 },
+      ],
+    ],
+    [['serve', '--port', '8000'], []],
+    [['serve', '--port', '${params.port}'], []],
+    [['serve', '--portable', '7'], [http(8000)]],
+    [['serve', '--port'], [http(8000)]],
+    [['serve'], [http(8000)]],
+  ])('accepts %j with %j', (args, ports) => {
+    expect(doubts(args, ports)).toEqual([]);
+  });
+
+  it.each<[readonly string[]]>([[['serve', '--port', '8000']], [['serve', '--port=8000']]])(
+    'doubts %j where the manifest says another',
+    (args) => {
+      expect(doubts(args, [http(8001)])).toEqual([
+        'service llm: its arguments say --port 8000, and its ports in the container are 8001 (http)',
+      ]);
+    },
+  );
 });

@@ -96,6 +96,12 @@ describe('when a manifest has local sources', () => {
     expect(error?.defects[0]).toMatch(message);
   });
 
+  it('warns of a glob that matches nothing beside one that does', async () => {
+    const { status, stderr } = await check(model({ include: ['*.json', '*.safetensor'] }));
+    expect(status).toBe(0);
+    expect(stderr).toContain('model tiny: include "*.safetensor" matches no file of ./tuned');
+  });
+
   it.each([
     ['docker-archive:saved.tar', 'docker-archive:./saved.tar'],
     ['docker-archive:latest', 'docker-archive:./latest'],

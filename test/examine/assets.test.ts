@@ -141,7 +141,7 @@ describe('when a glob of the manifest matches nothing', () => {
     [{ exclude: ['UD-Q5*', 'UD-Q4*', 'original/'] }, ['exclude "UD-Q5*"', 'exclude "original/"']],
   ])('warns of %j', async (model, expected) => {
     expect(await unmatched(model)).toEqual(
-      expected.map((glob) => `* warning ${glob} matches no file of the repository`),
+      expected.map((glob) => `* warning ${glob} matches no file of the source`),
     );
   });
 

@@ -129,7 +129,7 @@ export async function check(
   context: CommandContext,
 ): Promise<CommandResult> {
   const { manifest, folder, refuseFor } = await checkManifest(file, context);
-  refuseFor(await contentDefects(manifest, folder, context.signal));
+  refuseFor(await contentDefects(manifest, folder, context));
   const { name, version, models, images, files, services } = manifest;
   const contents = [
     counted(models.length, 'model'),

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { portDoubts } from '../../build/derive.ts';
 import { pathDefects, referenceDefects } from '../../build/local-paths.ts';
 import { requireSameManifest } from '../../build/unchanged.ts';
 import { StowageError } from '../../core/error.ts';
@@ -43,7 +44,7 @@ async function readManifest(
 
 /**
  * Reads a manifest and checks everything about it that can be checked offline without reading its sources:
- * the start of `stowage check` and `stowage lock`. Other commands compare the manifest with its lock instead.
+ * the start of `stowage check` and `stowage lock`. Warns of ports that do not fit together. Other commands compare the manifest with its lock instead.
  * @throws StowageError `manifest-invalid`, each defect with its line and column
  */
 export async function checkManifest(
@@ -56,6 +57,8 @@ export async function checkManifest(
   const { value, ...reading } = parseYaml(manifestKind, bytes, file ?? DEFAULT_MANIFEST);
   const further = [...(await pathDefects(value, folder)), ...referenceDefects(value)];
   const manifest = readValue(manifestKind, value, { ...reading, further });
+  for (const message of portDoubts(manifest))
+    context.emit({ type: 'warning', message, hint: 'make the arguments and the ports agree' });
   const written = listOf(fieldsOf(value)['services']).filter(({ health }) => {
     return health !== undefined && fieldsOf(health)['startupSeconds'] === undefined;
   });
