@@ -37,11 +37,13 @@ interface Draft {
  * A commented manifest of the services of a compose file.
  * @param compose the parsed file, whose fields may have any type
  * @param file its name, for people
+ * @param name of the project, if the file states none: compose takes that of its folder
  * @param place makes of a path in the file one that starts from the manifest
  */
 export function manifestFromCompose(
   compose: unknown,
   file: string,
+  name: string,
   place: Draft['place'] = (path) => path,
 ): string {
   const document = fieldsOf(compose);
@@ -52,10 +54,11 @@ export function manifestFromCompose(
     serviceLines(name, fieldsOf(service), draft),
   );
   const left = Object.keys(document).filter(
-    (each) => !['services', 'version', 'name'].includes(each),
+    // Named volumes become memory, at their mounts.
+    (each) => !['services', 'version', 'name', 'volumes'].includes(each),
   );
   return [
-    ...manifestHead(nameFrom(textOf(document['name']) ?? 'app', 'app'), file),
+    ...manifestHead(nameFrom(textOf(document['name']) ?? name, 'app'), file),
     ...(left.length === 0 ? [] : [yamlComment(`Not taken from ${file}: ${left.join(', ')}.`)]),
     ...section('models', draft.models, licenseOfFolder),
     ...section('images', draft.images),
@@ -267,8 +270,8 @@ function settings(service: Fields): string[] {
         ]),
     ...(service['network_mode'] === 'host' ? ['    network: host'] : []),
     ...(capabilities.length === 0 ? [] : [`    capabilities: ${JSON.stringify(capabilities)}`]),
-    ...(memoryLimit === undefined ? [] : [`    memory: ${memoryLimit}`]),
-    ...(shared === undefined ? [] : [`    sharedMemory: ${shared}`]),
+    ...(memoryLimit === undefined ? [] : [`    memory: ${sizeText(memoryLimit)}`]),
+    ...(shared === undefined ? [] : [`    sharedMemory: ${sizeText(shared)}`]),
     ...(service['ipc'] === 'host' ? ['    ipc: host'] : []),
     ...(ulimits.length === 0 ? [] : [`    ulimits: { ${ulimits.join(', ')} }`]),
     ...(Number.isFinite(cpus) && cpus > 0 ? [`    cpus: ${cpus}`] : []),
@@ -284,6 +287,16 @@ function sizeOf(value: unknown): number | undefined {
   return Math.round(
     Number(digits) * 1024 ** Math.max(0, 'bkmgt'.indexOf(unit.toLowerCase() || 'b')),
   );
+}
+
+/** A size as a person writes it in a manifest. */
+function sizeText(bytes: number): string {
+  const unit = [
+    ['GiB', 3],
+    ['MiB', 2],
+  ] as const;
+  const [name, power] = unit.find(([, each]) => bytes > 0 && bytes % 1024 ** each === 0) ?? ['', 0];
+  return `${bytes / 1024 ** power}${name}`;
 }
 
 function healthLines(service: Fields, image: string, port: string | undefined): string[] {

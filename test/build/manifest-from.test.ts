@@ -30,16 +30,18 @@ services:
     ports: [{ target: 3000, published: 80 }]
     volumes: ["./web:/srv"]
 volumes: { cache: {} }
+networks: { back: {} }
 `;
 
 const read = (text: string): Manifest => readYaml(manifestKind, Buffer.from(text), 'stowage.yaml');
 
 describe('when a manifest is made from a compose file', () => {
-  const text = manifestFromCompose(salvageYaml(Buffer.from(compose)), 'compose.yaml');
+  const text = manifestFromCompose(salvageYaml(Buffer.from(compose)), 'compose.yaml', 'folder');
 
   it('has what the file has: images, arguments, ports, volumes, limits and health', () => {
     const image = '\nimages:\n  - name: vllm-openai\n    source: "vllm/vllm-openai:v0.12.0"\n';
     expect(text).toContain(image);
+    expect(text).toContain('    memory: 1536MiB\n    sharedMemory: 2GiB\n');
     // The image that compose builds is for a person to name.
     const { services, models, files, name } = read(
       text.replace(image, `${image}  - { name: web-2, source: "r.example/web:1" }\n`),
@@ -79,9 +81,12 @@ describe('when a manifest is made from a compose file', () => {
     const made = manifestFromCompose(
       { services: { a: { image: 'r.example/a:1', volumes: ['./weights:/models'] } } },
       'c.yaml',
+      'My Folder',
       (path) => `../other/${path.slice(2)}`,
     );
-    expect(read(made).models[0]).toMatchObject({ source: '../other/weights', outside: true });
+    const { name, models } = read(made);
+    expect(models[0]).toMatchObject({ source: '../other/weights', outside: true });
+    expect(name).toBe('my-folder');
   });
 
   it('accepts no license on its own', () => {
@@ -99,7 +104,7 @@ describe('when a manifest is made from a compose file', () => {
     ['a read-only mount in long form', { source: './web', target: '/srv', read_only: true }, false],
   ])('says of %s if compose lets it be written', (_, volume, isWritable) => {
     const services = { a: { image: 'r.example/a:1', volumes: [volume] } };
-    const made = manifestFromCompose({ services }, 'c.yaml');
+    const made = manifestFromCompose({ services }, 'c.yaml', 'My Folder');
     expect(made.includes('# Writable in compose; read-only here.')).toBe(isWritable);
     expect(read(made).services[0]?.mounts).toMatchObject([{ files: 'web', path: '/srv' }]);
   });
@@ -109,7 +114,7 @@ describe('when a manifest is made from a compose file', () => {
     expect(text).toContain('HF_TOKEN is a secret');
     expect(text).toContain('# Not taken: restart.');
     expect(text).toContain('# Not taken: build.');
-    expect(text).toContain('# Not taken from compose.yaml: volumes.');
+    expect(text).toContain('# Not taken from compose.yaml: networks.');
   });
 
   it.each([
@@ -121,6 +126,7 @@ describe('when a manifest is made from a compose file', () => {
     const made = manifestFromCompose(
       { services: { a: { image: 'r.example/a:1', command: [value], environment: { A: value } } } },
       'c.yaml',
+      'My Folder',
     );
     expect(read(made).services[0]).toMatchObject({ args: [value], env: { A: value } });
   });
@@ -133,7 +139,7 @@ describe('when a manifest is made from a compose file', () => {
       { services: { a: { image: 7, ports: 'x', volumes: {}, command: {} } } },
     ],
   ])('does not fail for %s', (_, value) => {
-    expect(manifestFromCompose(value, 'c.yaml')).toContain('apiVersion: stowage/v1');
+    expect(manifestFromCompose(value, 'c.yaml', '...')).toContain('apiVersion: stowage/v1');
   });
 });
 

@@ -34,7 +34,7 @@ export async function manifestFrom(
         path,
         'write the resolved file with "docker compose config", and name that',
       );
-    return manifestFromCompose(compose, basename(path), (given) =>
+    return manifestFromCompose(compose, basename(path), basename(dirname(path)), (given) =>
       isAbsolute(given) ? given : nearPath(folder, join(dirname(path), given)),
     );
   }
