@@ -144,10 +144,12 @@ async function requireIntactContent(plan: Plan, options: SiteContext): Promise<v
 }
 
 /** A plan without steps loads nothing: files are hashed only if that was asked for, or damage is known. */
-async function requireIntactCurrent({ to }: Plan, options: SiteContext): Promise<void> {
+async function requireIntactCurrent(plan: Plan, options: SiteContext): Promise<void> {
+  const { intent, subject, to } = plan;
   const { site, rehash = false } = options;
   if (!rehash && (await knownDamage(site)) === undefined) return;
-  const releases = await Promise.all(to.releases.map(({ bundle }) => loadRelease(site, bundle)));
+  const meant = to.releases.filter(({ bundle }) => intent !== 'install' || bundle === subject);
+  const releases = await Promise.all(meant.map(({ bundle }) => loadRelease(site, bundle)));
   await requireIntact(site, releases, options);
 }
 

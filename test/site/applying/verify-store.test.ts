@@ -160,6 +160,19 @@ describe('when one bit of a staged file flips before it is used', () => {
     },
   );
 
+  it('does not stop an install of another release that runs already, but a rollback to both', async () => {
+    const options = open();
+    await put(one, options);
+    const { authority } = one;
+    const tool = await smallBundle({ place: scratch.fresh(), authority, name: 'tool' });
+    await put(tool, options);
+    await rot(options);
+    await verifyStore(options);
+    expect((await installImported('tool', options)).receipt).toBeUndefined();
+    await expectStopped(() => installImported('chat@1.0.0', options), options);
+    await expectStopped(() => rollback(2, options), options);
+  });
+
   it('is seen without rehash after a verification found what the disk changed', async () => {
     const options = open();
     await put(one, options);
