@@ -133,7 +133,11 @@ async function confirmForgetting(planned: Forgotten, context: CommandContext): P
   const { release } = planned;
   await requireConfirmation(
     {
-      question: [`This removes release ${release}.`, ...lost, 'Continue? [y/N] '].join('\n'),
+      question: [
+        `This removes release ${release}:`,
+        ...lost.map((each) => `  ${each}`),
+        'Continue? [y/N] ',
+      ].join('\n'),
       needed: `removing release ${release} needs confirmation: ${lost.join('; ')}`,
       expected: 'y',
       isExpected: (answer) => /^y(?:es)?$/i.test(answer),

@@ -1,4 +1,3 @@
-import { requireNewer } from '../../bundle/admission/admission-policy.ts';
 import { StowageError } from '../../core/error.ts';
 import type { LedgerEntry } from '../../format/ledger.ts';
 import type { Generation } from '../../format/plan.ts';
@@ -69,7 +68,7 @@ export async function forgetRelease(name: string, options: ForgetOptions): Promi
       bytes: blobs.reduce((sum, { size }) => sum + size, 0),
       keptBy,
       ...(promisedUntil === undefined ? {} : { promisedUntil }),
-      final: found.release !== undefined && isOutdated(found.release, ledger.entries),
+      final: isOutdated(found.prefix, ledger.entries),
     };
     if (dryRun) return forgotten;
     const releases = found.release === undefined ? [] : [found.release];
@@ -81,14 +80,16 @@ export async function forgetRelease(name: string, options: ForgetOptions): Promi
   });
 }
 
-function isOutdated({ bundle, id }: Release, entries: readonly LedgerEntry[]): boolean {
-  try {
-    requireNewer(bundle, id, stateOf(entries));
-    return false;
-  } catch (error) {
-    if (!(error instanceof StowageError)) throw error;
-    return true;
-  }
+/** Whether a newer release of its product and channel was imported after it. The ledger knows also those that cannot be read. */
+function isOutdated(prefix: string, entries: readonly LedgerEntry[]): boolean {
+  const own = entries.findLast(
+    ({ event }) => event.kind === 'accepted' && event.bundle.startsWith(prefix),
+  )?.event;
+  if (own?.kind !== 'accepted') return false;
+  return stateOf(entries).accepted.some(
+    ({ product, channel, seq }) =>
+      product === own.product && channel === own.channel && seq > own.seq,
+  );
 }
 
 /** A release by its name. */

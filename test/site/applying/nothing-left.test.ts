@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { StowageError } from '../../../src/core/error.ts';
@@ -190,6 +190,19 @@ describe('when a release is forgotten', () => {
     const { event } = (await readLedger(life.site)).entries.at(-1) ?? {};
     expect(event).toMatchObject({ kind: 'collected', forgotten: 'chat 1.0.0' });
     await expectCode(() => forgetRelease('chat@1.0.0', life), 'release-unknown');
+  });
+
+  it('knows of one that cannot be read whether it could be imported again', async () => {
+    const life = { ...(await fresh()), dryRun: true };
+    for (const [version, final] of [
+      ['1.0.0', true],
+      ['1.2.0', false],
+    ] as const) {
+      const { id } = made.find(({ bundle }) => bundle.version === version) ?? { id: '' };
+      const index = life.site.path('releases', id.slice(0, 32), 'bundle.json');
+      writeFileSync(index, '{}');
+      expect(await forgetRelease(id.slice(0, 16), life)).toMatchObject({ final });
+    }
   });
 
   it('asks for the version if several are stored, and can import the bundle again', async () => {
