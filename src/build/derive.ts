@@ -48,28 +48,22 @@ export function deriveStartup(
 }
 
 /**
- * The services whose arguments name another port than the manifest says: nothing would answer there. Only a number after
- * `--port` counts, which servers of models have in common.
+ * The services whose arguments name another port than the manifest says: nothing would answer there. Of servers of models, which
+ * have `--port` in common, the last one counts.
  * @returns a sentence for each
  */
 export function portDoubts({ services }: Pick<Manifest, 'services'>): string[] {
-  return services.flatMap(({ name, args, ports }) => {
-    const words = wordsOf(args);
-    const known = new Set(ports.map(({ container }) => String(container)));
-    const port = words.find(
-      (each, index) => words[index - 1] === '--port' && /^[0-9]+$/.test(each) && !known.has(each),
-    );
-    if (port === undefined || ports.length === 0) return [];
+  return services.flatMap(({ name, args, ports, health }) => {
+    if (health === undefined || ['http', 'command'].includes(health.server)) return [];
+    const words = args.flatMap((each) => (each.startsWith('--port=') ? each.split('=') : [each]));
+    const port = words.findLast((_, index) => words[index - 1] === '--port') ?? '';
+    const isKnown = ports.some(({ container }) => String(container) === port);
+    if (isKnown || ports.length === 0 || !/^[1-9][0-9]*$/.test(port)) return [];
     const named = ports.map((each) => `${each.container} (${each.name})`).join(', ');
     return [
       `service ${name}: its arguments say --port ${port}, and its ports in the container are ${named}`,
     ];
   });
-}
-
-/** Arguments, with the values after `=` as words of their own. */
-function wordsOf(args: readonly string[]): string[] {
-  return args.flatMap((text) => text.split('='));
 }
 
 function sharedMemory(service: Service): DerivedSetting[] {
@@ -84,7 +78,9 @@ function sharedMemory(service: Service): DerivedSetting[] {
 
 /** How many processes share the tensors, as far as the arguments tell; the number of GPUs otherwise. */
 function parallelOf(service: Service): number {
-  const words = programsOf(service).flatMap(({ args }) => wordsOf(args));
+  const words = programsOf(service)
+    .flatMap(({ args }) => args)
+    .flatMap((text) => text.split('='));
   const at = words.findIndex((each) => PARALLEL.includes(each));
   const given = at < 0 ? undefined : Number(words[at + 1]);
   const gpus = typeof service.gpus === 'number' ? service.gpus : 1;

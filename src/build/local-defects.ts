@@ -1,6 +1,6 @@
 import { resolve as resolvePath } from 'node:path';
 import type { Context } from '../core/context.ts';
-import { StowageError } from '../core/error.ts';
+import { StowageError, systemCode } from '../core/error.ts';
 import { unmatchedGlobs } from '../examine/glob.ts';
 import type { Defect } from '../format/defect.ts';
 import type { Manifest } from '../format/manifest.ts';
@@ -18,7 +18,7 @@ const NAMED = 5;
  * Checks what the local sources of a manifest contain, as far as names, kinds and sizes tell: the files that globs select,
  * the image that a name selects. No file is read whole. A source with mirrors is left out: another may be used. Warns of
  * globs that match nothing.
- * @throws StowageError `interrupted`
+ * @throws StowageError `interrupted`, `io-failed` unless this user may not read a file
  */
 export async function contentDefects(
   { models, images, files }: Manifest,
@@ -62,7 +62,8 @@ async function failureOf(look: () => Promise<unknown>): Promise<string | undefin
     return undefined;
   } catch (error) {
     if (!(error instanceof StowageError)) throw error;
-    if (error.code === 'interrupted') throw error;
+    const denied = ['EACCES', 'EPERM'].includes(systemCode(error.cause) ?? '');
+    if (error.code === 'interrupted' || (error.code === 'io-failed' && !denied)) throw error;
     const { message, expected, found, defects, hint } = error;
     const listed = defects.length > 1 || found === undefined;
     const what = listed ? defects.slice(0, NAMED).join(', ') : found;

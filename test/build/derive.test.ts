@@ -83,12 +83,15 @@ describe('when derived settings are applied', () => {
   });
 });
 
-function doubts(args: readonly string[], ports: readonly object[]): string[] {
+function doubts(args: readonly string[], ports: readonly object[], server = 'vllm'): string[] {
+  const health = ports.length === 0 ? {} : { health: { server, port: 'http', path: '/' } };
   const manifest = {
     ...{ apiVersion: 'stowage/v1', name: 'chat', version: '1.0.0' },
     images: [{ name: 'server', source: 'r.example/server:1' }],
-    services: [{ name: 'llm', image: 'server', args, ports }],
+    services: [{ name: 'llm', image: 'server', args, ports, ...health }],
   };
+  if (server !== 'http')
+    delete (manifest.services[0] as { health?: { path?: string } }).health?.path;
   return portDoubts(readYaml(manifestKind, Buffer.from(JSON.stringify(manifest))));
 }
 
@@ -100,13 +103,12 @@ describe('when the arguments of a service name a port', () => {
     [['serve', '--port=8000'], [http(8000)]],
     [
       ['serve', '--port', '8000'],
-      [
-        { ...http(9000), name: 'metrics' },
-        { ...http(8000), host: 8001 },
-      ],
+      [http(9000), { name: 'other', container: 8000, host: 8001 }],
     ],
     [['serve', '--port', '8000'], []],
-    [['serve', '--port', '${params.port}'], []],
+    [['serve', '--port', '0'], [http(8000)]],
+    [['serve', '--port', '1', '--port', '8000'], [http(8000)]],
+    [['serve', '--upstream=--port', '9'], [http(8000)]],
     [['serve', '--portable', '7'], [http(8000)]],
     [['serve', '--port'], [http(8000)]],
     [['serve'], [http(8000)]],
@@ -114,12 +116,17 @@ describe('when the arguments of a service name a port', () => {
     expect(doubts(args, ports)).toEqual([]);
   });
 
-  it.each<[readonly string[]]>([[['serve', '--port', '8000']], [['serve', '--port=8000']]])(
-    'doubts %j where the manifest says another',
-    (args) => {
-      expect(doubts(args, [http(8001)])).toEqual([
-        'service llm: its arguments say --port 8000, and its ports in the container are 8001 (http)',
-      ]);
-    },
-  );
+  it('accepts any of a program that is no known server: it may be that of another service', () => {
+    expect(doubts(['--host', 'llm', '--port', '8000'], [http(8001)], 'http')).toEqual([]);
+  });
+
+  it.each<[readonly string[]]>([
+    [['serve', '--port', '8000']],
+    [['serve', '--port=8000']],
+    [['serve', '--port=8001', '--port', '8000']],
+  ])('doubts %j where the manifest says another', (args) => {
+    expect(doubts(args, [http(8001)])).toEqual([
+      'service llm: its arguments say --port 8000, and its ports in the container are 8001 (http)',
+    ]);
+  });
 });
