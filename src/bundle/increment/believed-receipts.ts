@@ -118,7 +118,7 @@ function unknownSite(
       {
         expected: `SHA-256 ${given.join(' or ')}`,
         found: `${subject}, SHA-256 ${fingerprint}`,
-        hint: 'compare the fingerprint with the one recorded when the site was set up; if they differ, do not use the receipt, and ask the site',
+        hint: 'compare the fingerprint that was found with the one recorded when this site was set up: if they are equal, give it with --fingerprint, too; if not, do not use the receipt, and ask the site',
       },
     );
   return new StowageError(

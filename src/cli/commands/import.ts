@@ -21,7 +21,7 @@ import {
   pipedOf,
   requireBundle,
 } from './import-options.ts';
-import { incomingJson, incomingLines, nextMedia } from './incoming-lines.ts';
+import { incomingJson, incomingLines, nextImport } from './incoming-lines.ts';
 import { leftOutJson, leftOutLines } from './left-out-lines.ts';
 import { remoteOf } from './remote.ts';
 import { openNewSite, withWithdrawn } from './site.ts';
@@ -136,7 +136,7 @@ function importResult(
       : [
           `  also in ${holders.join(', ')}, whose files at this site are missing or damaged; if you have its media, import them again first`,
         ]),
-    `  next: ${nextMedia(partial)}; if that cannot be had, stowage repair-list`,
+    `  ${nextImport(partial)}`,
   ];
   return {
     json: {

@@ -1,11 +1,11 @@
 import { counted } from '../../core/text.ts';
 import { missingInWords, type PartialImport } from '../../site/importing/partial-import.ts';
 
-/** How the rest of an incomplete import arrives, as a command and what to give it. */
-export function nextMedia({ discs }: Pick<PartialImport, 'discs'>): string {
+/** What to do about an incomplete import. */
+export function nextImport({ discs }: Pick<PartialImport, 'discs'>): string {
   return discs.of === undefined
-    ? 'stowage import MEDIUM with the complete bundle, or stowage import - with its whole stream'
-    : 'stowage import DISC for each remaining disc';
+    ? 'next: import the complete bundle; if that is not possible, stowage repair-list'
+    : 'next: stowage import DISC for each remaining disc; if one is lost or damaged, stowage repair-list';
 }
 
 /** The missing parts of an incomplete import, as lines. */

@@ -154,12 +154,13 @@ function warnOfPartSize(
 ): void {
   const { name, partSize } = bundle;
   const [known, ...others] = partSizes?.get(name) ?? [];
-  if (known === undefined || known === partSize || others.includes(partSize)) return;
+  if (known === undefined || known === 0) return;
+  if (known === partSize || others.includes(partSize)) return;
   if (![...partsOfWeights(bundle)].some(([{ path }]) => !omitted.has(path))) return;
   emit({
     type: 'warning',
-    message: `site ${site} stores ${name} in parts of ${formatBytes(known)}, and this bundle has parts of ${formatBytes(partSize)}: files of models that changed travel whole`,
-    hint: `pack it with --part-size ${known}, so that only the parts that changed travel`,
+    message: `site ${site} stores ${name} in parts of ${formatBytes(known)}, and this bundle has ${partSize === 0 ? 'whole files' : `parts of ${formatBytes(partSize)}`}: files of models that changed travel whole`,
+    hint: `pack and sign it with --part-size ${known}, so that only the parts that changed travel`,
   });
 }
 

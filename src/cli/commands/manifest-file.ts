@@ -43,8 +43,8 @@ async function readManifest(
 }
 
 /**
- * Reads a manifest and checks everything about it that can be checked offline without reading its sources:
- * the start of `stowage check` and `stowage lock`. Warns of ports that do not fit together. Other commands compare the manifest with its lock instead.
+ * Reads a manifest and checks everything about it that can be checked offline without reading its sources: the start of
+ * `stowage check` and `stowage lock`. Warns of ports that do not fit together. Other commands compare the manifest with its lock instead.
  * @throws StowageError `manifest-invalid`, each defect with its line and column
  */
 export async function checkManifest(

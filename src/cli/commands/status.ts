@@ -7,7 +7,7 @@ import { partsNotHeld, refusedWarning } from '../../site/release/release.ts';
 import type { SiteFolder } from '../../site/site-folder.ts';
 import { type SiteStatus, siteStatus } from '../../site/status.ts';
 import { type CommandContext, type CommandResult, usage } from '../command.ts';
-import { incomingJson, incomingLines, nextMedia } from './incoming-lines.ts';
+import { incomingJson, incomingLines, nextImport } from './incoming-lines.ts';
 import { openRunningSite, warnOfOtherSite } from './site.ts';
 import { checkResult, defectLines, problemsOf, withLedgerFault } from './site-check.ts';
 import { statusText } from './status-text.ts';
@@ -103,5 +103,5 @@ function describeImported(
 
 function describeIncoming(incoming: PartialImport): string {
   const { name, version } = incoming.bundle;
-  return `${[`  incomplete import: ${name} ${version}`, ...incomingLines(incoming).map((line) => `  ${line}`), `    next: ${nextMedia(incoming)}`].join('\n')}\n`;
+  return `${[`  incomplete import: ${name} ${version}`, ...incomingLines(incoming).map((line) => `  ${line}`), `    ${nextImport(incoming)}`].join('\n')}\n`;
 }

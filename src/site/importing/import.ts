@@ -178,7 +178,7 @@ export function incomplete(partial: PartialImport): StowageError {
     {
       expected: missingInWords(partial),
       found: 'none of these parts on the given media',
-      hint: 'run the same command with the other discs; imported parts are kept',
+      hint: `run the same command with ${discs.of === undefined ? 'the complete bundle' : 'the other discs'}; imported parts are kept`,
       defects: partial.missing.slice(0, 20).map(({ path }) => `missing: ${path}`),
     },
   );

@@ -302,6 +302,7 @@ describe('when a site stores another version of a model', () => {
     ['in parts of this size', [4 * MIB], 0],
     ['in parts of both sizes', [8 * MIB, 4 * MIB], 0],
     ['not at all', undefined, 0],
+    ['as whole files', [0], 0],
   ])('says why all of it travels: %s', async (_, sizes, count) => {
     const { bundle } = await smallBundle({
       ...{ place: scratch.fresh(), partSize: 4 * MIB, weights: 5 * MIB },
