@@ -1,12 +1,12 @@
 import { linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { signatureOf } from '../../src/bundle/signed-document.ts';
 import { sriHex, sriOf } from '../../src/core/digest.ts';
 import type { ChangeOptions } from '../../src/fleet/change.ts';
 import type { FleetFolder } from '../../src/fleet/fleet-folder.ts';
 import { headsOf, withIndex } from '../../src/fleet/index/fleet-index.ts';
 import { runReading } from '../../src/fleet/reading/reading-task.ts';
 import { entryPath } from '../../src/fleet/record.ts';
-import { signatureOf } from '../../src/fleet/site-document.ts';
 import { type VerifiedDocument, verifiedReceipt } from '../../src/fleet/verified-document.ts';
 import { readCanonical, writeCanonical } from '../../src/format/document.ts';
 import { momentOf } from '../../src/format/field.ts';

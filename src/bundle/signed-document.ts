@@ -28,8 +28,13 @@ export async function readSignedDocument<T>(
   return { document: readCanonical(kind, bytes), bytes, signature, certificate };
 }
 
+/** Where the signature of a document is: `NAME.p7s` beside `NAME.json` or `NAME`. */
+export function signatureOf(file: string): string {
+  return file.replace(/(?:\.json)?$/, '.p7s');
+}
+
 async function readSignatureOf(file: string): Promise<Buffer> {
-  const path = file.replace(/(?:\.json)?$/, '.p7s');
+  const path = signatureOf(file);
   try {
     return await readSignature(path);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { readSignature } from '../bundle/bundle-files.ts';
+import { signatureOf } from '../bundle/signed-document.ts';
 import { StowageError } from '../core/error.ts';
 import { parseCanonical } from '../core/json.ts';
 import { MAX_CERTIFICATE_BYTES } from '../core/limits.ts';
@@ -34,11 +35,6 @@ const algorithms = new Set(allAlgorithms);
 export async function readSiteDocument(file: string): Promise<SiteDocument> {
   const bytes = await readBounded(file, receiptKind.maxBytes);
   return parseSiteDocument(bytes, await readSignature(signatureOf(file)));
-}
-
-/** Where the signature of a site's document is. */
-export function signatureOf(file: string): string {
-  return file.replace(/\.json$/, '.p7s');
 }
 
 /** @throws StowageError as {@link readSiteDocument} */

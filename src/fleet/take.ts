@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { signatureOf } from '../bundle/signed-document.ts';
 import { sriHex, sriOf } from '../core/digest.ts';
 import { type ErrorCode, StowageError } from '../core/error.ts';
 import { counted } from '../core/text.ts';
@@ -13,7 +14,6 @@ import { recordedFile } from './index/database.ts';
 import { readDocuments } from './reading/read-documents.ts';
 import { type ReadingResult, resultOf } from './reading/reading-task.ts';
 import type { NewFile } from './record.ts';
-import { signatureOf } from './site-document.ts';
 import type { VerifiedDocument } from './verified-document.ts';
 
 /** Documents that one entry of the ledger records. */

@@ -6,6 +6,7 @@ import { receiptKind } from '../../format/receipt.ts';
 import { readBounded, writeAtomic } from '../../io/file.ts';
 import { makeFolder } from '../../io/folder.ts';
 import { type CheckedReceipt, readReceipt } from '../receipt.ts';
+import { signatureOf } from '../signed-document.ts';
 
 const DAY_MILLISECONDS = 86_400_000;
 /** How far the clock of a site may be ahead, as for signatures. */
@@ -141,8 +142,4 @@ function refused(
 
 function usedFile(used: string, fingerprint: string): string {
   return join(used, `${fingerprint}.json`);
-}
-
-function signatureOf(file: string): string {
-  return file.replace(/\.json$/, '.p7s');
 }

@@ -1,4 +1,5 @@
 import { type CheckedReceipt, readReceipt } from '../../bundle/receipt.ts';
+import { signatureOf } from '../../bundle/signed-document.ts';
 import { StowageError } from '../../core/error.ts';
 import { counted, formatBytes, formatDuration, printableLines } from '../../core/text.ts';
 import type { ClusterRecord } from '../../format/cluster-record.ts';
@@ -45,7 +46,7 @@ export async function receiptWrite(
   const opened = await openSite(options.root, context);
   await writeStatement(opened, options.hold);
   const checked = await readReceipt(await newestReceipt(opened.site));
-  const signature = checked.file.replace(/\.json$/, '.p7s');
+  const signature = signatureOf(checked.file);
   const lines = `${describe(checked)}  ${signature}\n  next: take both files to the connected side\n`;
   return { json: { ...checked, signature }, text: printableLines(lines) };
 }

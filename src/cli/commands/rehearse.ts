@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { findDiscs } from '../../bundle/discs.ts';
 import { readIndexes } from '../../bundle/read-index.ts';
 import { attachRehearsal } from '../../bundle/rehearsal/attach-rehearsal.ts';
+import { signatureOf } from '../../bundle/signed-document.ts';
 import { StowageError } from '../../core/error.ts';
 import { printableLines } from '../../core/text.ts';
 import { writeCanonical } from '../../format/document.ts';
@@ -77,7 +78,7 @@ export async function rehearseCommand(
     );
     const run = onCluster?.runOnCluster ?? runSealed;
     const rehearsal = await run(folders, work, options, context);
-    const signature = output.replace(/(?:\.json)?$/, '.p7s');
+    const signature = signatureOf(output);
     const signed = join(work, rehearsalFiles.signature);
     await writeAtomic(signature, await readBounded(signed, MAX_SIGNATURE_BYTES));
     await writeAtomic(output, writeCanonical(rehearsalKind, rehearsal));

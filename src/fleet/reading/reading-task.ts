@@ -1,12 +1,13 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { signatureOf } from '../../bundle/signed-document.ts';
 import { StowageError } from '../../core/error.ts';
 import { KIB, MAX_SIGNATURE_BYTES } from '../../core/limits.ts';
 import { receiptKind } from '../../format/receipt.ts';
 import { readBoundedSync } from '../../io/file-sync.ts';
 import { rememberedCertificates } from '../../trust/remembered-certificates.ts';
 import { misplaced, type RecordedFile, readRecorded } from '../recorded-file.ts';
-import { parseSiteDocument, signatureOf } from '../site-document.ts';
+import { parseSiteDocument } from '../site-document.ts';
 import { type VerifiedDocument, verifiedOf } from '../verified-document.ts';
 
 const certificates = rememberedCertificates();

@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   type BelieveOptions,
@@ -78,6 +78,15 @@ describe('when a receipt decides what travels', () => {
     );
     expect(error.message).toBe(`${file} has no signature beside it`);
     expect(error.hint).toContain('.p7s from where');
+  });
+
+  it('records one whose name has no .json with its signature', async () => {
+    const used = scratch.fresh('used');
+    const file = receipt();
+    const plain = file.replace(/\.json$/, '');
+    renameSync(file, plain);
+    await recordUsed(await believeReceipt(plain, options(used)), used);
+    await expect(believeReceipt(plain, options(used, []))).resolves.toBeDefined();
   });
 
   it('records nothing before it is told to', async () => {
