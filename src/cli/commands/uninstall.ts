@@ -93,9 +93,9 @@ export async function forget(
 ): Promise<CommandResult> {
   const { dryRun = false } = options;
   const opened = await openSite(options.root, context);
-  const planned = await forgetRelease(release, { ...opened, dryRun: true });
-  if (!dryRun && options.yes !== true) await confirmForgetting(planned, context);
-  const found = dryRun ? planned : await forgetRelease(release, { ...opened, dryRun });
+  if (!dryRun && options.yes !== true)
+    await confirmForgetting(await forgetRelease(release, { ...opened, dryRun: true }), context);
+  const found = await forgetRelease(release, { ...opened, dryRun });
   const { generations, blobs, bytes, keptBy } = found;
   const lines = [
     `${dryRun ? 'would remove' : 'removed'} release ${found.release}: ${counted(blobs, 'blob')}, ${formatBytes(bytes)}`,
